@@ -1,0 +1,69 @@
+# One file, no configure. A mode is a directory: build/release, build/asan. `make help` lists the targets.
+
+MODE ?= release
+OUT  := build/$(MODE)
+VERSION := 0.1.0
+
+PKGS := glib-2.0 jansson libmariadb ldap libssh libcurl libxml-2.0 yaml-0.1 libedit libcrypto zlib
+TEST_PKGS := cmocka
+MAILBOXD_PKGS := glib-2.0 jansson libmariadb ldap libcurl libxml-2.0 libcrypto zlib libmicrohttpd
+
+WARN := -Wall -Wextra -Wshadow -Wvla -Wundef -Wformat=2 -Wwrite-strings -Wcast-qual \
+    -Wstrict-prototypes -Wmissing-prototypes -Wswitch-enum -Wimplicit-fallthrough
+HARDEN := -fstack-protector-strong -fstack-clash-protection -fcf-protection=full -fno-common -fPIE
+LINK_HARDEN := -Wl,-z,relro,-z,now,-z,noexecstack
+CFLAGS_release := -O2 -g -D_FORTIFY_SOURCE=3
+CFLAGS_faults  := -O1 -g -DZX_FAILPOINTS
+CFLAGS_asan    := -O1 -g -fsanitize=address,undefined -fno-omit-frame-pointer -DZX_FAILPOINTS
+
+# Recursive on purpose: a machine without the packages can still run `make deps` and `make help`.
+PKG_CFLAGS = $(eval PKG_CFLAGS := $(shell pkg-config --cflags $(sort $(PKGS) $(TEST_PKGS) $(MAILBOXD_PKGS))))$(PKG_CFLAGS)
+PKG_LIBS = $(eval PKG_LIBS := $(shell pkg-config --libs $(PKGS)))$(PKG_LIBS)
+ALL_CFLAGS = -std=gnu11 -D_GNU_SOURCE -DZX_VERSION='"$(VERSION)"' -I. $(WARN) $(HARDEN) \
+    -DGLIB_VERSION_MAX_ALLOWED=GLIB_VERSION_2_56 -DGLIB_VERSION_MIN_REQUIRED=GLIB_VERSION_2_56 \
+    $(CFLAGS_$(MODE)) $(PKG_CFLAGS) $(CFLAGS)
+LINK = $(CC) $(ALL_CFLAGS) -pie $(LINK_HARDEN)
+
+SRC := $(shell find shell commands completion conf core -name '*.c' -not -path 'core/agent/*')
+LIB_OBJ := $(patsubst %.c,$(OUT)/%.o,$(filter-out shell/main.c,$(SRC)))
+AGENT_OBJ := $(patsubst %.c,$(OUT)/%.o,$(wildcard core/agent/*.c core/base/*.c))
+MAILBOXD_OBJ := $(patsubst %.c,$(OUT)/%.o,$(wildcard tests/mailboxd/*.c))
+UNIT := $(patsubst %.c,$(OUT)/%,$(wildcard tests/unit/test_*.c))
+FUZZ := $(patsubst tests/fuzz/%.c,build/fuzz/%,$(wildcard tests/fuzz/*.c))
+
+all: $(OUT)/zxmove $(OUT)/zxmove-agent  ## build zxmove and its agent (MODE=release|faults|asan)
+
+help:  ## this list
+	@sed -n 's/^\([a-z-]*\):.*  ## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
+
+deps:  ## install the packages that building and the laboratory need (Debian, Ubuntu)
+	@tests/packages.sh
+
+$(OUT)/%.o: %.c Makefile
+	@mkdir -p $(@D)
+	$(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
+
+# All modules in one archive: a unit test links what it needs and nothing else.
+$(OUT)/libzxmove.a: $(LIB_OBJ)
+	@rm -f $@
+	ar rcs $@ $^
+
+$(OUT)/zxmove: $(OUT)/shell/main.o $(OUT)/libzxmove.a
+	$(LINK) -o $@ $^ $(PKG_LIBS)
+
+# Static, so that it runs on whatever a store has; AddressSanitizer cannot be linked statically.
+AGENT_LIBS = $(if $(filter asan,$(MODE)),$(shell pkg-config --libs glib-2.0 libcrypto zlib),\
+    -static-pie $(shell pkg-config --static --libs glib-2.0 libcrypto zlib))
+$(OUT)/zxmove-agent: $(AGENT_OBJ)
+	$(LINK) -o $@ $^ $(AGENT_LIBS)
+
+$(OUT)/mailboxd: $(MAILBOXD_OBJ)
+	$(LINK) -o $@ $^ $$(pkg-config --libs $(MAILBOXD_PKGS))
+
+$(OUT)/tests/unit/test_%: $(OUT)/tests/unit/test_%.o $(OUT)/libzxmove.a
+	$(LINK) -o $@ $^ $$(pkg-config --libs cmocka) $(PKG_LIBS)
+
+-include $(LIB_OBJ:.o=.d) $(AGENT_OBJ:.o=.d) $(MAILBOXD_OBJ:.o=.d) $(OUT)/shell/main.d $(UNIT:=.d)
+.DELETE_ON_ERROR:
+.SECONDARY:
+.PHONY: all help deps

@@ -1,0 +1,58 @@
+/* error.c - see error.h. */
+#include "core/base/error.h"
+
+static const struct {
+    const char *name;
+    int exit_status;
+    bool retry;
+} errors[] = {
+#define X(code, exit, retry, text) [ZX_ERROR_##code] = { #code, exit, retry },
+    ZX_ERRORS(X)
+#undef X
+};
+
+G_DEFINE_QUARK(zxmove, zx_error)
+
+const char *error_name(ZxError code)
+{
+    return errors[code].name;
+}
+
+int error_exit_status(ZxError code)
+{
+    return errors[code].exit_status;
+}
+
+bool error_may_retry(ZxError code)
+{
+    return errors[code].retry;
+}
+
+ZxError error_code(const GError *error)
+{
+    return error->domain == ZX_ERROR ? (ZxError)error->code : ZX_ERROR_FAILED;
+}
+
+bool fail(GError **error, ZxError code, const char *fmt, ...)
+{
+    va_list args;
+    g_autofree char *message = NULL;
+
+    va_start(args, fmt);
+    message = g_strdup_vprintf(fmt, args);
+    va_end(args);
+    g_set_error_literal(error, ZX_ERROR, (int)code, message);
+    return false;
+}
+
+bool fail_prefix(GError **error, const char *fmt, ...)
+{
+    va_list args;
+    g_autofree char *prefix = NULL;
+
+    va_start(args, fmt);
+    prefix = g_strdup_vprintf(fmt, args);
+    va_end(args);
+    g_prefix_error(error, "%s: ", prefix);
+    return false;
+}

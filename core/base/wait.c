@@ -1,0 +1,47 @@
+/* wait.c - see wait.h. */
+#include "core/base/wait.h"
+
+Wait wait_within(const Wait *parent, int64_t ms)
+{
+    Wait wait = { .deadline = g_get_monotonic_time() + ms * 1000 };
+
+    if (parent != NULL) {
+        wait.stop = parent->stop;
+        if (parent->deadline != 0 && parent->deadline < wait.deadline)
+            wait.deadline = parent->deadline;
+    }
+    return wait;
+}
+
+int wait_left_ms(const Wait *wait, int cap)
+{
+    int64_t left;
+
+    if (wait == NULL || wait->deadline == 0)
+        return cap;
+    left = (wait->deadline - g_get_monotonic_time() + 999) / 1000;
+    return (int)CLAMP(left, 0, cap);
+}
+
+bool wait_stopped(const Wait *wait)
+{
+    return wait != NULL && wait->stop != NULL && *wait->stop != 0;
+}
+
+bool wait_check(const Wait *wait, const char *what, GError **error)
+{
+    if (wait_stopped(wait))
+        return fail(error, ZX_ERROR_INTERRUPTED, "%s: interrupted", what);
+    if (wait_left_ms(wait, 1) == 0)
+        return fail(error, ZX_ERROR_TIMEOUT, "%s: no answer in time", what);
+    return true;
+}
+
+void wait_pause(const Wait *wait, int ms)
+{
+    int64_t until = g_get_monotonic_time() + (int64_t)wait_left_ms(wait, ms) * 1000;
+    int64_t left;
+
+    while ((left = until - g_get_monotonic_time()) > 0 && !wait_stopped(wait))
+        g_usleep((gulong)MIN(left, WAIT_SLICE_MS * 1000));
+}

@@ -1,0 +1,114 @@
+/* core.h - what a verb asks of the mover; the only header of core (beside base/) that commands include.
+ * No printing, no exit: facts go to the Events sink while they happen and into the Report at the end. */
+#ifndef ZX_CORE_H
+#define ZX_CORE_H
+
+#include "conf/conf.h"
+#include "core/base/wait.h"
+
+typedef struct Core Core;
+Core *core_open(const Conf *conf, GError **error) MUST_USE; /* borrows @conf; connects to nothing yet */
+void core_close(Core *core);
+
+typedef enum Stage { STAGE_BLOBS = 1, STAGE_BACKUP = 2, STAGE_ACCOUNT = 4 } Stage;
+
+/* What the administrator asked for: commands.md words, already parsed and checked. */
+typedef struct MoveRequest {
+    char *destination;
+    char **accounts, **domains; /* either may be NULL */
+    char *input_file;
+    char *source_host;          /* only accounts that live there; NULL: any */
+    unsigned stages;            /* of Stage */
+    bool compress, check_digest, overwrite;
+    unsigned threads;
+    bool hsm, ignore_partial, drop_network_backup;
+    char *blob_destination_volume;
+    char **notifications;
+    char *command;              /* the line as typed, for mail and journal */
+} MoveRequest;
+
+typedef struct PurgeRequest {
+    char *mailbox;       /* id, address, "all" */
+    char *host;          /* only this store; NULL: every store's records */
+    bool ignore_retention, dry_run, accept_data_loss;
+    long retention_days; /* -1: the configuration's */
+    char **notifications;
+    char *command;
+} PurgeRequest;
+
+typedef struct RecoverRequest {
+    char **accounts;
+    char *operation; /* uuid or its unique prefix */
+    bool dry_run, force;
+    char *command;
+} RecoverRequest;
+
+typedef enum Outcome {
+    OUTCOME_MOVED, OUTCOME_STAGED, OUTCOME_SKIPPED, OUTCOME_FAILED, OUTCOME_IN_DOUBT,
+    OUTCOME_PURGED, OUTCOME_KEPT,    /* purge */
+    OUTCOME_FINISHED, OUTCOME_UNDONE, OUTCOME_EXPLAINED, /* recover */
+} Outcome;
+
+typedef struct StepTime { const char *name; double ms; } StepTime;
+
+typedef struct MailboxResult {
+    char *address, *account_id;
+    char *source, *destination;  /* service host names; purge: store and present home */
+    uint32_t source_mailbox, destination_mailbox;
+    Outcome outcome;
+    char *reason;                /* SKIPPED, FAILED, IN_DOUBT, KEPT: why, and what to do; else NULL */
+    ZxError code;                /* of a failure */
+    uint64_t rows, rows_window;  /* proved; changed inside the window */
+    uint64_t blobs, bytes, blobs_copied, bytes_copied, blobs_linked;
+    unsigned rounds;
+    double window_ms;            /* 0: no window was opened */
+    GArray *window_steps;        /* of StepTime, in order */
+    GPtrArray *notes;            /* of char *: what sleeps until a restart, what to flush, damage found before */
+    int64_t committed;           /* Unix ms, 0 if not */
+    uint64_t bytes_freed;        /* purge */
+} MailboxResult;
+
+typedef struct Report {
+    char operation[37];
+    char *verb, *command, *who, *host;
+    int64_t started, ended;      /* Unix ms */
+    GPtrArray *mailboxes;        /* of MailboxResult */
+    char *mail_problem;          /* the notification could not be sent: why */
+    char *log_path, *report_path;
+} Report;
+void report_free(Report *report);
+
+/* Facts while they happen; progress may be dropped by a slow sink, the others not. */
+typedef struct Event {
+    enum { EVENT_SELECTED, EVENT_STATE, EVENT_PROGRESS, EVENT_NOTE, EVENT_MAILBOX_DONE } type;
+    const char *account;         /* address, NULL for the operation */
+    const char *text;            /* STATE: step name; NOTE: sentence */
+    unsigned index, total;       /* which of the mailboxes */
+    uint64_t done, expected, done_bytes, expected_bytes; /* PROGRESS */
+    const MailboxResult *result; /* MAILBOX_DONE */
+} Event;
+typedef void EventSink(void *data, const Event *event);
+
+/* Each answers a Report whenever the operation began (failures of single mailboxes are in it), and
+ * NULL with an error when nothing could be begun. */
+Report *core_move(Core *core, const MoveRequest *request, EventSink *sink, void *data, const Wait *wait, GError **error) MUST_USE;
+Report *core_purge(Core *core, const PurgeRequest *request, EventSink *sink, void *data, const Wait *wait, GError **error) MUST_USE;
+Report *core_recover(Core *core, const RecoverRequest *request, EventSink *sink, void *data, const Wait *wait, GError **error) MUST_USE;
+
+typedef struct MovedMailbox {
+    char *store, *account_id, *address, *moved_to, *operation, *state;
+    uint32_t mailbox_id, new_mailbox;
+    int64_t moved_at, purge_after; /* Unix ms */
+    uint64_t bytes;
+    unsigned bad_items;
+} MovedMailbox;
+/* Retained copies of all stores, or of @host (NULL: all). Of MovedMailbox. */
+GPtrArray *core_moved(Core *core, const char *host, const Wait *wait, GError **error) MUST_USE;
+
+/* Sends @report to @to as commands.md section 8 lays it out; the text is made by the caller. */
+bool core_mail(Core *core, char **to, const char *subject, const char *body, const char *attachment_name, const char *attachment, GError **error) MUST_USE;
+
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(Core, core_close)
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(Report, report_free)
+
+#endif

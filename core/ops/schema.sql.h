@@ -1,0 +1,81 @@
+/* schema.sql.h - the database `zxmove` on each store: state lives where its effect lives
+ * (doc/architecture.md). Readable by a person; created on first use; versioned. Times are UTC
+ * DATETIME(3). One statement an entry. */
+#ifndef ZX_OPS_SCHEMA_SQL_H
+#define ZX_OPS_SCHEMA_SQL_H
+
+#define ZX_SCHEMA_VERSION 1
+
+/* clang-format off */
+static const char *const zx_schema_sql[] = {
+    "CREATE DATABASE IF NOT EXISTS zxmove DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin",
+
+    "CREATE TABLE IF NOT EXISTS zxmove.schema_version (version INT UNSIGNED NOT NULL PRIMARY KEY) ENGINE=InnoDB",
+
+    /* Empty for ever: TRUNCATE makes InnoDB write its log (hazard 36). */
+    "CREATE TABLE IF NOT EXISTS zxmove.log_flush (nothing TINYINT) ENGINE=InnoDB",
+
+    /* What an operation is and how far it got; on the destination (of a purge: on the store purged). */
+    "CREATE TABLE IF NOT EXISTS zxmove.operation ("
+    " uuid CHAR(36) NOT NULL PRIMARY KEY, verb VARCHAR(64) NOT NULL, parameters TEXT NOT NULL,"
+    " host VARCHAR(255) NOT NULL, pid INT UNSIGNED NOT NULL, who VARCHAR(255) NOT NULL,"
+    " state ENUM('running','done','partial','failed','stopped','interrupted') NOT NULL,"
+    " started DATETIME(3) NOT NULL, heartbeat DATETIME(3) NOT NULL, ended DATETIME(3), result TEXT"
+    ") ENGINE=InnoDB",
+
+    /* Intent before effect, completion after it. */
+    "CREATE TABLE IF NOT EXISTS zxmove.step ("
+    " operation CHAR(36) NOT NULL, account_id CHAR(36) NOT NULL, name VARCHAR(32) NOT NULL,"
+    " intent DATETIME(3) NOT NULL, done DATETIME(3), detail TEXT,"
+    " PRIMARY KEY (operation, account_id, name)) ENGINE=InnoDB",
+
+    /* Who works on an account now. The row decides; GET_LOCK tells the living from the dead. */
+    "CREATE TABLE IF NOT EXISTS zxmove.claim ("
+    " account_id CHAR(36) NOT NULL PRIMARY KEY, operation CHAR(36) NOT NULL, host VARCHAR(255) NOT NULL,"
+    " pid INT UNSIGNED NOT NULL, connection_id BIGINT UNSIGNED NOT NULL, lease BIGINT UNSIGNED NOT NULL,"
+    " expires DATETIME(3) NOT NULL) ENGINE=InnoDB",
+
+    /* One mailbox id per account on this store, with its volumes; never handed to another account. */
+    "CREATE TABLE IF NOT EXISTS zxmove.reservation ("
+    " account_id CHAR(36) NOT NULL PRIMARY KEY, mailbox_id INT UNSIGNED NOT NULL UNIQUE,"
+    " group_id INT UNSIGNED NOT NULL, blob_volume TINYINT UNSIGNED NOT NULL,"
+    " index_volume TINYINT UNSIGNED NOT NULL, reused BOOLEAN NOT NULL DEFAULT FALSE,"
+    " made DATETIME(3) NOT NULL) ENGINE=InnoDB",
+
+    /* Blobs that are here under the reserved id, verified and durable. */
+    "CREATE TABLE IF NOT EXISTS zxmove.staged ("
+    " account_id CHAR(36) NOT NULL, item_id INT UNSIGNED NOT NULL, mod_content INT UNSIGNED NOT NULL,"
+    " volume_id TINYINT UNSIGNED NOT NULL, size BIGINT UNSIGNED NOT NULL,"
+    " blob_digest VARCHAR(44) NOT NULL, disk_size BIGINT UNSIGNED NOT NULL,"
+    " damaged VARCHAR(255),"
+    " PRIMARY KEY (account_id, item_id, mod_content)) ENGINE=InnoDB",
+
+    /* An account in its window, on both stores; role says which end this store is. */
+    "CREATE TABLE IF NOT EXISTS zxmove.fence ("
+    " account_id CHAR(36) NOT NULL, operation CHAR(36) NOT NULL, role ENUM('source','destination') NOT NULL,"
+    " state ENUM('fenced','proven','committing','committed','done','undone') NOT NULL,"
+    " lease BIGINT UNSIGNED NOT NULL, address VARCHAR(255) NOT NULL,"
+    " account_status VARCHAR(32) NOT NULL, mail_status VARCHAR(32), transport VARCHAR(512),"
+    " status_touched BOOLEAN NOT NULL,"
+    " source_host VARCHAR(255) NOT NULL, destination_host VARCHAR(255) NOT NULL,"
+    " source_mailbox INT UNSIGNED NOT NULL, destination_mailbox INT UNSIGNED NOT NULL,"
+    " reindex BOOLEAN NOT NULL DEFAULT FALSE, locked_at DATETIME(3), note TEXT,"
+    " made DATETIME(3) NOT NULL, changed DATETIME(3) NOT NULL,"
+    " PRIMARY KEY (account_id, operation)) ENGINE=InnoDB",
+
+    /* A mailbox that moved away from this store. */
+    "CREATE TABLE IF NOT EXISTS zxmove.moved ("
+    " mailbox_id INT UNSIGNED NOT NULL PRIMARY KEY, account_id CHAR(36) NOT NULL, address VARCHAR(255) NOT NULL,"
+    " group_id INT UNSIGNED NOT NULL, moved_to VARCHAR(255) NOT NULL, new_mailbox INT UNSIGNED NOT NULL,"
+    " operation CHAR(36) NOT NULL, committed DATETIME(3) NOT NULL, bytes BIGINT UNSIGNED NOT NULL,"
+    " blobs BIGINT UNSIGNED NOT NULL, item_checkpoint INT UNSIGNED NOT NULL, change_checkpoint INT UNSIGNED NOT NULL,"
+    " fingerprints LONGTEXT NOT NULL, bad_items INT UNSIGNED NOT NULL DEFAULT 0,"
+    " state ENUM('kept','reused','purging','purged','stray') NOT NULL, purged DATETIME(3),"
+    " KEY (account_id)) ENGINE=InnoDB",
+
+    "INSERT IGNORE INTO zxmove.schema_version (version) VALUES (1)",
+    NULL,
+};
+/* clang-format on */
+
+#endif
