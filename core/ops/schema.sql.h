@@ -4,6 +4,8 @@
 #ifndef ZX_OPS_SCHEMA_SQL_H
 #define ZX_OPS_SCHEMA_SQL_H
 
+#include <stddef.h>
+
 #define ZX_SCHEMA_VERSION 1
 
 /* clang-format off */
