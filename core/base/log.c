@@ -57,7 +57,8 @@ void log_at(LogLevel level, const char *fmt, ...)
     line = g_strdup_printf("%s.%03d %-7s %s %s %s\n", when, g_date_time_get_microsecond(now) / 1000,
                            level_names[level], context_operation[0] ? context_operation : "-",
                            context_account[0] ? context_account : "-", text);
-    /* One write, so that lines of several threads do not mix. A full disk loses the line, not the move. */
+    /* One write, so that lines of several threads do not mix. A full disk loses the line, not the
+     * move. */
     if (write(log_fd, line, strlen(line)) < 0)
         return;
 }

@@ -14,6 +14,9 @@
 
 typedef struct Soap Soap;
 
+/* A C string as libxml2 wants it. */
+#define XML_TEXT(text) ((const xmlChar *)(text))
+
 typedef struct SoapTarget {
     const char *name;      /* the store: its certificate is checked against this */
     const char *address;   /* where to connect */

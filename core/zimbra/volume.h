@@ -1,4 +1,5 @@
-/* volume.h - volumes of a store and the place of a blob on them (doc/platform.md 3.1, 3.2). Pure. */
+/* volume.h - volumes of a store and the place of a blob on them (doc/platform.md 3.1, 3.2). Pure.
+ */
 #ifndef ZX_ZIMBRA_VOLUME_H
 #define ZX_ZIMBRA_VOLUME_H
 
@@ -30,7 +31,8 @@ const Volume *volumes_find(const GPtrArray *volumes, unsigned id); /* NULL if no
 /* A locator that is a plain volume id; anything else (external stores) is not. */
 bool volume_from_locator(const char *locator, size_t length, unsigned *id);
 
-/* Paths below Volume.path, without leading slash: "0/3", "0/3/msg/0", "270-13.msg". Caller frees. */
+/* Paths below Volume.path, without leading slash: "0/3", "0/3/msg/0", "270-13.msg". Caller frees.
+ */
 char *volume_mailbox_dir(const Volume *volume, uint32_t mailbox_id);
 char *volume_blob_dir(const Volume *volume, uint32_t mailbox_id, uint32_t item_id);
 char *volume_blob_name(uint32_t item_id, uint32_t mod_content);

@@ -1,15 +1,9 @@
-/* schema.sql.h - the database `zxmove` on each store: state lives where its effect lives
- * (doc/architecture.md). Readable by a person; created on first use; versioned. Times are UTC
- * DATETIME(3). One statement an entry. */
-#ifndef ZX_OPS_SCHEMA_SQL_H
-#define ZX_OPS_SCHEMA_SQL_H
-
-#include <stddef.h>
-
-#define ZX_SCHEMA_VERSION 1
+/* schema.c - see schema.h. Readable by a person. Times are UTC DATETIME(3). One statement an entry.
+ */
+#include "core/ops/schema.h"
 
 /* clang-format off */
-static const char *const zx_schema_sql[] = {
+static const char *const statements[] = {
     "CREATE DATABASE IF NOT EXISTS zxmove DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin",
 
     "CREATE TABLE IF NOT EXISTS zxmove.schema_version (version INT UNSIGNED NOT NULL PRIMARY KEY) ENGINE=InnoDB",
@@ -75,9 +69,43 @@ static const char *const zx_schema_sql[] = {
     " state ENUM('kept','reused','purging','purged','stray') NOT NULL, purged DATETIME(3),"
     " KEY (account_id)) ENGINE=InnoDB",
 
+    /* Rows that go in after the commit, under the reserved id (doc/platform.md 5.6). */
+    "CREATE TABLE IF NOT EXISTS zxmove.late_scheduled_task ("
+    " mailbox_id INT UNSIGNED NOT NULL, class_name VARCHAR(255) CHARACTER SET utf8 COLLATE utf8_bin NOT NULL,"
+    " name VARCHAR(255) CHARACTER SET utf8 COLLATE utf8_bin NOT NULL, exec_time DATETIME, interval_millis INT UNSIGNED,"
+    " metadata MEDIUMTEXT CHARACTER SET utf8 COLLATE utf8_bin,"
+    " PRIMARY KEY (mailbox_id, name, class_name)) ENGINE=InnoDB ROW_FORMAT=DYNAMIC",
+    "CREATE TABLE IF NOT EXISTS zxmove.late_pending_acl_push ("
+    " mailbox_id INT UNSIGNED NOT NULL, item_id INT UNSIGNED NOT NULL, date BIGINT UNSIGNED NOT NULL,"
+    " PRIMARY KEY (mailbox_id, item_id, date)) ENGINE=InnoDB",
+
     "INSERT IGNORE INTO zxmove.schema_version (version) VALUES (1)",
     NULL,
 };
 /* clang-format on */
 
-#endif
+bool schema_ensure(Db *db, GError **error)
+{
+    g_autoptr(Rows) present = db_query(db, error,
+                                       "SELECT TABLE_NAME FROM INFORMATION_SCHEMA.TABLES WHERE"
+                                       " TABLE_SCHEMA = 'zxmove' AND TABLE_NAME = 'schema_version'",
+                                       DB_NONE);
+    g_autoptr(Rows) version = NULL;
+
+    if (present == NULL)
+        return false;
+    if (rows_count(present) == 0)
+        for (const char *const *statement = statements; *statement != NULL; statement++)
+            if (!db_exec(db, NULL, error, *statement, DB_NONE))
+                return fail_prefix(error, "cannot create the database zxmove");
+    version = db_query_one(db, error, "SELECT MAX(version) FROM zxmove.schema_version", DB_NONE);
+    if (version == NULL)
+        return false;
+    if (rows_u64(version, 0, 0) != SCHEMA_VERSION)
+        return fail(error, ZX_ERROR_REFUSED,
+                    "%s: the database zxmove has version %" G_GUINT64_FORMAT
+                    ", this program knows %d: use the"
+                    " zxmove that made it",
+                    db_name(db), rows_u64(version, 0, 0), SCHEMA_VERSION);
+    return true;
+}

@@ -1,0 +1,20 @@
+/* failpoint.h - named places where a test makes this process fail, die or hang: ZX_FAIL=NAME=error|kill|hang,
+ * several separated by commas. Only builds with ZX_FAILPOINTS have them. */
+#ifndef ZX_BASE_FAILPOINT_H
+#define ZX_BASE_FAILPOINT_H
+
+#include "core/base/error.h"
+
+#ifdef ZX_FAILPOINTS
+/* False with FAILED when this point is to fail. */
+bool failpoint(const char *name, GError **error) MUST_USE;
+#else
+static inline bool failpoint(const char *name, GError **error)
+{
+    (void)name;
+    (void)error;
+    return true;
+}
+#endif
+
+#endif

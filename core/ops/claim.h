@@ -1,0 +1,39 @@
+/* claim.h - who works on an account now (doc/architecture.md, locks).
+ *
+ * A claim is held on every store an operation touches for the account: a row with a lease, and
+ * GET_LOCK('zxmove.<account id>') on the store's control connection. The row decides; the lock only
+ * tells the living from the dead: expired lease and lock still held means that mover sleeps, and
+ * its connection is killed before its claim is taken over. */
+#ifndef ZX_OPS_CLAIM_H
+#define ZX_OPS_CLAIM_H
+
+#include "core/zimbra/store.h"
+
+typedef struct Claim {
+    const char *account_id, *operation; /* borrowed */
+    Store *stores[2];                   /* in the order of their ids; [1] may be NULL */
+    uint64_t lease[2];                  /* number we hold on each */
+    unsigned lease_s;
+    int64_t renewed; /* monotonic us */
+    bool held;
+} Claim;
+
+/* Takes the account on both stores or on none; CONFLICT names who has it. @b may be NULL. */
+bool claim_take(Claim *claim, const char *account_id, const char *operation, Store *a, Store *b,
+                unsigned lease_s, GError **error) MUST_USE;
+
+/* Asked before every effect outside the database: lock and lease are still ours on both stores?
+ * Renews the lease. CONFLICT when another took over: then nothing may be touched any more, not even
+ * to undo. */
+bool claim_check(Claim *claim, GError **error) MUST_USE;
+
+/* claim_check at most every third of a lease; cheap enough for a progress callback. */
+bool claim_keep(Claim *claim, GError **error) MUST_USE;
+
+/* After store_revive: the locks went with the connections; takes them again under the same leases.
+ */
+bool claim_again(Claim *claim, GError **error) MUST_USE;
+
+void claim_release(Claim *claim);
+
+#endif

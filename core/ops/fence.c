@@ -1,0 +1,184 @@
+/* fence.c - see fence.h. */
+#include "core/ops/fence.h"
+#include <string.h>
+
+static const char *const state_names[] = { "fenced",    "proven", "committing",
+                                           "committed", "done",   "undone" };
+
+const char *fence_state_name(FenceState state)
+{
+    return state_names[state];
+}
+
+void fence_free(Fence *fence)
+{
+    if (fence == NULL)
+        return;
+    g_free(fence->account_id);
+    g_free(fence->operation);
+    g_free(fence->address);
+    g_free(fence->account_status);
+    g_free(fence->mail_status);
+    g_free(fence->transport);
+    g_free(fence->source_host);
+    g_free(fence->destination_host);
+    g_free(fence->note);
+    g_free(fence);
+}
+
+static bool write_row(const Fence *fence, Store *store, const char *role, GError **error)
+{
+    return db_exec(
+        store->control, NULL, error,
+        "INSERT INTO zxmove.fence (account_id, operation, role, state, lease, address, "
+        "account_status,"
+        " mail_status, transport, status_touched, source_host, destination_host, source_mailbox,"
+        " destination_mailbox, reindex, made, changed) VALUES (?, ?, ?, 'fenced', ?, ?, ?, ?, ?, "
+        "?, ?, ?,"
+        " ?, ?, ?, UTC_TIMESTAMP(3), UTC_TIMESTAMP(3))"
+        " ON DUPLICATE KEY UPDATE state = 'fenced', lease = VALUES(lease), account_status ="
+        " VALUES(account_status), mail_status = VALUES(mail_status), transport = VALUES(transport),"
+        " status_touched = VALUES(status_touched), source_mailbox = VALUES(source_mailbox),"
+        " destination_mailbox = VALUES(destination_mailbox), reindex = VALUES(reindex),"
+        " made = VALUES(made), changed = VALUES(changed)",
+        DB_ARGS(db_text(fence->account_id), db_text(fence->operation), db_text(role),
+                db_u64(fence->lease), db_text(fence->address), db_text(fence->account_status),
+                db_text(fence->mail_status), db_text(fence->transport),
+                db_u64(fence->status_touched), db_text(fence->source_host),
+                db_text(fence->destination_host), db_u64(fence->source_mailbox),
+                db_u64(fence->destination_mailbox), db_u64(fence->reindex)));
+}
+
+bool fence_begin(const Fence *fence, Store *source, Store *destination, GError **error)
+{
+    return write_row(fence, source, "source", error) &&
+           write_row(fence, destination, "destination", error) && store_durable(source, error) &&
+           store_durable(destination, error);
+}
+
+static bool changed_one(Store *store, const Fence *fence, uint64_t affected, FenceState to,
+                        GError **error)
+{
+    if (affected != 1)
+        return fail(
+            error, ZX_ERROR_CONFLICT,
+            "%s: the record of %s cannot become '%s': another zxmove took the operation over",
+            store->name, fence->address, state_names[to]);
+    return store_durable(store, error);
+}
+
+bool fence_advance(Store *store, const Fence *fence, FenceState from, FenceState to, GError **error)
+{
+    uint64_t affected = 0;
+
+    return db_exec(
+               store->control, &affected, error,
+               "UPDATE zxmove.fence SET state = ?, changed = UTC_TIMESTAMP(3) WHERE account_id = ?"
+               " AND operation = ? AND lease = ? AND state = ?",
+               DB_ARGS(db_text(state_names[to]), db_text(fence->account_id),
+                       db_text(fence->operation), db_u64(fence->lease),
+                       db_text(state_names[from]))) &&
+           changed_one(store, fence, affected, to, error);
+}
+
+bool fence_set(Store *store, const Fence *fence, FenceState to, GError **error)
+{
+    uint64_t affected = 0;
+
+    /* The time changes too, so that setting a state twice still counts one row. */
+    return db_exec(store->control, &affected, error,
+                   "UPDATE zxmove.fence SET state = ?, changed = GREATEST(UTC_TIMESTAMP(3), "
+                   "changed + INTERVAL 1000"
+                   " MICROSECOND) WHERE account_id = ? AND operation = ? AND lease = ?",
+                   DB_ARGS(db_text(state_names[to]), db_text(fence->account_id),
+                           db_text(fence->operation), db_u64(fence->lease))) &&
+           changed_one(store, fence, affected, to, error);
+}
+
+bool fence_set_reindex(Store *store, const Fence *fence, GError **error)
+{
+    return db_exec(
+        store->control, NULL, error,
+        "UPDATE zxmove.fence SET reindex = 1 WHERE account_id = ? AND operation = ? AND lease = ?",
+        DB_ARGS(db_text(fence->account_id), db_text(fence->operation), db_u64(fence->lease)));
+}
+
+#define FENCE_COLUMNS                                                                              \
+    "SELECT account_id, operation, address, state, lease, account_status, mail_status, transport," \
+    " status_touched, source_host, destination_host, source_mailbox, destination_mailbox, "        \
+    "reindex,"                                                                                     \
+    " role = 'source', TIMESTAMPDIFF(MICROSECOND, made, UTC_TIMESTAMP(3)) DIV 1000, note FROM "    \
+    "zxmove.fence"                                                                                 \
+    " WHERE state NOT IN ('done', 'undone')"
+
+static FenceState state_of(const char *name)
+{
+    for (guint i = 0; i < G_N_ELEMENTS(state_names); i++)
+        if (strcmp(name, state_names[i]) == 0)
+            return (FenceState)i;
+    g_error("zxmove.fence has a state called '%s'", name);
+}
+
+static Fence *fence_from(const Rows *rows, unsigned i)
+{
+    Fence *fence = g_new0(Fence, 1);
+
+    fence->account_id = g_strdup(rows_text(rows, i, 0));
+    fence->operation = g_strdup(rows_text(rows, i, 1));
+    fence->address = g_strdup(rows_text(rows, i, 2));
+    fence->state = state_of(rows_text(rows, i, 3));
+    fence->lease = rows_u64(rows, i, 4);
+    fence->account_status = g_strdup(rows_text(rows, i, 5));
+    fence->mail_status = g_strdup(rows_text(rows, i, 6));
+    fence->transport = g_strdup(rows_text(rows, i, 7));
+    fence->status_touched = rows_u64(rows, i, 8) != 0;
+    fence->source_host = g_strdup(rows_text(rows, i, 9));
+    fence->destination_host = g_strdup(rows_text(rows, i, 10));
+    fence->source_mailbox = (uint32_t)rows_u64(rows, i, 11);
+    fence->destination_mailbox = (uint32_t)rows_u64(rows, i, 12);
+    fence->reindex = rows_u64(rows, i, 13) != 0;
+    fence->on_source = rows_u64(rows, i, 14) != 0;
+    fence->age_ms = rows_i64(rows, i, 15);
+    fence->note = g_strdup(rows_text(rows, i, 16));
+    return fence;
+}
+
+Fence *fence_find(Store *store, const char *account_id, GError **error)
+{
+    g_autoptr(Rows) rows =
+        db_query(store->control, error, FENCE_COLUMNS " AND account_id = ? ORDER BY made DESC",
+                 DB_ARGS(db_text(account_id)));
+
+    if (rows == NULL || rows_count(rows) == 0)
+        return NULL;
+    return fence_from(rows, 0);
+}
+
+GPtrArray *fence_unfinished(Store *store, GError **error)
+{
+    g_autoptr(Rows) rows = db_query(store->control, error, FENCE_COLUMNS " ORDER BY made", DB_NONE);
+    GPtrArray *found;
+
+    if (rows == NULL)
+        return NULL;
+    found = g_ptr_array_new_with_free_func((GDestroyNotify)fence_free);
+    for (unsigned i = 0; i < rows_count(rows); i++)
+        g_ptr_array_add(found, fence_from(rows, i));
+    return found;
+}
+
+bool fence_take_over(Store *store, Fence *fence, GError **error)
+{
+    uint64_t affected = 0;
+
+    if (!db_exec(
+            store->control, &affected, error,
+            "UPDATE zxmove.fence SET lease = lease + 1, changed = UTC_TIMESTAMP(3) WHERE "
+            "account_id = ?"
+            " AND operation = ? AND lease = ?",
+            DB_ARGS(db_text(fence->account_id), db_text(fence->operation), db_u64(fence->lease))) ||
+        !changed_one(store, fence, affected, fence->state, error))
+        return false;
+    fence->lease++;
+    return true;
+}

@@ -1,0 +1,62 @@
+/* fence.h - the record of an account in its window, on both stores: either alone is enough to
+ * finish or to undo (doc/architecture.md). The source's row decides while the source is home, the
+ * destination's after.
+ *
+ *   fenced -> proven -> committing -> committed -> done
+ *        \________\__________________________________-> undone
+ *
+ * Every change is bound to the lease, so that a mover which was only asleep finds its writes
+ * refused, and is durable before the function returns. */
+#ifndef ZX_OPS_FENCE_H
+#define ZX_OPS_FENCE_H
+
+#include "core/zimbra/store.h"
+
+typedef enum FenceState {
+    FENCE_FENCED,
+    FENCE_PROVEN,
+    FENCE_COMMITTING,
+    FENCE_COMMITTED,
+    FENCE_DONE,
+    FENCE_UNDONE
+} FenceState;
+const char *fence_state_name(FenceState state);
+
+typedef struct Fence {
+    char *account_id, *operation, *address;
+    FenceState state;
+    uint64_t lease;
+    char *account_status, *mail_status, *transport; /* raw; the last two may be NULL */
+    bool status_touched;
+    char *source_host, *destination_host;
+    uint32_t source_mailbox, destination_mailbox; /* 0: the account has no mailbox */
+    bool reindex;   /* the index was left out: ReIndexRequest at the destination */
+    bool on_source; /* the row read stands on the source (role) */
+    int64_t age_ms; /* since it was made, by that server's clock */
+    char *note;
+} Fence;
+void fence_free(Fence *fence);
+
+/* Writes the row in state fenced on both stores, durable on both. */
+bool fence_begin(const Fence *fence, Store *source, Store *destination, GError **error) MUST_USE;
+
+/* @from -> @to on one store under our lease: exactly one row must change, else CONFLICT. */
+bool fence_advance(Store *store, const Fence *fence, FenceState from, FenceState to,
+                   GError **error) MUST_USE;
+/* Any unfinished state -> @to, under our lease. False with CONFLICT if the row is not ours any
+ * more. */
+bool fence_set(Store *store, const Fence *fence, FenceState to, GError **error) MUST_USE;
+bool fence_set_reindex(Store *store, const Fence *fence, GError **error) MUST_USE;
+
+/* The unfinished row of an account on this store: NULL without error if there is none. */
+Fence *fence_find(Store *store, const char *account_id, GError **error);
+/* All unfinished rows of a store (of Fence). */
+GPtrArray *fence_unfinished(Store *store, GError **error) MUST_USE;
+
+/* Another process takes an operation over: the lease goes up, durably, so that the old mover's next
+ * change is refused. Updates fence->lease. */
+bool fence_take_over(Store *store, Fence *fence, GError **error) MUST_USE;
+
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(Fence, fence_free)
+
+#endif

@@ -1,0 +1,13 @@
+/* schema.h - the database `zxmove` on each store: state lives where its effect lives
+ * (doc/architecture.md). Created on first use, versioned. */
+#ifndef ZX_OPS_SCHEMA_H
+#define ZX_OPS_SCHEMA_H
+
+#include "core/net/db.h"
+
+#define SCHEMA_VERSION 1
+
+/* Creates what is missing; REFUSED if the database was made by another version. */
+bool schema_ensure(Db *db, GError **error) MUST_USE;
+
+#endif

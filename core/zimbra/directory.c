@@ -1,0 +1,519 @@
+/* directory.c - see directory.h. */
+#include "core/zimbra/directory.h"
+#include "core/net/ldap.h"
+#include <string.h>
+
+struct Directory {
+    const Conf *conf;
+    LdapConn *master;
+    GHashTable *others; /* url -> LdapConn, the servers asked whether they have caught up */
+    GPtrArray *servers; /* of ServerInfo, once read */
+    LdapEntry *config;  /* cn=config,cn=zimbra, borrowed from config_answer */
+    GPtrArray *config_answer;
+};
+
+static LdapConn *connect_to(const Conf *conf, const char *url, GError **error)
+{
+    LdapTarget target = {
+        .url = url,
+        .bind_dn = conf->ldap.bind_dn,
+        .password = conf->ldap.password,
+        .ca_file = conf->ldap.ca_file,
+        .starttls = conf->ldap.starttls,
+        .timeout_s = conf->net_timeout_s,
+    };
+
+    return ldap_conn_open(&target, error);
+}
+
+/* Reads on the master; a connection that was lost in the meantime is opened anew, once. */
+static GPtrArray *search(Directory *directory, const char *base, LdapScope scope,
+                         const char *filter, const char *const *attributes, GError **error)
+{
+    GError *lost = NULL;
+    GPtrArray *found = NULL;
+
+    if (directory->master != NULL)
+        found = ldap_conn_search(directory->master, base, scope, filter, attributes, &lost);
+    if (found != NULL)
+        return found;
+    if (lost != NULL && error_code(lost) != ZX_ERROR_CONNECT) {
+        g_propagate_error(error, lost);
+        return NULL;
+    }
+    g_clear_error(&lost);
+    g_clear_pointer(&directory->master, ldap_conn_close);
+    directory->master = connect_to(directory->conf, directory->conf->ldap.master, error);
+    if (directory->master == NULL)
+        return NULL;
+    return ldap_conn_search(directory->master, base, scope, filter, attributes, error);
+}
+
+static bool read_config(Directory *directory, GError **error)
+{
+    static const char *const wanted[] = { "*", NULL };
+
+    directory->config_answer =
+        search(directory, "cn=config,cn=zimbra", LDAP_BASE, "(objectClass=*)", wanted, error);
+    if (directory->config_answer == NULL)
+        return false;
+    if (directory->config_answer->len != 1)
+        return fail(error, ZX_ERROR_REFUSED,
+                    "%s has no cn=config,cn=zimbra: not a Zimbra directory",
+                    directory->conf->ldap.master);
+    directory->config = g_ptr_array_index(directory->config_answer, 0);
+    return true;
+}
+
+Directory *directory_open(const Conf *conf, GError **error)
+{
+    g_autoptr(Directory) directory = g_new0(Directory, 1);
+
+    directory->conf = conf;
+    directory->others =
+        g_hash_table_new_full(g_str_hash, g_str_equal, g_free, (GDestroyNotify)ldap_conn_close);
+    if (!read_config(directory, error))
+        return NULL;
+    return g_steal_pointer(&directory);
+}
+
+void directory_close(Directory *directory)
+{
+    if (directory == NULL)
+        return;
+    ldap_conn_close(directory->master);
+    g_hash_table_unref(directory->others);
+    g_clear_pointer(&directory->servers, g_ptr_array_unref);
+    g_clear_pointer(&directory->config_answer, g_ptr_array_unref);
+    g_free(directory);
+}
+
+/* Servers. */
+
+static void server_free(ServerInfo *server)
+{
+    g_free(server->name);
+    g_free(server->id);
+    g_free(server->hostname);
+    g_free(server);
+}
+
+/* The server's own value, else the one of cn=config (1.2, inheritance). */
+static const char *inherited(const Directory *directory, const LdapEntry *server,
+                             const char *attribute)
+{
+    const char *own = ldap_entry_get(server, attribute);
+
+    return own != NULL ? own : ldap_entry_get(directory->config, attribute);
+}
+
+static unsigned inherited_port(const Directory *directory, const LdapEntry *server,
+                               const char *attribute, unsigned fallback)
+{
+    const char *text = inherited(directory, server, attribute);
+    guint64 port;
+
+    if (text == NULL || !g_ascii_string_to_unsigned(text, 10, 1, 65535, &port, NULL))
+        return fallback;
+    return (unsigned)port;
+}
+
+static bool has_value(const LdapEntry *entry, const char *attribute, const char *value)
+{
+    const char *const *values = ldap_entry_all(entry, attribute);
+
+    for (; *values != NULL; values++)
+        if (g_ascii_strcasecmp(*values, value) == 0)
+            return true;
+    return false;
+}
+
+static ServerInfo *server_from(const Directory *directory, const LdapEntry *entry)
+{
+    ServerInfo *server = g_new0(ServerInfo, 1);
+    const char *blob_dir = inherited(directory, entry, "zimbraConfiguredServerIDForBlobDirEnabled");
+    const char *hostname = ldap_entry_get(entry, "zimbraServiceHostname");
+
+    server->name = g_strdup(ldap_entry_get(entry, "cn"));
+    server->id = g_strdup(ldap_entry_get(entry, "zimbraId"));
+    server->hostname = g_strdup(hostname != NULL ? hostname : server->name);
+    server->mailbox = has_value(entry, "zimbraServiceEnabled", "service") ||
+                      has_value(entry, "zimbraServiceEnabled", "mailbox");
+    server->memcached = has_value(entry, "zimbraServiceEnabled", "memcached");
+    server->always_on = ldap_entry_get(entry, "zimbraAlwaysOnClusterId") != NULL;
+    server->server_id_blob_dir = g_strcmp0(blob_dir, "TRUE") == 0;
+    server->lmtp_port = inherited_port(directory, entry, "zimbraLmtpBindPort", 7025);
+    server->memcached_port = inherited_port(directory, entry, "zimbraMemcachedBindPort", 11211);
+    return server;
+}
+
+static GPtrArray *search_servers(Directory *directory, GError **error)
+{
+    static const char *const wanted[] = { "cn",
+                                          "zimbraId",
+                                          "zimbraServiceHostname",
+                                          "zimbraServiceEnabled",
+                                          "zimbraAlwaysOnClusterId",
+                                          "zimbraConfiguredServerIDForBlobDirEnabled",
+                                          "zimbraLmtpBindPort",
+                                          "zimbraMemcachedBindPort",
+                                          "zimbraMemcachedClientServerList",
+                                          NULL };
+
+    return search(directory, "cn=servers,cn=zimbra", LDAP_ONE, "(objectClass=zimbraServer)", wanted,
+                  error);
+}
+
+const GPtrArray *directory_servers(Directory *directory, GError **error)
+{
+    g_autoptr(GPtrArray) found = NULL;
+
+    if (directory->servers != NULL)
+        return directory->servers;
+    found = search_servers(directory, error);
+    if (found == NULL)
+        return NULL;
+    directory->servers = g_ptr_array_new_with_free_func((GDestroyNotify)server_free);
+    for (guint i = 0; i < found->len; i++)
+        g_ptr_array_add(directory->servers, server_from(directory, g_ptr_array_index(found, i)));
+    return directory->servers;
+}
+
+const ServerInfo *directory_server(const GPtrArray *servers, const char *hostname)
+{
+    for (guint i = 0; i < servers->len; i++) {
+        const ServerInfo *server = g_ptr_array_index(servers, i);
+
+        if (g_ascii_strcasecmp(server->hostname, hostname) == 0)
+            return server;
+    }
+    return NULL;
+}
+
+static void add_new_values(GPtrArray *list, const LdapEntry *entry, const char *attribute)
+{
+    const char *const *values = ldap_entry_all(entry, attribute);
+
+    for (; *values != NULL; values++)
+        if (!g_ptr_array_find_with_equal_func(list, *values, g_str_equal, NULL))
+            g_ptr_array_add(list, g_strdup(*values));
+}
+
+char **directory_client_memcached(Directory *directory, GError **error)
+{
+    g_autoptr(GPtrArray) servers = search_servers(directory, error);
+    GPtrArray *list;
+
+    if (servers == NULL)
+        return NULL;
+    list = g_ptr_array_new();
+    add_new_values(list, directory->config, "zimbraMemcachedClientServerList");
+    for (guint i = 0; i < servers->len; i++)
+        add_new_values(list, g_ptr_array_index(servers, i), "zimbraMemcachedClientServerList");
+    g_ptr_array_add(list, NULL);
+    return (char **)g_ptr_array_free(list, FALSE);
+}
+
+/* Accounts. */
+
+static const char *const account_attributes[] = { "uid",
+                                                  "zimbraId",
+                                                  "zimbraMailHost",
+                                                  "zimbraMailTransport",
+                                                  "zimbraAccountStatus",
+                                                  "zimbraMailStatus",
+                                                  "zimbraMailAlias",
+                                                  "zimbraMailDeliveryAddress",
+                                                  "zimbraIsSystemResource",
+                                                  "zimbraIsSystemAccount",
+                                                  "zimbraIsExternalVirtualAccount",
+                                                  "objectClass",
+                                                  NULL };
+
+/* "uid=ann,ou=people,dc=example,dc=com" -> "example.com". */
+static char *domain_of_dn(const char *dn)
+{
+    GString *domain = g_string_new(NULL);
+    g_auto(GStrv) parts = g_strsplit(dn, ",", -1);
+
+    for (char **part = parts; *part != NULL; part++) {
+        const char *rdn = g_strstrip(*part);
+
+        if (g_ascii_strncasecmp(rdn, "dc=", 3) != 0)
+            continue;
+        if (domain->len > 0)
+            g_string_append_c(domain, '.');
+        g_string_append(domain, rdn + 3);
+    }
+    return g_string_free(domain, FALSE);
+}
+
+static char **values_of(const LdapEntry *entry, const char *attribute)
+{
+    const char *const *values = ldap_entry_all(entry, attribute);
+    GPtrArray *copy = g_ptr_array_new();
+
+    for (; *values != NULL; values++)
+        g_ptr_array_add(copy, g_strdup(*values));
+    g_ptr_array_add(copy, NULL);
+    return (char **)g_ptr_array_free(copy, FALSE);
+}
+
+static bool is_true(const LdapEntry *entry, const char *attribute)
+{
+    return g_strcmp0(ldap_entry_get(entry, attribute), "TRUE") == 0;
+}
+
+static Account *account_from(const LdapEntry *entry)
+{
+    Account *account = g_new0(Account, 1);
+    const char *id = ldap_entry_get(entry, "zimbraId");
+    const char *uid = ldap_entry_get(entry, "uid");
+    const char *status = ldap_entry_get(entry, "zimbraAccountStatus");
+
+    account->id = g_ascii_strdown(id != NULL ? id : "", -1);
+    account->uid = g_strdup(uid != NULL ? uid : "");
+    account->domain = domain_of_dn(ldap_entry_dn(entry));
+    account->address = g_strdup_printf("%s@%s", account->uid, account->domain);
+    account->mail_host = g_strdup(ldap_entry_get(entry, "zimbraMailHost"));
+    account->transport = g_strdup(ldap_entry_get(entry, "zimbraMailTransport"));
+    account->status = g_strdup(status != NULL ? status : "active");
+    account->mail_status = g_strdup(ldap_entry_get(entry, "zimbraMailStatus"));
+    account->aliases = values_of(entry, "zimbraMailAlias");
+    account->system =
+        is_true(entry, "zimbraIsSystemResource") || is_true(entry, "zimbraIsSystemAccount");
+    account->guest = is_true(entry, "zimbraIsExternalVirtualAccount");
+    account->resource = has_value(entry, "objectClass", "zimbraCalendarResource");
+    return account;
+}
+
+void account_free(Account *account)
+{
+    if (account == NULL)
+        return;
+    g_free(account->id);
+    g_free(account->address);
+    g_free(account->uid);
+    g_free(account->domain);
+    g_free(account->mail_host);
+    g_free(account->transport);
+    g_free(account->status);
+    g_free(account->mail_status);
+    g_free(account->domain_status);
+    g_strfreev(account->aliases);
+    g_free(account);
+}
+
+static GPtrArray *search_domain(Directory *directory, const char *name, GError **error)
+{
+    static const char *const wanted[] = { "zimbraId",
+                                          "zimbraDomainName",
+                                          "zimbraDomainStatus",
+                                          "zimbraVirtualHostname",
+                                          "zimbraVirtualIPAddress",
+                                          NULL };
+    g_autofree char *filter =
+        ldap_filter("(&(objectClass=zimbraDomain)(zimbraDomainName=%s))", name);
+
+    return search(directory, "", LDAP_SUB, filter, wanted, error);
+}
+
+/* zimbraDomainStatus, inherited from config (1.5: attribute 535). */
+static char *domain_status(const Directory *directory, const GPtrArray *found)
+{
+    const char *status = NULL;
+
+    if (found->len > 0)
+        status = ldap_entry_get(g_ptr_array_index(found, 0), "zimbraDomainStatus");
+    if (status == NULL)
+        status = ldap_entry_get(directory->config, "zimbraDomainStatus");
+    return g_strdup(status != NULL ? status : "active");
+}
+
+Account *directory_account(Directory *directory, const char *who, GError **error)
+{
+    g_autofree char *filter =
+        ldap_filter("(&(objectClass=zimbraAccount)(|(zimbraMailDeliveryAddress=%s)(mail=%s)"
+                    "(zimbraMailAlias=%s)(zimbraId=%s)))",
+                    who, who, who, who);
+    g_autoptr(GPtrArray) found = NULL;
+    g_autoptr(GPtrArray) domains = NULL;
+    g_autoptr(Account) account = NULL;
+
+    found = search(directory, "", LDAP_SUB, filter, account_attributes, error);
+    if (found == NULL)
+        return NULL;
+    if (found->len != 1) {
+        if (found->len == 0)
+            fail(error, ZX_ERROR_NOT_FOUND, "no account %s in the directory", who);
+        else
+            fail(error, ZX_ERROR_REFUSED, "%u accounts in the directory answer to %s", found->len,
+                 who);
+        return NULL;
+    }
+    account = account_from(g_ptr_array_index(found, 0));
+    domains = search_domain(directory, account->domain, error);
+    if (domains == NULL)
+        return NULL;
+    account->domain_status = domain_status(directory, domains);
+    return g_steal_pointer(&account);
+}
+
+static int by_address(gconstpointer a, gconstpointer b)
+{
+    const Account *const *left = a, *const *right = b;
+
+    return strcmp((*left)->address, (*right)->address);
+}
+
+GPtrArray *directory_domain(Directory *directory, const char *domain, GError **error)
+{
+    g_autoptr(GPtrArray) domains = search_domain(directory, domain, error);
+    g_autoptr(GPtrArray) found = NULL;
+    g_autofree char *base = NULL;
+    GPtrArray *accounts;
+
+    if (domains == NULL)
+        return NULL;
+    if (domains->len == 0) {
+        fail(error, ZX_ERROR_NOT_FOUND, "no domain %s in the directory", domain);
+        return NULL;
+    }
+    base = g_strdup_printf("ou=people,%s", ldap_entry_dn(g_ptr_array_index(domains, 0)));
+    found =
+        search(directory, base, LDAP_SUB, "(objectClass=zimbraAccount)", account_attributes, error);
+    if (found == NULL)
+        return NULL;
+    accounts = g_ptr_array_new_with_free_func((GDestroyNotify)account_free);
+    for (guint i = 0; i < found->len; i++) {
+        Account *account = account_from(g_ptr_array_index(found, i));
+
+        account->domain_status = domain_status(directory, domains);
+        g_ptr_array_add(accounts, account);
+    }
+    g_ptr_array_sort(accounts, by_address);
+    return accounts;
+}
+
+bool account_status_may_change(const Account *account)
+{
+    static const char *const changeable[] = { "active", "locked", "lockout", "maintenance", NULL };
+
+    return g_strv_contains(changeable, account->status) &&
+           strcmp(account->domain_status, "closed") != 0;
+}
+
+bool account_domain_blocks(const Account *account)
+{
+    return strcmp(account->domain_status, "suspended") == 0 ||
+           strcmp(account->domain_status, "shutdown") == 0;
+}
+
+bool account_transport_matches(const Account *account, const char *host)
+{
+    g_auto(GStrv) parts = NULL;
+
+    if (account->transport == NULL)
+        return true;
+    parts = g_strsplit(account->transport, ":", -1);
+    return g_strv_length(parts) == 3 && strcmp(parts[0], "lmtp") == 0 &&
+           g_ascii_strcasecmp(parts[1], host) == 0;
+}
+
+/* Routes. */
+
+static char **alias_domains(Directory *directory, const char *domain_id, GError **error)
+{
+    static const char *const wanted[] = { "zimbraDomainName", NULL };
+    g_autofree char *filter = ldap_filter("(&(objectClass=zimbraDomain)(zimbraDomainType=alias)"
+                                          "(zimbraDomainAliasTargetId=%s))",
+                                          domain_id);
+    g_autoptr(GPtrArray) found = search(directory, "", LDAP_SUB, filter, wanted, error);
+    GPtrArray *names;
+
+    if (found == NULL)
+        return NULL;
+    names = g_ptr_array_new();
+    for (guint i = 0; i < found->len; i++)
+        g_ptr_array_add(names,
+                        g_strdup(ldap_entry_get(g_ptr_array_index(found, i), "zimbraDomainName")));
+    g_ptr_array_add(names, NULL);
+    return (char **)g_ptr_array_free(names, FALSE);
+}
+
+RouteNames *directory_route_names(Directory *directory, const Account *account, GError **error)
+{
+    g_autoptr(GPtrArray) domains = search_domain(directory, account->domain, error);
+    g_autoptr(RouteNames) names = NULL;
+    const LdapEntry *domain;
+
+    if (domains == NULL)
+        return NULL;
+    if (domains->len != 1) {
+        fail(error, ZX_ERROR_NOT_FOUND, "no domain %s in the directory", account->domain);
+        return NULL;
+    }
+    domain = g_ptr_array_index(domains, 0);
+    names = g_new0(RouteNames, 1);
+    names->uid = g_strdup(account->uid);
+    names->id = g_strdup(account->id);
+    names->domain = g_strdup(account->domain);
+    names->aliases = g_strdupv(account->aliases);
+    names->virtual_hosts = values_of(domain, "zimbraVirtualHostname");
+    names->virtual_ips = values_of(domain, "zimbraVirtualIPAddress");
+    names->alias_domains = alias_domains(directory, ldap_entry_get(domain, "zimbraId"), error);
+    if (names->alias_domains == NULL)
+        return NULL;
+    return g_steal_pointer(&names);
+}
+
+void route_names_free(RouteNames *names)
+{
+    if (names == NULL)
+        return;
+    g_free(names->uid);
+    g_free(names->id);
+    g_free(names->domain);
+    g_strfreev(names->aliases);
+    g_strfreev(names->virtual_hosts);
+    g_strfreev(names->virtual_ips);
+    g_strfreev(names->alias_domains);
+    g_free(names);
+}
+
+/* Replicas. */
+
+static LdapConn *other_server(Directory *directory, const char *url, GError **error)
+{
+    LdapConn *conn = g_hash_table_lookup(directory->others, url);
+
+    if (conn == NULL && (conn = connect_to(directory->conf, url, error)) != NULL)
+        g_hash_table_insert(directory->others, g_strdup(url), conn);
+    return conn;
+}
+
+bool directory_caught_up(Directory *directory, const char *url, const char *account_id,
+                         const char *attribute, const char *value, const Wait *wait, GError **error)
+{
+    const char *wanted[] = { attribute, NULL };
+    g_autofree char *filter =
+        ldap_filter("(&(objectClass=zimbraAccount)(zimbraId=%s))", account_id);
+    LdapConn *conn = other_server(directory, url, error);
+
+    if (conn == NULL)
+        return false;
+    for (;;) {
+        g_autoptr(GPtrArray) found = ldap_conn_search(conn, "", LDAP_SUB, filter, wanted, error);
+
+        if (found == NULL) {
+            g_hash_table_remove(directory->others, url);
+            return false;
+        }
+        if (found->len == 1 &&
+            g_strcmp0(ldap_entry_get(g_ptr_array_index(found, 0), attribute), value) == 0)
+            return true;
+        if (!wait_check(wait, url, error))
+            return false;
+        wait_pause(wait, 20);
+    }
+}

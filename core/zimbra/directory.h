@@ -1,0 +1,79 @@
+/* directory.h - accounts, domains and servers as the LDAP master has them (doc/platform.md 1).
+ * Every read that decides something goes to the master; replicas are only asked whether they have
+ * caught up. Nothing here writes: writes go through admin SOAP (admin.h), so that Zimbra's own
+ * rules and caches apply. */
+#ifndef ZX_ZIMBRA_DIRECTORY_H
+#define ZX_ZIMBRA_DIRECTORY_H
+
+#include "conf/conf.h"
+#include "core/base/wait.h"
+
+typedef struct Directory Directory;
+Directory *directory_open(const Conf *conf, GError **error) MUST_USE; /* borrows @conf */
+void directory_close(Directory *directory);
+
+typedef struct ServerInfo {
+    char *name;     /* cn */
+    char *id;       /* zimbraId */
+    char *hostname; /* zimbraServiceHostname */
+    bool mailbox;   /* can hold mailboxes: service `service` (or `mailbox` before 8.5) enabled */
+    bool memcached;
+    bool always_on, server_id_blob_dir; /* layouts that are not supported */
+    unsigned lmtp_port, memcached_port;
+} ServerInfo;
+
+/* All servers (of ServerInfo), global defaults applied. Read once per Directory. */
+const GPtrArray *directory_servers(Directory *directory, GError **error) MUST_USE;
+/* By service host name, without regard to case; NULL if none. */
+const ServerInfo *directory_server(const GPtrArray *servers, const char *hostname);
+/* zimbraMemcachedClientServerList over config and servers: what mailboxd itself caches in;
+ * "host:port". */
+char **directory_client_memcached(Directory *directory, GError **error) MUST_USE;
+
+typedef struct Account {
+    char *id;      /* zimbraId, lowercase */
+    char *address; /* name of the account: uid@domain of its DN */
+    char *uid, *domain;
+    char *mail_host;     /* NULL: none */
+    char *transport;     /* NULL: none */
+    char *status;        /* raw zimbraAccountStatus */
+    char *mail_status;   /* raw zimbraMailStatus, NULL if unset */
+    char *domain_status; /* zimbraDomainStatus, inherited from config; "active" if unset */
+    char **aliases;
+    bool system, guest, resource;
+} Account;
+void account_free(Account *account);
+
+/* By address, alias or id; NOT_FOUND (with the address) if there is none. */
+Account *directory_account(Directory *directory, const char *who, GError **error) MUST_USE;
+/* Every account of a domain (of Account), by address. NOT_FOUND for an unknown domain. */
+GPtrArray *directory_domain(Directory *directory, const char *domain, GError **error) MUST_USE;
+
+/* Section 6.6: may the status of this account be written? Not when raw is closed or pending, nor in
+ * a closed domain. */
+bool account_status_may_change(const Account *account);
+/* suspended or shutdown domain: every admin request on the account is refused by the server. */
+bool account_domain_blocks(const Account *account);
+/* NULL or lmtp:<host>:<any port> (1.3). */
+bool account_transport_matches(const Account *account, const char *host);
+
+/* Names that make up the account's proxy route keys (section 7), read from the master. */
+typedef struct RouteNames {
+    char *uid, *id, *domain;
+    char **aliases, **virtual_hosts, **virtual_ips, **alias_domains;
+} RouteNames;
+RouteNames *directory_route_names(Directory *directory, const Account *account,
+                                  GError **error) MUST_USE;
+void route_names_free(RouteNames *names);
+
+/* True once the LDAP server at @url shows @attribute = @value for the account; asks again until
+ * @wait is over. */
+bool directory_caught_up(Directory *directory, const char *url, const char *account_id,
+                         const char *attribute, const char *value, const Wait *wait,
+                         GError **error) MUST_USE;
+
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(Directory, directory_close)
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(Account, account_free)
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(RouteNames, route_names_free)
+
+#endif

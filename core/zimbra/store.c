@@ -1,0 +1,220 @@
+/* store.c - see store.h. */
+#include "core/zimbra/store.h"
+#include "core/ops/schema.h"
+#include <string.h>
+
+static bool open_ssh(Store *store, GError **error)
+{
+    SshTarget target = {
+        .name = store->name,
+        .address = store->where->address,
+        .port = store->where->ssh_port,
+        .user = store->conf->ssh.user,
+        .key_file = store->conf->ssh.key_file,
+        .known_hosts = store->conf->ssh.known_hosts,
+        .timeout_s = store->conf->net_timeout_s,
+    };
+
+    if (store->where->local || store->ssh != NULL)
+        return true;
+    store->ssh = ssh_connect_store(&target, error);
+    return store->ssh != NULL;
+}
+
+static bool open_peer(Store *store, GError **error)
+{
+    bool from_store =
+        store->where->mariadb_password == NULL && store->conf->mariadb.password == NULL;
+
+    if (store->peer != NULL)
+        return true;
+    store->peer = peer_open(store->name, store->ssh, store->conf->ssh.agent_file,
+                            store->conf->net_timeout_s, error);
+    if (store->peer == NULL)
+        return false;
+    if (store->facts == NULL)
+        store->facts = peer_facts(store->peer, store->where->zimbra_home, from_store, error);
+    return store->facts != NULL;
+}
+
+/* The password of the configuration, else the one the store's localconfig has. */
+static Secret *mariadb_password(const Store *store)
+{
+    const char *found;
+
+    if (store->where->mariadb_password != NULL)
+        return secret_copy(store->where->mariadb_password);
+    if (store->conf->mariadb.password != NULL)
+        return secret_copy(store->conf->mariadb.password);
+    found = store_fact(store, "zimbra_mysql_password");
+    return secret_new(found != NULL ? found : "");
+}
+
+static Db *open_db(Store *store, GError **error)
+{
+    g_autoptr(Secret) password = mariadb_password(store);
+    DbTarget target = {
+        .name = store->name,
+        .host = store->where->mariadb_address,
+        .port = store->where->mariadb_port,
+        .user = store->conf->mariadb.user,
+        .password = password,
+        .timeout_s = store->conf->net_timeout_s,
+    };
+
+    if (store->ssh != NULL) {
+        target.socket = ssh_forward(store->ssh, target.host, target.port, error);
+        if (target.socket == NULL)
+            return NULL;
+    }
+    return db_open(&target, error);
+}
+
+static bool open_soap(Store *store, GError **error)
+{
+    SoapTarget target = {
+        .name = store->name,
+        .address = store->where->address,
+        .port = store->where->soap_port,
+        .ca_file = store->conf->admin.ca_file,
+        .user = store->conf->admin.user,
+        .password = store->conf->admin.password,
+        .timeout_s = store->conf->net_timeout_s,
+    };
+
+    if (store->soap != NULL)
+        return true;
+    store->soap = soap_open(&target, error);
+    if (store->soap == NULL)
+        return false;
+    soap_target_server(store->soap, store->server_id);
+    return true;
+}
+
+static bool open_connections(Store *store, GError **error)
+{
+    if (!open_ssh(store, error) || !open_peer(store, error) || !open_soap(store, error))
+        return false;
+    if (store->control == NULL && (store->control = open_db(store, error)) == NULL)
+        return false;
+    if (store->data == NULL && (store->data = open_db(store, error)) == NULL)
+        return false;
+    return true;
+}
+
+static unsigned fact_number(const Store *store, const char *name, unsigned fallback)
+{
+    const char *text = store_fact(store, name);
+    guint64 number;
+
+    if (text == NULL || !g_ascii_string_to_unsigned(text, 10, 1, G_MAXUINT, &number, NULL))
+        return fallback;
+    return (unsigned)number;
+}
+
+static bool read_facts(Store *store, GError **error)
+{
+    g_autoptr(Rows) version = NULL;
+
+    store->groups = fact_number(store, "zimbra_mailbox_groups", 100);
+    store->change_step = fact_number(store, "zimbra_mailbox_change_checkpoint_frequency", 100);
+    store->lock_timeout_s = fact_number(store, "zimbra_mailbox_lock_timeout", 60);
+    version = db_query_one(
+        store->control, error,
+        "SELECT CAST(value AS UNSIGNED) FROM zimbra.config WHERE name = 'db.version'", DB_NONE);
+    if (version == NULL)
+        return false;
+    store->db_version = (unsigned)rows_u64(version, 0, 0);
+    store->volumes = volumes_read(store->control, &store->current, error);
+    return store->volumes != NULL;
+}
+
+static bool declare_volumes(Store *store, GError **error)
+{
+    for (guint i = 0; i < store->volumes->len; i++) {
+        const Volume *volume = g_ptr_array_index(store->volumes, i);
+
+        if (volume->store_type == 1 && !peer_volume(store->peer, volume, error))
+            return false;
+    }
+    return true;
+}
+
+Store *store_open(const Conf *conf, const ServerInfo *server, GError **error)
+{
+    g_autoptr(Store) store = g_new0(Store, 1);
+
+    store->conf = conf;
+    store->where = conf_store(conf, server->hostname);
+    if (store->where == NULL) {
+        fail(error, ZX_ERROR_REFUSED, "store %s is not in the configuration: add it under `stores`",
+             server->hostname);
+        return NULL;
+    }
+    store->name = g_strdup(server->hostname);
+    store->server_id = g_strdup(server->id);
+    store->lmtp_port = server->lmtp_port;
+    if (!open_connections(store, error) || !schema_ensure(store->control, error) ||
+        !read_facts(store, error) || !declare_volumes(store, error))
+        return NULL;
+    return g_steal_pointer(&store);
+}
+
+void store_close(Store *store)
+{
+    if (store == NULL)
+        return;
+    db_close(store->control);
+    db_close(store->data);
+    peer_close(store->peer);
+    soap_close(store->soap);
+    ssh_close(store->ssh);
+    g_clear_pointer(&store->facts, g_hash_table_unref);
+    g_clear_pointer(&store->volumes, g_ptr_array_unref);
+    g_free(store->name);
+    g_free(store->server_id);
+    g_free(store);
+}
+
+bool store_revive(Store *store, GError **error)
+{
+    GError *ignored = NULL;
+    bool lost = store->ssh != NULL && !ssh_alive(store->ssh, NULL);
+
+    if (lost || (store->control != NULL && !db_ping(store->control, &ignored)))
+        g_clear_pointer(&store->control, db_close);
+    g_clear_error(&ignored);
+    if (lost || (store->data != NULL && !db_ping(store->data, &ignored)))
+        g_clear_pointer(&store->data, db_close);
+    g_clear_error(&ignored);
+    if (lost) {
+        g_clear_pointer(&store->peer, peer_close);
+        g_clear_pointer(&store->ssh, ssh_close);
+    }
+    if (!open_connections(store, error))
+        return false;
+    return !lost || declare_volumes(store, error);
+}
+
+const char *store_fact(const Store *store, const char *name)
+{
+    return g_hash_table_lookup(store->facts, name);
+}
+
+char **store_ldap_urls(const Store *store)
+{
+    const char *urls = store_fact(store, "ldap_url");
+    g_auto(GStrv) words = g_strsplit_set(urls != NULL ? urls : "", " \t\n", -1);
+    GPtrArray *found = g_ptr_array_new();
+
+    for (char **word = words; *word != NULL; word++)
+        if (**word != '\0')
+            g_ptr_array_add(found, g_strdup(*word));
+    g_ptr_array_add(found, NULL);
+    return (char **)g_ptr_array_free(found, FALSE);
+}
+
+bool store_durable(Store *store, GError **error)
+{
+    return db_exec(store->control, NULL, error, "TRUNCATE zxmove.log_flush", DB_NONE);
+}

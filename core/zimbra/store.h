@@ -1,0 +1,52 @@
+/* store.h - one mailbox store as an operation sees it: its connections, opened once and shared by
+ * all mailboxes of the operation, and the facts that do not change while it runs.
+ *
+ * Two MariaDB connections: `data` reads and writes mailboxes (snapshots live there), `control`
+ * holds locks, claims, fences and the journal, and is free while `data` works. */
+#ifndef ZX_ZIMBRA_STORE_H
+#define ZX_ZIMBRA_STORE_H
+
+#include "conf/conf.h"
+#include "core/net/peer.h"
+#include "core/net/soap.h"
+#include "core/zimbra/directory.h"
+
+typedef struct Store {
+    const Conf *conf;
+    const ConfStore *where;
+    char *name;      /* zimbraServiceHostname */
+    char *server_id; /* zimbraId of the server entry */
+    unsigned lmtp_port;
+    Ssh *ssh; /* NULL on a local store */
+    Db *control, *data;
+    Peer *peer;
+    Soap *soap;
+    GHashTable *facts;  /* peer_facts */
+    GPtrArray *volumes; /* of Volume */
+    CurrentVolumes current;
+    unsigned groups;      /* zimbra_mailbox_groups */
+    unsigned change_step; /* zimbra_mailbox_change_checkpoint_frequency */
+    unsigned lock_timeout_s;
+    unsigned db_version;
+} Store;
+
+/* Opens everything and reads the facts; creates the database `zxmove` if it is not there. */
+Store *store_open(const Conf *conf, const ServerInfo *server, GError **error) MUST_USE;
+void store_close(Store *store);
+
+/* Reopens what broke (ssh, databases, agent). Locks and transactions of the old connections are
+ * gone. */
+bool store_revive(Store *store, GError **error) MUST_USE;
+
+/* A fact, or NULL. */
+const char *store_fact(const Store *store, const char *name);
+
+/* LDAP servers of this store's own ldap_url (5.5), as URLs; g_strfreev. */
+char **store_ldap_urls(const Store *store);
+
+/* Makes what is committed on this store durable (hazard 36), by way of `control`. */
+bool store_durable(Store *store, GError **error) MUST_USE;
+
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(Store, store_close)
+
+#endif
