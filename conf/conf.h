@@ -49,6 +49,8 @@ typedef struct Conf {
 /* @path NULL: $ZXMOVE_CONFIG, ~/.config/zxmove/zxmove.yaml, /etc/zxmove/zxmove.yaml, the first there is. */
 Conf *conf_load(const char *path, GError **error) MUST_USE;
 void conf_free(Conf *conf);
+/* Where state lives when no configuration says otherwise. */
+char *conf_default_state_dir(void);
 const ConfStore *conf_store(const Conf *conf, const char *name); /* without regard to case; NULL if none */
 /* Where a server of this name is reached: its store's address, `addresses`, else the name. */
 const char *conf_address(const Conf *conf, const char *name);

@@ -1,0 +1,37 @@
+/* items.h - one row per setting; the loader, the reference file and its test read the same rows. */
+#ifndef ZX_CONF_ITEMS_H
+#define ZX_CONF_ITEMS_H
+
+#include "conf/conf.h"
+#include <stddef.h>
+
+typedef enum ConfType {
+    CONF_TEXT,    /* char * */
+    CONF_PATH,    /* char *; "~/" is the user's home, a relative one starts at the file's directory */
+    CONF_SECRET,  /* Secret *; also written KEY_file, a file that holds it */
+    CONF_BOOL,    /* bool */
+    CONF_COUNT,   /* unsigned */
+    CONF_PERCENT, /* unsigned; "5" or "5%" */
+    CONF_SECONDS, /* unsigned s; written as a duration */
+    CONF_MILLIS,  /* unsigned ms; written as a duration */
+    CONF_LIST,    /* char ** */
+} ConfType;
+
+typedef struct ConfItem {
+    const char *key;      /* "ldap.master"; a * stands for a name of the administrator's choice */
+    ConfType type;
+    const char *fallback; /* as one would write it; NULL: none, @help says what then */
+    const char *min, *max;
+    const char *help;
+    size_t offset;        /* in Conf; in ConfStore for stores.*.KEY */
+} ConfItem;
+
+extern const ConfItem conf_items[]; /* ends with a NULL key; keys of one section stand together */
+
+/* "a name", "a whole number", "a duration such as 30s": what @type is, for a message. */
+const char *conf_type_name(ConfType type);
+
+/* Every key commented out at its default: conf/zxmove.yaml. */
+char *conf_reference(void);
+
+#endif

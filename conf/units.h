@@ -1,0 +1,31 @@
+/* units.h - what people write for sizes, durations, numbers and yes or no, both directions; pure.
+ * A number without its unit is refused with three right spellings: a bare 60 has been taken for
+ * seconds, minutes and milliseconds by one person or another. */
+#ifndef ZX_CONF_UNITS_H
+#define ZX_CONF_UNITS_H
+
+#include "core/base/error.h"
+#include <stdint.h>
+
+/* "10M", "1.5G", "64KiB", "512B": 1024 based. USAGE if it is none. */
+bool units_parse_size(const char *text, uint64_t *bytes, GError **error) MUST_USE;
+/* "250ms", "30s", "15m", "6h", "30d". */
+bool units_parse_time(const char *text, uint64_t *ms, GError **error) MUST_USE;
+/* Decimal digits only, within @min and @max. */
+bool units_parse_count(const char *text, uint64_t min, uint64_t max, uint64_t *out,
+                       GError **error) MUST_USE;
+/* true/false, yes/no, 1/0, without regard to case. */
+bool units_parse_bool(const char *text, bool *out, GError **error) MUST_USE;
+
+/* "412.6 GB", "17 B". */
+char *units_format_size(uint64_t bytes);
+/* As short as it stays useful: "0 ms", "312 ms", "1.1 s", "42 s", "3m05s", "2h41m", "3d04h". */
+char *units_format_time(double ms);
+/* "20,113". */
+char *units_format_count(uint64_t n);
+
+/* The name of @names (NULL-terminated) that @word was most likely meant to be, or NULL if none is
+ * near. Borrowed. */
+const char *units_nearest(const char *word, const char *const *names);
+
+#endif
