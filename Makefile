@@ -63,7 +63,14 @@ $(OUT)/mailboxd: $(MAILBOXD_OBJ)
 $(OUT)/tests/unit/test_%: $(OUT)/tests/unit/test_%.o $(OUT)/libzxmove.a
 	$(LINK) -o $@ $^ $$(pkg-config --libs cmocka) $(PKG_LIBS)
 
+LAB ?= try
+lab: all $(OUT)/mailboxd  ## start a laboratory to try zxmove in (LAB=name)
+	@tests/lab/lab start $(LAB) --mode $(MODE)
+
+lab-stop:  ## stop it
+	@tests/lab/lab stop $(LAB)
+
 -include $(LIB_OBJ:.o=.d) $(AGENT_OBJ:.o=.d) $(MAILBOXD_OBJ:.o=.d) $(OUT)/shell/main.d $(UNIT:=.d)
 .DELETE_ON_ERROR:
 .SECONDARY:
-.PHONY: all help deps
+.PHONY: all help deps lab lab-stop
