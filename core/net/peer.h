@@ -1,12 +1,15 @@
-/* peer.h - a conversation with the agent on one store (core/agent; protocol: core/agent/protocol.h).
+/* peer.h - a conversation with the agent on one store (core/agent; protocol:
+ * core/agent/protocol.h).
  *
- * The agent is found installed or uploaded through ssh under a name that is its own SHA-256, checked
- * before it runs. One Peer belongs to one thread. Calls are answered in order; blob streams are
- * pipelined by core/move/blobs.c through the two functions at the end. An error of the agent arrives
- * with its code and the store's name; a conversation that broke answers CONNECT for ever. */
+ * The agent is found installed or uploaded through ssh under a name that is its own SHA-256,
+ * checked before it runs. One Peer belongs to one thread. Calls are answered in order;
+ * core/move/stream.c keeps many under way through the functions at the end. An error of the agent
+ * arrives with its code and the store's name; a conversation that broke answers CONNECT for ever.
+ */
 #ifndef ZX_NET_PEER_H
 #define ZX_NET_PEER_H
 
+#include "core/base/wire.h"
 #include "core/net/ssh.h"
 #include "core/zimbra/volume.h"
 
@@ -18,12 +21,14 @@ Peer *peer_open(const char *store, Ssh *ssh, const char *agent_file, unsigned ti
 void peer_close(Peer *peer); /* the agent ends with its stdin */
 const char *peer_store(const Peer *peer);
 
-/* What the agent may find out about its host: a fixed list (agent/protocol.h), never a secret unless
+/* What the agent may find out about its host: a fixed list (agent/protocol.h), never a secret
+ * unless
  * @mariadb_password. Values by name ("zimbra_mailbox_groups", "ldap_url", "ldap_master_url",
- * "zimbra_mailbox_change_checkpoint_frequency", "zimbra_mailbox_lock_timeout", "debug_*", "zimbra_class_*",
- * "zimbra_relative_volume_path", "calendar_cache_directory", "timezone", "clock" in Unix ms).
- * Keys localconfig does not set carry Zimbra's default (doc/platform.md 1.6). */
-GHashTable *peer_facts(Peer *peer, const char *zimbra_home, bool mariadb_password, GError **error) MUST_USE;
+ * "zimbra_mailbox_change_checkpoint_frequency", "zimbra_mailbox_lock_timeout", "debug_*",
+ * "zimbra_class_*", "zimbra_relative_volume_path", "calendar_cache_directory", "timezone", "clock"
+ * in Unix ms). Keys localconfig does not set carry Zimbra's default (doc/platform.md 1.6). */
+GHashTable *peer_facts(Peer *peer, const char *zimbra_home, bool mariadb_password,
+                       GError **error) MUST_USE;
 
 /* Tells the agent where a volume's root is; all later calls name the volume by its id. The agent
  * opens the root once and stays below it (openat, O_NOFOLLOW). */
@@ -37,7 +42,8 @@ bool peer_space(Peer *peer, unsigned volume, PeerSpace *out, GError **error) MUS
 /* Free space below an absolute directory that a fact named (the MariaDB data directory). */
 bool peer_space_path(Peer *peer, const char *directory, PeerSpace *out, GError **error) MUST_USE;
 
-/* What lies under <volume>/<dir1>/<mailbox_id>: files and bytes; both 0 if there is no directory. */
+/* What lies under <volume>/<dir1>/<mailbox_id>: files and bytes; both 0 if there is no directory.
+ */
 bool peer_mailbox_usage(Peer *peer, unsigned volume, uint32_t mailbox_id, uint64_t *files,
                         uint64_t *bytes, GError **error) MUST_USE;
 
@@ -45,19 +51,21 @@ bool peer_mailbox_usage(Peer *peer, unsigned volume, uint32_t mailbox_id, uint64
 bool peer_mailbox_remove(Peer *peer, unsigned volume, uint32_t mailbox_id, uint64_t *bytes,
                          GError **error) MUST_USE;
 
-/* Calendar disk cache of a mailbox id (doc/platform.md 5.4): present? / remove it. @directory is the
- * fact calendar_cache_directory. */
+/* Calendar disk cache of a mailbox id (doc/platform.md 5.4): present? / remove it. @directory is
+ * the fact calendar_cache_directory. */
 bool peer_calcache_exists(Peer *peer, const char *directory, uint32_t mailbox_id, bool *out,
                           GError **error) MUST_USE;
-bool peer_calcache_remove(Peer *peer, const char *directory, uint32_t mailbox_id, GError **error) MUST_USE;
+bool peer_calcache_remove(Peer *peer, const char *directory, uint32_t mailbox_id,
+                          GError **error) MUST_USE;
 
 /* Makes everything written to the volume so far durable (one syncfs); outside windows only. */
 bool peer_syncfs(Peer *peer, unsigned volume, GError **error) MUST_USE;
 
-/* Shared volumes: creates / looks for / removes a probe file of a random name in a private directory
- * at the volume's root. @token is 32 hex digits made by the caller. */
+/* Shared volumes: creates / looks for / removes a probe file of a random name in a private
+ * directory at the volume's root. @token is 32 hex digits made by the caller. */
 bool peer_probe_put(Peer *peer, unsigned volume, const char *token, GError **error) MUST_USE;
-bool peer_probe_seen(Peer *peer, unsigned volume, const char *token, bool *out, GError **error) MUST_USE;
+bool peer_probe_seen(Peer *peer, unsigned volume, const char *token, bool *out,
+                     GError **error) MUST_USE;
 bool peer_probe_drop(Peer *peer, unsigned volume, const char *token, GError **error) MUST_USE;
 
 /* Index files of a mailbox, in the order of the directory (doc/platform.md 4). */
@@ -67,15 +75,26 @@ typedef struct IndexFile {
     int64_t mtime_ns;
 } IndexFile;
 /* Of IndexFile; empty if there is no directory. */
-GPtrArray *peer_index_list(Peer *peer, unsigned volume, uint32_t mailbox_id, GError **error) MUST_USE;
+GPtrArray *peer_index_list(Peer *peer, unsigned volume, uint32_t mailbox_id,
+                           GError **error) MUST_USE;
 bool peer_index_remove(Peer *peer, unsigned volume, uint32_t mailbox_id, GError **error) MUST_USE;
+void index_file_free(IndexFile *file);
 
-/* The wire below, for core/move/blobs.c and index.c: the descriptor, and the timeout that a silent
- * peer may take. */
-int peer_fd(Peer *peer);
-unsigned peer_timeout_s(const Peer *peer);
-/* Marks the conversation broken (a stream that ended half-way). */
-void peer_break(Peer *peer, const char *why);
+/* The wire below, for core/move/stream.c, which keeps many requests under way. */
+int peer_fd(Peer *peer); /* to poll */
+WireOut *peer_out(Peer *peer);
+/* Begins a request in peer_out(); wire_finish() ends it. Returns its stream number. */
+uint16_t peer_begin(Peer *peer, uint8_t type, uint8_t flags);
+/* Sends and receives what is possible without waiting; @receive false: sends only. */
+bool peer_pump(Peer *peer, bool receive, GError **error) MUST_USE;
+/* A frame that was received: 1, 0 none, -1 broken. Its payload lives until the next peer_pump. */
+int peer_next(Peer *peer, WireFrame *frame, GError **error) MUST_USE;
+/* TIMEOUT, and broken, if an answer is due and the peer was silent for its time. */
+bool peer_patience(Peer *peer, GError **error) MUST_USE;
+/* Decodes an ERROR frame into @error, with the store's name; returns false. */
+bool peer_refusal(Peer *peer, const WireFrame *frame, GError **error);
+/* Marks the conversation broken (a stream that ended half-way); returns false with CONNECT. */
+bool peer_break(Peer *peer, GError **error, const char *why);
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Peer, peer_close)
 

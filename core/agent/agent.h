@@ -1,0 +1,76 @@
+/* agent.h - the agent's state and how its parts answer. One request at a time; nothing here is
+ * shared but the output, which the thread that says ALIVE also writes to. */
+#ifndef ZX_AGENT_AGENT_H
+#define ZX_AGENT_AGENT_H
+
+#include "core/agent/content.h"
+#include "core/agent/tree.h"
+
+#define AGENT_DIRS 16 /* blob directories held open */
+
+typedef struct AgentDir {
+    Tree *tree; /* NULL: a free place */
+    uint32_t mailbox, group;
+    int fd;
+} AgentDir;
+
+/* The one file being written: contents come in order. */
+typedef struct AgentWriter {
+    bool active;
+    uint16_t stream;
+    uint8_t flags;
+    bool blob;
+    GError *error; /* the first; the rest of the content is then ignored, END answers with it */
+    Tree *tree;
+    BlobRef ref;
+    struct timespec mtime; /* of an index file */
+    int dir, fd;
+    char name[NAME_SIZE], temporary[NAME_SIZE + 16];
+    uint64_t expected, written;
+    Content *content;
+} AgentWriter;
+
+typedef struct Agent {
+    WireOut out;
+    Tree *trees[256];
+    AgentDir dirs[AGENT_DIRS];
+    unsigned next_dir;
+    AgentWriter writer;
+    GArray *unsynced;      /* of int: files to be made durable by FLUSH */
+    GArray *unsynced_dirs; /* of AgentDir with a descriptor of its own */
+} Agent;
+
+typedef bool AgentHandler(Agent *agent, const WireFrame *frame, WireIn *in, GError **error);
+
+/* Shows that a long request is still at work. */
+void agent_step(void);
+/* Sends what is in agent->out. */
+void agent_send(Agent *agent);
+void agent_ok(Agent *agent, const WireFrame *frame);
+
+/* The tree of a volume told before; NOT_FOUND. */
+Tree *agent_tree(Agent *agent, unsigned volume, GError **error);
+/* Closes the directories held open; of @tree, or all of them. */
+void agent_forget_dirs(Agent *agent, const Tree *tree);
+
+void agent_write_init(Agent *agent);
+/* Removes a file half written. */
+void agent_write_clear(Agent *agent);
+
+/* What FLUSH has to sync: takes a copy of each descriptor (@file < 0: the directory only). */
+bool agent_unsynced(Agent *agent, int dir, int file, GError **error);
+
+/* Streams a file as HEAD, DATA and TAIL; closes @fd. @ref NULL: an index file, hashed as it is. */
+bool agent_stream(Agent *agent, const WireFrame *frame, int fd, const BlobRef *ref, GError **error);
+
+/* One handler may serve several requests that are alike. */
+AgentHandler agent_facts, agent_volume, agent_space, agent_space_path, agent_usage, agent_calcache,
+    agent_syncfs, agent_flush, agent_probe, agent_index_list, agent_index_remove, agent_index_drop,
+    agent_index_read, agent_index_write, agent_blob_have, agent_blob_read, agent_blob_write,
+    agent_blob_stat, agent_blob_hash, agent_blob_unlink, agent_data, agent_end;
+
+/* Begins writing @name in @dir (taken over) for the request @frame. */
+bool agent_write_begin(Agent *agent, const WireFrame *frame, Tree *tree, int dir, const char *name,
+                       GError **error);
+
+#endif

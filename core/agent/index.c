@@ -1,0 +1,178 @@
+/* index.c - the files of a mailbox's search index, <volume>/<dir1>/<mailbox>/index/0
+ * (doc/platform.md 4). Lucene's names hold letters, digits, '_' and '.': nothing else is listed,
+ * read or written. */
+#include "core/agent/agent.h"
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <unistd.h>
+
+static bool name_ok(const char *name)
+{
+    return name[0] != '\0' && strcmp(name, ".") != 0 && strcmp(name, "..") != 0 &&
+           name[strspn(name, "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz_.")] ==
+               '\0' &&
+           strlen(name) < 200;
+}
+
+static void answer_entry(Agent *agent, const WireFrame *frame, const char *name,
+                         const struct stat *st)
+{
+    wire_begin(&agent->out, AGENT_INDEX_ENTRY, 0, frame->stream);
+    wire_put_text(&agent->out, name);
+    wire_put_u64(&agent->out, (uint64_t)st->st_size);
+    wire_put_u64(&agent->out,
+                 (uint64_t)st->st_mtim.tv_sec * 1000000000 + (uint64_t)st->st_mtim.tv_nsec);
+    wire_finish(&agent->out);
+}
+
+bool agent_index_list(Agent *agent, const WireFrame *frame, WireIn *in, GError **error)
+{
+    unsigned volume = wire_u8(in);
+    uint32_t mailbox = wire_u32(in);
+    struct dirent *entry;
+    struct stat st;
+    Tree *tree;
+    DIR *dir;
+    int fd;
+
+    if (!wire_end(in, error) || (tree = agent_tree(agent, volume, error)) == NULL)
+        return false;
+    fd = tree_index_dir(tree, mailbox, TREE_LOOK);
+    if (fd < 0 && errno != ENOENT)
+        return fail_errno(error, errno, tree->info.path);
+    dir = fd < 0 ? NULL : fdopendir(fd);
+    while (dir != NULL && (entry = readdir(dir)) != NULL) {
+        if (!name_ok(entry->d_name) || fstatat(fd, entry->d_name, &st, AT_SYMLINK_NOFOLLOW) != 0 ||
+            !S_ISREG(st.st_mode))
+            continue;
+        answer_entry(agent, frame, entry->d_name, &st);
+        if (wire_out_left(&agent->out) > WIRE_MAX)
+            agent_send(agent);
+    }
+    if (dir != NULL)
+        closedir(dir);
+    agent_ok(agent, frame);
+    return true;
+}
+
+bool agent_index_remove(Agent *agent, const WireFrame *frame, WireIn *in, GError **error)
+{
+    unsigned volume = wire_u8(in);
+    uint32_t mailbox = wire_u32(in);
+    TreeUsage usage;
+    Tree *tree;
+    bool ok;
+    int fd;
+
+    if (!wire_end(in, error) || (tree = agent_tree(agent, volume, error)) == NULL)
+        return false;
+    fd = tree_mailbox_dir(tree, mailbox, TREE_LOOK);
+    if (fd < 0 && errno != ENOENT)
+        return fail_errno(error, errno, tree->info.path);
+    ok = fd < 0 || tree_walk(fd, "index", true, agent_step, &usage, error);
+    if (fd >= 0)
+        close(fd);
+    if (!ok)
+        return fail_prefix(error, "%s, mailbox %u", tree->info.path, mailbox);
+    agent_ok(agent, frame);
+    return true;
+}
+
+/* Volume, mailbox and name, of a file to be written (@st) also mtime and length; the directory is
+ * opened. -1 with @error, of code CONNECT if this is no request. */
+static int take_file(Agent *agent, WireIn *in, TreeMake make, struct stat *st, Tree **tree,
+                     char name[NAME_SIZE], GError **error)
+{
+    unsigned volume = wire_u8(in);
+    uint32_t mailbox = wire_u32(in);
+    int fd;
+
+    wire_text(in, name, NAME_SIZE);
+    if (st != NULL) {
+        uint64_t mtime = wire_u64(in);
+
+        st->st_mtim = (struct timespec){ (time_t)(mtime / 1000000000), (long)(mtime % 1000000000) };
+        st->st_size = (off_t)wire_u64(in);
+    }
+    if (!wire_end(in, error))
+        return -1;
+    if (!name_ok(name)) {
+        fail(error, ZX_ERROR_CONNECT, "not the name of an index file");
+        return -1;
+    }
+    if ((*tree = agent_tree(agent, volume, error)) == NULL)
+        return -1;
+    fd = tree_index_dir(*tree, mailbox, make);
+    if (fd < 0)
+        fail_errno(error, errno, name);
+    return fd;
+}
+
+bool agent_index_drop(Agent *agent, const WireFrame *frame, WireIn *in, GError **error)
+{
+    char name[NAME_SIZE];
+    Tree *tree;
+    bool ok;
+    int dir = take_file(agent, in, TREE_LOOK, NULL, &tree, name, error);
+
+    if (dir < 0)
+        return false;
+    ok = unlinkat(dir, name, 0) == 0 || errno == ENOENT || fail_errno(error, errno, name);
+    if (ok && (frame->flags & AGENT_DURABLE) != 0)
+        ok = agent_unsynced(agent, dir, -1, error);
+    close(dir);
+    if (ok)
+        agent_ok(agent, frame);
+    return ok;
+}
+
+bool agent_index_read(Agent *agent, const WireFrame *frame, WireIn *in, GError **error)
+{
+    char name[NAME_SIZE];
+    struct stat st;
+    Tree *tree;
+    int fd, dir = take_file(agent, in, TREE_LOOK, NULL, &tree, name, error);
+
+    if (dir < 0)
+        return false;
+    fd = openat(dir, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+    close(dir);
+    if (fd < 0 || fstat(fd, &st) != 0)
+        return fail_errno(error, errno, name);
+    if (!S_ISREG(st.st_mode)) {
+        close(fd);
+        return fail_errno(error, ELOOP, name);
+    }
+    return agent_stream(agent, frame, fd, NULL, error);
+}
+
+bool agent_index_write(Agent *agent, const WireFrame *frame, WireIn *in, GError **error)
+{
+    TreeMake make = (frame->flags & AGENT_DURABLE) != 0 ? TREE_MAKE_DURABLE : TREE_MAKE;
+    AgentWriter *writer = &agent->writer;
+    g_autoptr(GError) problem = NULL;
+    char name[NAME_SIZE];
+    struct stat st = { 0 };
+    Tree *tree;
+    int dir;
+
+    if (writer->active)
+        return fail(error, ZX_ERROR_CONNECT, "a file begins in the middle of another");
+    dir = take_file(agent, in, make, &st, &tree, name, &problem);
+    if (dir < 0 && error_code(problem) == ZX_ERROR_CONNECT) {
+        g_propagate_error(error, g_steal_pointer(&problem));
+        return false;
+    }
+    writer->active = true;
+    writer->stream = frame->stream;
+    g_strlcpy(writer->name, name, sizeof writer->name);
+    writer->mtime = st.st_mtim;
+    writer->expected = writer->ref.size = (uint64_t)st.st_size;
+    if (dir < 0)
+        writer->error = g_steal_pointer(&problem);
+    else
+        agent_write_begin(agent, frame, tree, dir, name, &writer->error);
+    return true; /* END answers */
+}
