@@ -20,6 +20,7 @@
 #include "core/move/rows.h"
 #include "core/ops/claim.h"
 #include "core/ops/fence.h"
+#include "core/ops/journal.h"
 #include "core/zimbra/admin.h"
 #include "core/zimbra/directory.h"
 #include "core/zimbra/store.h"
@@ -30,81 +31,94 @@ typedef struct Operation {
     const MoveRequest *request; /* NULL in recovery and purge */
     char uuid[37];
     Directory *directory;
-    const GPtrArray *servers;   /* of ServerInfo, borrowed from the directory */
-    GHashTable *stores;         /* name (lowercase) -> Store, opened when first needed */
-    char **client_memcached;    /* mailboxd's own servers, "host:port" */
+    const GPtrArray *servers; /* of ServerInfo, borrowed from the directory */
+    GHashTable *stores;       /* name (lowercase) -> Store, opened when first needed */
+    char **client_memcached;  /* mailboxd's own servers, "host:port" */
     Report *report;
     EventSink *sink;
     void *sink_data;
     const Wait *wait;
 } Operation;
 
-bool operation_open(Operation *op, const Conf *conf, const char *verb, const char *command, EventSink *sink,
-                    void *data, const Wait *wait, GError **error) MUST_USE;
+bool operation_open(Operation *op, const Conf *conf, const char *verb, const char *command,
+                    EventSink *sink, void *data, const Wait *wait, GError **error) MUST_USE;
 void operation_close(Operation *op);
 /* Opened once, kept for the operation; an error names the store. */
 Store *operation_store(Operation *op, const char *hostname, GError **error) MUST_USE;
+/* A new line of the report, failed until it is known better. */
+MailboxResult *operation_add_result(Operation *op, const char *address, const char *account_id,
+                                    const char *source, const char *destination);
 void operation_emit(Operation *op, const Event *event);
 
 /* What is at the destination when the move begins, and so what to do about it (the table of
  * doc/architecture.md, "a store that knew the account"). */
 typedef enum OldCopy {
-    OLD_NONE,          /* nothing there */
-    OLD_ROWS,          /* not mapped, rows of ours: removed by us in clear */
-    OLD_LOCKED,        /* still locked by us: hard links, then purged through mailboxd in clear */
-    OLD_CACHED,        /* object cached, not locked: DeleteMailbox in clear */
-    OLD_REUSE_ROWS,    /* the recorded id again, rows are there: brought up to date in place */
-    OLD_REUSE_EMPTY,   /* the recorded id again, nothing is there */
+    OLD_NONE,        /* nothing there */
+    OLD_ROWS,        /* not mapped, rows of ours: removed by us in clear */
+    OLD_LOCKED,      /* still locked by us: hard links, then purged through mailboxd in clear */
+    OLD_CACHED,      /* object cached, not locked: DeleteMailbox in clear */
+    OLD_REUSE_ROWS,  /* the recorded id again, rows are there: brought up to date in place */
+    OLD_REUSE_EMPTY, /* the recorded id again, nothing is there */
 } OldCopy;
 
 typedef struct Move {
     Operation *op;
     Account *account;
     Store *source, *target;
-    MailboxResult *result;      /* in the report */
-    unsigned index, total;      /* for events */
+    MailboxResult *result; /* in the report */
+    unsigned index, total; /* for events */
 
     Claim claim;
-    uint32_t source_mailbox;    /* 0: the account has no mailbox */
+    uint32_t source_mailbox; /* 0: the account has no mailbox */
     unsigned source_group;
     uint32_t target_mailbox;
     unsigned target_group;
-    const Volume *blob_volume;  /* at the destination */
+    const Volume *blob_volume; /* at the destination */
     unsigned index_volume;
     unsigned source_index_volume;
     OldCopy old_copy;
-    uint32_t old_mailbox;       /* id of the older copy there; 0 if none */
-    bool window_soon;           /* stages has account */
+    uint32_t old_mailbox; /* id of the older copy there; 0 if none */
+    bool window_soon;     /* stages has account */
 
     Catalogue *catalogue;
-    GPtrArray *trouble;         /* of BlobTrouble, of the last round */
-    Fence *fence;               /* from `fence` on */
-    RowsMaxima proven;          /* what the source showed when it was proven */
+    GPtrArray *trouble; /* of BlobTrouble, of the last round */
+    Fence *fence;       /* from `fence` on */
+    RowsMaxima proven;  /* what the source showed when it was proven */
     uint64_t blob_bytes, blob_count;
 
     /* How far the window got, for undo. */
     bool status_written, lock_tried, lock_ours, row_inserted, in_doubt, committed;
-    int64_t lock_tried_at;      /* monotonic us */
+    int64_t lock_tried_at; /* monotonic us */
     int64_t window_began, window_ended;
 } Move;
 
-#define MOVE_PHASES "reserve blobs rows index clear fence delta prove commit open settle"
-
 /* plan.c */
-/* Fills report->mailboxes with what is selected, one result each; those that are skipped or refused are
- * marked, the rest is returned (of Account, owned by the array). An unknown name is an error. */
+/* Fills report->mailboxes with what is selected, one result each; those that are skipped or refused
+ * are marked, the rest is returned (of Account, owned by the array). An unknown name is an error.
+ */
 GPtrArray *plan_select(Operation *op, GError **error) MUST_USE;
-/* Everything that must hold between two stores before any mailbox moves between them (2.9, hazards 29, 71, 72). */
+/* Everything that must hold between two stores before any mailbox moves between them (2.9, hazards
+ * 29, 71, 72). */
 bool plan_check_stores(Operation *op, Store *source, Store *target, GError **error) MUST_USE;
 
 /* machine.c */
 /* Runs all steps asked for. Never fails as a function: the outcome is in move->result. */
 void move_run(Move *move);
+/* Takes @account. */
+Move *move_new(Operation *op, Account *account, Store *source, Store *target,
+               MailboxResult *result);
 void move_free(Move *move);
 /* Times a part of the window under the step now running. */
 void move_timed(Move *move, const char *name, int64_t since);
 bool move_begin_claims(Move *move, GError **error) MUST_USE;
 void move_note(Move *move, const char *fmt, ...) G_GNUC_PRINTF(2, 3);
+
+/* insist.c */
+typedef bool MovePart(Move *move, GError **error);
+bool move_insist(Move *move, const char *name, MovePart *part, const Wait *wait,
+                 GError **error) MUST_USE;
+/* Opens what broke on one store and takes the account's lock there again. */
+bool move_reconnect(Move *move, Store *store, GError **error) MUST_USE;
 
 /* Steps: true, or an error. Safe to run twice. */
 bool reserve_apply(Move *move, GError **error) MUST_USE;
@@ -113,6 +127,14 @@ bool clear_apply(Move *move, GError **error) MUST_USE;
 bool fence_apply(Move *move, GError **error) MUST_USE;
 bool delta_apply(Move *move, GError **error) MUST_USE;
 bool prove_apply(Move *move, GError **error) MUST_USE;
+/* Content, lock and checkpoints once more, without touching the fence; delta_apply comes before it.
+ */
+bool prove_content(Move *move, GError **error) MUST_USE;
+/* A mailbox that appeared after the commit of an account without one (hazard 67): locked, copied,
+ * proven. */
+bool lock_mailbox_that_appeared(Move *move, GError **error) MUST_USE;
+/* Resumes a commit another process left in doubt. */
+bool commit_in_doubt(Move *move, GError **error) MUST_USE;
 bool commit_apply(Move *move, GError **error) MUST_USE;
 bool open_apply(Move *move, GError **error) MUST_USE;
 bool settle_apply(Move *move, GError **error) MUST_USE;
@@ -126,10 +148,11 @@ bool copy_one_round(Move *move, uint64_t *changed, GError **error) MUST_USE;
 /* mailbox_row.c: the zimbra.mailbox row, translated column by column (2.1, 2.5). */
 bool mailbox_row_write(Move *move, GError **error) MUST_USE;
 bool mailbox_row_prove(Move *move, bool *equal, char **difference, GError **error) MUST_USE;
-bool mailbox_row_delete(Store *store, const char *account_id, uint32_t mailbox_id, GError **error) MUST_USE;
+bool mailbox_row_delete(Store *store, const char *account_id, uint32_t mailbox_id,
+                        GError **error) MUST_USE;
 /* id, group and index volume of the account's mailbox on a store; *id = 0 if it has none. */
-bool mailbox_row_find(Db *db, const char *account_id, uint32_t *id, unsigned *group, unsigned *index_volume,
-                      GError **error) MUST_USE;
+bool mailbox_row_find(Db *db, const char *account_id, uint32_t *id, unsigned *group,
+                      unsigned *index_volume, GError **error) MUST_USE;
 
 /* late.c: pending_acl_push and scheduled_task (5.6). */
 bool late_read(Move *move, GError **error) MUST_USE;
@@ -138,26 +161,30 @@ bool late_forget(Move *move, GError **error) MUST_USE;
 
 /* caches.c */
 /* Waits for the LDAP servers of @store to show @attribute = @value, flushes it and looks. */
-bool caches_flush_store(Move *move, Store *store, const char *status, const char *host, const Wait *wait,
-                        GError **error) MUST_USE;
-/* This account's zm* keys on mailboxd's memcached servers; a server that refuses the connection has lost its
- * memory with its process and is only noted. */
+bool caches_flush_store(Move *move, Store *store, const char *status, const char *host,
+                        const Wait *wait, GError **error) MUST_USE;
+/* This account's zm* keys on mailboxd's memcached servers; a server that refuses the connection has
+ * lost its memory with its process and is only noted. */
 bool caches_drop_mailboxd_keys(Move *move, GError **error) MUST_USE;
 /* Route keys on every memcached; problems become notes that say what to delete where. */
 void caches_drop_routes(Move *move);
 
 /* undo.c */
-/* Leads back: lock released, status restored, rows invisible. An undo that could not be completed says so in
+/* Leads back: lock released, status restored, rows invisible. An undo that could not be completed
+ * says so in
  * @error and leaves the fence unfinished for doRecover. */
 bool undo_window(Move *move, GError **error) MUST_USE;
 
 /* purge.c, recover.c */
 bool purge_run(Operation *op, const PurgeRequest *request, GError **error) MUST_USE;
 bool recover_run(Operation *op, const RecoverRequest *request, GError **error) MUST_USE;
-/* Deletes an old copy through mailboxd (5.4) and verifies that nothing is left of it. Used by purge and clear. */
-bool purge_through_mailboxd(Operation *op, Store *store, const char *account_id, uint32_t mailbox_id,
-                            unsigned group, bool locked, GError **error) MUST_USE;
+/* Deletes an old copy through mailboxd (5.4) and verifies that nothing is left of it. Used by purge
+ * and clear. */
+bool purge_through_mailboxd(Operation *op, Store *store, const char *account_id,
+                            uint32_t mailbox_id, unsigned group, bool locked,
+                            GError **error) MUST_USE;
 /* Rows and files of an id that no mailboxd maps. */
-bool purge_behind(Store *store, uint32_t mailbox_id, unsigned group, uint64_t *bytes, GError **error) MUST_USE;
+bool purge_behind(Store *store, uint32_t mailbox_id, unsigned group, uint64_t *bytes,
+                  GError **error) MUST_USE;
 
 #endif

@@ -162,20 +162,27 @@ bool claim_keep(Claim *claim, GError **error)
     return claim_check(claim, error);
 }
 
-bool claim_again(Claim *claim, GError **error)
+static int index_of(const Claim *claim, const Store *store)
 {
-    STORES(claim, i)
-    {
-        bool got;
+    return claim->stores[0] == store ? 0 : 1;
+}
 
-        if (!get_lock(claim, claim->stores[i], &got, error))
-            return false;
-        if (!got)
-            return fail(error, ZX_ERROR_CONFLICT,
-                        "account %s was taken over by another zxmove on %s", claim->account_id,
-                        claim->stores[i]->name);
-    }
-    return claim_check(claim, error);
+bool claim_check_at(Claim *claim, const Store *store, GError **error)
+{
+    return still_ours(claim, index_of(claim, store), error);
+}
+
+bool claim_again_at(Claim *claim, const Store *store, GError **error)
+{
+    int i = index_of(claim, store);
+    bool got;
+
+    if (!get_lock(claim, claim->stores[i], &got, error))
+        return false;
+    if (!got)
+        return fail(error, ZX_ERROR_CONFLICT, "account %s was taken over by another zxmove on %s",
+                    claim->account_id, store->name);
+    return still_ours(claim, i, error);
 }
 
 void claim_release(Claim *claim)

@@ -27,12 +27,15 @@ bool claim_take(Claim *claim, const char *account_id, const char *operation, Sto
  * to undo. */
 bool claim_check(Claim *claim, GError **error) MUST_USE;
 
+/* The same on one store: after the commit the destination alone decides, and the source may be
+ * gone. */
+bool claim_check_at(Claim *claim, const Store *store, GError **error) MUST_USE;
+
 /* claim_check at most every third of a lease; cheap enough for a progress callback. */
 bool claim_keep(Claim *claim, GError **error) MUST_USE;
 
-/* After store_revive: the locks went with the connections; takes them again under the same leases.
- */
-bool claim_again(Claim *claim, GError **error) MUST_USE;
+/* After store_revive: the lock went with the connection; takes it again under the same lease. */
+bool claim_again_at(Claim *claim, const Store *store, GError **error) MUST_USE;
 
 void claim_release(Claim *claim);
 

@@ -22,7 +22,6 @@ void fence_free(Fence *fence)
     g_free(fence->transport);
     g_free(fence->source_host);
     g_free(fence->destination_host);
-    g_free(fence->note);
     g_free(fence);
 }
 
@@ -95,19 +94,23 @@ bool fence_set(Store *store, const Fence *fence, FenceState to, GError **error)
            changed_one(store, fence, affected, to, error);
 }
 
-bool fence_set_reindex(Store *store, const Fence *fence, GError **error)
+bool fence_mark(Store *store, const Fence *fence, FenceMark mark, GError **error)
 {
+    static const char *const columns[] = { "locked", "reindex", "opened" };
+
     return db_exec(
         store->control, NULL, error,
-        "UPDATE zxmove.fence SET reindex = 1 WHERE account_id = ? AND operation = ? AND lease = ?",
-        DB_ARGS(db_text(fence->account_id), db_text(fence->operation), db_u64(fence->lease)));
+        "UPDATE zxmove.fence SET ? = 1 WHERE account_id = ? AND operation = ? AND lease = ?",
+        DB_ARGS(db_sql(columns[mark]), db_text(fence->account_id), db_text(fence->operation),
+                db_u64(fence->lease)));
 }
 
 #define FENCE_COLUMNS                                                                              \
     "SELECT account_id, operation, address, state, lease, account_status, mail_status, transport," \
     " status_touched, source_host, destination_host, source_mailbox, destination_mailbox, "        \
     "reindex,"                                                                                     \
-    " role = 'source', TIMESTAMPDIFF(MICROSECOND, made, UTC_TIMESTAMP(3)) DIV 1000, note FROM "    \
+    " role = 'source', TIMESTAMPDIFF(MICROSECOND, made, UTC_TIMESTAMP(3)) DIV 1000, locked, "      \
+    "opened FROM "                                                                                 \
     "zxmove.fence"                                                                                 \
     " WHERE state NOT IN ('done', 'undone')"
 
@@ -139,7 +142,8 @@ static Fence *fence_from(const Rows *rows, unsigned i)
     fence->reindex = rows_u64(rows, i, 13) != 0;
     fence->on_source = rows_u64(rows, i, 14) != 0;
     fence->age_ms = rows_i64(rows, i, 15);
-    fence->note = g_strdup(rows_text(rows, i, 16));
+    fence->locked = rows_u64(rows, i, 16) != 0;
+    fence->opened = rows_u64(rows, i, 17) != 0;
     return fence;
 }
 
@@ -167,18 +171,27 @@ GPtrArray *fence_unfinished(Store *store, GError **error)
     return found;
 }
 
-bool fence_take_over(Store *store, Fence *fence, GError **error)
+bool fence_take_over(Fence *fence, const Fence *other, Store *source, Store *destination,
+                     GError **error)
 {
-    uint64_t affected = 0;
+    Store *const stores[] = { source, destination };
+    uint64_t lease = MAX(fence->lease, other != NULL ? other->lease : 0) + 1;
 
-    if (!db_exec(
-            store->control, &affected, error,
-            "UPDATE zxmove.fence SET lease = lease + 1, changed = UTC_TIMESTAMP(3) WHERE "
-            "account_id = ?"
-            " AND operation = ? AND lease = ?",
-            DB_ARGS(db_text(fence->account_id), db_text(fence->operation), db_u64(fence->lease))) ||
-        !changed_one(store, fence, affected, fence->state, error))
+    if (other == NULL && !write_row(fence, fence->on_source ? destination : source,
+                                    fence->on_source ? "destination" : "source", error))
         return false;
-    fence->lease++;
+    for (guint i = 0; i < G_N_ELEMENTS(stores); i++) {
+        uint64_t affected = 0;
+
+        if (!db_exec(
+                stores[i]->control, &affected, error,
+                "UPDATE zxmove.fence SET lease = ?, changed = UTC_TIMESTAMP(3) WHERE account_id = ?"
+                " AND operation = ? AND lease < ?",
+                DB_ARGS(db_u64(lease), db_text(fence->account_id), db_text(fence->operation),
+                        db_u64(lease))) ||
+            !changed_one(stores[i], fence, affected, fence->state, error))
+            return false;
+    }
+    fence->lease = lease;
     return true;
 }

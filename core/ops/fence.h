@@ -33,7 +33,9 @@ typedef struct Fence {
     bool reindex;   /* the index was left out: ReIndexRequest at the destination */
     bool on_source; /* the row read stands on the source (role) */
     int64_t age_ms; /* since it was made, by that server's clock */
-    char *note;
+    bool locked;    /* the lock-out was answered: it is ours */
+    bool opened; /* the destination was asked to open the mailbox: its rows are its own from then on
+                  */
 } Fence;
 void fence_free(Fence *fence);
 
@@ -46,16 +48,20 @@ bool fence_advance(Store *store, const Fence *fence, FenceState from, FenceState
 /* Any unfinished state -> @to, under our lease. False with CONFLICT if the row is not ours any
  * more. */
 bool fence_set(Store *store, const Fence *fence, FenceState to, GError **error) MUST_USE;
-bool fence_set_reindex(Store *store, const Fence *fence, GError **error) MUST_USE;
+typedef enum FenceMark { FENCE_LOCKED, FENCE_REINDEX, FENCE_OPENED } FenceMark;
+/* Not durable: a mark that a crash loses costs a recovery time, nothing else. */
+bool fence_mark(Store *store, const Fence *fence, FenceMark mark, GError **error) MUST_USE;
 
 /* The unfinished row of an account on this store: NULL without error if there is none. */
 Fence *fence_find(Store *store, const char *account_id, GError **error);
 /* All unfinished rows of a store (of Fence). */
 GPtrArray *fence_unfinished(Store *store, GError **error) MUST_USE;
 
-/* Another process takes an operation over: the lease goes up, durably, so that the old mover's next
- * change is refused. Updates fence->lease. */
-bool fence_take_over(Store *store, Fence *fence, GError **error) MUST_USE;
+/* Another process takes an operation over: one lease, higher than both rows' (@other may be NULL),
+ * on both stores, durably, so that the old mover's next change is refused. A row that a crash left
+ * out at the destination is written. Updates fence->lease. */
+bool fence_take_over(Fence *fence, const Fence *other, Store *source, Store *destination,
+                     GError **error) MUST_USE;
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Fence, fence_free)
 

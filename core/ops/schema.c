@@ -55,7 +55,8 @@ static const char *const statements[] = {
     " status_touched BOOLEAN NOT NULL,"
     " source_host VARCHAR(255) NOT NULL, destination_host VARCHAR(255) NOT NULL,"
     " source_mailbox INT UNSIGNED NOT NULL, destination_mailbox INT UNSIGNED NOT NULL,"
-    " reindex BOOLEAN NOT NULL DEFAULT FALSE, locked_at DATETIME(3), note TEXT,"
+    " reindex BOOLEAN NOT NULL DEFAULT FALSE, locked BOOLEAN NOT NULL DEFAULT FALSE,"
+    " opened BOOLEAN NOT NULL DEFAULT FALSE,"
     " made DATETIME(3) NOT NULL, changed DATETIME(3) NOT NULL,"
     " PRIMARY KEY (account_id, operation)) ENGINE=InnoDB",
 

@@ -1,0 +1,261 @@
+/* core.c - see core.h: one operation from its request to its report. */
+#include "core/core.h"
+#include "core/base/log.h"
+#include "core/move/move.h"
+#include "core/net/smtp.h"
+#include "core/ops/journal.h"
+#include <string.h>
+
+struct Core {
+    const Conf *conf;
+};
+
+Core *core_open(const Conf *conf, GError **error)
+{
+    Core *core = g_new0(Core, 1);
+
+    (void)error;
+    core->conf = conf;
+    return core;
+}
+
+void core_close(Core *core)
+{
+    g_free(core);
+}
+
+static MailboxResult *result_of(const Operation *op, const Account *account)
+{
+    for (guint i = 0; i < op->report->mailboxes->len; i++) {
+        MailboxResult *result = g_ptr_array_index(op->report->mailboxes, i);
+
+        if (strcmp(result->account_id, account->id) == 0)
+            return result;
+    }
+    return NULL;
+}
+
+static void set_failed(MailboxResult *result, GError *problem)
+{
+    result->outcome = OUTCOME_FAILED;
+    result->code = error_code(problem);
+    result->reason = g_strdup(problem->message);
+    g_error_free(problem);
+}
+
+/* Takes @account. A failure is this mailbox's, and the next one is tried. */
+static void move_account(Operation *op, Account *account, Store *target, unsigned index,
+                         unsigned total)
+{
+    MailboxResult *result = result_of(op, account);
+    GError *problem = NULL;
+    Store *source = operation_store(op, account->mail_host, &problem);
+    Move *move;
+
+    log_context(op->uuid, account->address);
+    if (source == NULL || !store_revive(source, &problem) || !store_revive(target, &problem) ||
+        !plan_check_stores(op, source, target, &problem)) {
+        set_failed(result, problem);
+        account_free(account);
+    } else {
+        move = move_new(op, account, source, target, result);
+        move->index = index;
+        move->total = total;
+        move->window_soon = (op->request->stages & STAGE_ACCOUNT) != 0;
+        move_run(move);
+        move_free(move);
+    }
+    log_context(op->uuid, NULL);
+    operation_emit(op, &(Event){ .type = EVENT_MAILBOX_DONE,
+                                 .account = result->address,
+                                 .index = index,
+                                 .total = total,
+                                 .result = result });
+}
+
+static const char *end_state(const Operation *op)
+{
+    unsigned failed = 0, others = 0;
+
+    for (guint i = 0; i < op->report->mailboxes->len; i++) {
+        const MailboxResult *result = g_ptr_array_index(op->report->mailboxes, i);
+
+        if (result->outcome == OUTCOME_FAILED || result->outcome == OUTCOME_IN_DOUBT ||
+            result->outcome == OUTCOME_KEPT)
+            failed++;
+        else
+            others++;
+    }
+    if (wait_stopped(op->wait))
+        return "interrupted";
+    return failed == 0 ? "done" : others > 0 ? "partial" : "failed";
+}
+
+/* The operation's own row may be out of reach when its store is; the report is not. */
+static void end_journal(Operation *op, Store *store)
+{
+    GError *problem = NULL;
+
+    if (store_revive(store, &problem) &&
+        journal_end(store, op->uuid, end_state(op), NULL, &problem))
+        return;
+    log_warning("%s: %s", store->name, problem->message);
+    g_error_free(problem);
+}
+
+static bool move_all(Operation *op, GError **error)
+{
+    Store *target;
+    g_autoptr(GPtrArray) accounts = NULL;
+
+    if (directory_server(op->servers, op->request->destination) == NULL)
+        return fail(error, ZX_ERROR_NOT_FOUND, "no server %s in the directory",
+                    op->request->destination);
+    accounts = plan_select(op, error);
+    if (accounts == NULL)
+        return false;
+    g_ptr_array_set_free_func(accounts, NULL); /* each goes over to its move */
+    operation_emit(op, &(Event){ .type = EVENT_SELECTED, .total = accounts->len });
+    if (accounts->len == 0)
+        return true;
+    target = operation_store(op, op->request->destination, error);
+    if (target == NULL ||
+        !journal_begin(target, op->uuid, op->report->verb, op->request->command, error)) {
+        g_ptr_array_set_free_func(accounts, (GDestroyNotify)account_free);
+        return false;
+    }
+    for (guint i = 0; i < accounts->len; i++) {
+        Account *account = g_ptr_array_index(accounts, i);
+
+        if (wait_stopped(op->wait)) {
+            GError *stopped = NULL;
+
+            fail(&stopped, ZX_ERROR_INTERRUPTED, "interrupted before this mailbox was begun");
+            set_failed(result_of(op, account), stopped);
+            account_free(account);
+            continue;
+        }
+        move_account(op, account, target, i + 1, accounts->len);
+    }
+    end_journal(op, target);
+    return true;
+}
+
+/* Ends the operation: its report, or NULL when it could not be begun. */
+static Report *finish(Operation *op, bool began)
+{
+    Report *report;
+
+    operation_close(op);
+    report = op->report;
+    if (began)
+        return report;
+    report_free(report);
+    return NULL;
+}
+
+Report *core_move(Core *core, const MoveRequest *request, EventSink *sink, void *data,
+                  const Wait *wait, GError **error)
+{
+    Operation op;
+    bool began =
+        operation_open(&op, core->conf, "doMailboxMove", request->command, sink, data, wait, error);
+
+    op.request = request;
+    return finish(&op, began && move_all(&op, error));
+}
+
+Report *core_purge(Core *core, const PurgeRequest *request, EventSink *sink, void *data,
+                   const Wait *wait, GError **error)
+{
+    Operation op;
+    bool began = operation_open(&op, core->conf, "doPurgeMailboxes", request->command, sink, data,
+                                wait, error);
+
+    return finish(&op, began && purge_run(&op, request, error));
+}
+
+Report *core_recover(Core *core, const RecoverRequest *request, EventSink *sink, void *data,
+                     const Wait *wait, GError **error)
+{
+    Operation op;
+    bool began =
+        operation_open(&op, core->conf, "doRecover", request->command, sink, data, wait, error);
+
+    return finish(&op, began && recover_run(&op, request, error));
+}
+
+static void moved_free(MovedMailbox *moved)
+{
+    g_free(moved->store);
+    g_free(moved->account_id);
+    g_free(moved->address);
+    g_free(moved->moved_to);
+    g_free(moved->operation);
+    g_free(moved->state);
+    g_free(moved);
+}
+
+static bool add_moved(const Core *core, Store *store, GPtrArray *list, GError **error)
+{
+    g_autoptr(Rows) rows =
+        db_query(store->control, error,
+                 "SELECT mailbox_id, account_id, address, moved_to, new_mailbox, operation, state,"
+                 " CAST(UNIX_TIMESTAMP(committed) * 1000 AS UNSIGNED), bytes, bad_items"
+                 " FROM zxmove.moved WHERE state IN ('kept', 'purging') ORDER BY committed",
+                 DB_NONE);
+
+    if (rows == NULL)
+        return false;
+    for (unsigned i = 0; i < rows_count(rows); i++) {
+        MovedMailbox *moved = g_new0(MovedMailbox, 1);
+
+        moved->store = g_strdup(store->name);
+        moved->mailbox_id = (uint32_t)rows_u64(rows, i, 0);
+        moved->account_id = g_strdup(rows_text(rows, i, 1));
+        moved->address = g_strdup(rows_text(rows, i, 2));
+        moved->moved_to = g_strdup(rows_text(rows, i, 3));
+        moved->new_mailbox = (uint32_t)rows_u64(rows, i, 4);
+        moved->operation = g_strdup(rows_text(rows, i, 5));
+        moved->state = g_strdup(rows_text(rows, i, 6));
+        moved->moved_at = rows_i64(rows, i, 7);
+        moved->purge_after = moved->moved_at + (int64_t)core->conf->retention_days * 86400000;
+        moved->bytes = rows_u64(rows, i, 8);
+        moved->bad_items = (unsigned)rows_u64(rows, i, 9);
+        g_ptr_array_add(list, moved);
+    }
+    return true;
+}
+
+GPtrArray *core_moved(Core *core, const char *host, const Wait *wait, GError **error)
+{
+    Operation op;
+    g_autoptr(GPtrArray) list = g_ptr_array_new_with_free_func((GDestroyNotify)moved_free);
+    bool good = operation_open(&op, core->conf, "getMovedMailboxes", NULL, NULL, NULL, wait, error);
+
+    for (guint i = 0; good && i < core->conf->stores->len; i++) {
+        const ConfStore *where = g_ptr_array_index(core->conf->stores, i);
+        Store *store;
+
+        if (host != NULL && g_ascii_strcasecmp(host, where->name) != 0)
+            continue;
+        store = operation_store(&op, where->name, error);
+        good = store != NULL && add_moved(core, store, list, error);
+    }
+    report_free(finish(&op, true));
+    return good ? g_steal_pointer(&list) : NULL;
+}
+
+bool core_mail(Core *core, char **to, const char *subject, const char *body,
+               const char *attachment_name, const char *attachment, GError **error)
+{
+    SmtpTarget target = { .url = core->conf->smtp.url,
+                          .from = core->conf->smtp.from,
+                          .timeout_s = core->conf->net_timeout_s };
+
+    if (target.url == NULL || target.from == NULL)
+        return fail(error, ZX_ERROR_REFUSED,
+                    "no mail server: set smtp.url and smtp.from in the configuration");
+    return smtp_send(&target, (const char *const *)to, subject, body, attachment_name, attachment,
+                     error);
+}

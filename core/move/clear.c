@@ -1,0 +1,80 @@
+/* clear.c - an older copy of the account at the destination goes, after everything new is staged
+ * and verified and before the window, never sooner: until then it is a second copy of the mail
+ * (doc/platform.md 5.1). */
+#include "core/base/log.h"
+#include "core/move/move.h"
+
+/* The deletion would hit the live mailbox if the destination were home: asked again of the master,
+ * last thing. */
+static bool target_is_not_home(Move *move, GError **error)
+{
+    g_autoptr(Account) now = directory_account(move->op->directory, move->account->id, error);
+
+    if (now == NULL)
+        return false;
+    if (now->mail_host == NULL || g_ascii_strcasecmp(now->mail_host, move->source->name) != 0)
+        return fail(error, ZX_ERROR_CHANGED, "%s lives on %s now, not on %s",
+                    move->account->address, now->mail_host != NULL ? now->mail_host : "no store",
+                    move->source->name);
+    return true;
+}
+
+static bool mark_purged(Move *move, GError **error)
+{
+    return db_exec(move->target->control, NULL, error,
+                   "UPDATE zxmove.moved SET state = 'purged', purged = UTC_TIMESTAMP(3) WHERE "
+                   "mailbox_id = ?"
+                   " AND account_id = ?",
+                   DB_ARGS(db_u64(move->old_mailbox), db_text(move->account->id))) &&
+           store_durable(move->target, error);
+}
+
+bool clear_apply(Move *move, GError **error)
+{
+    g_autofree char *why = NULL;
+    uint32_t row = 0;
+    unsigned group = 0;
+    uint64_t bytes;
+    Probe probe;
+
+    if (move->source_mailbox == 0)
+        return true;
+    probe = admin_probe(move->target->soap, move->account->id, move->op->wait, &why);
+    if (!mailbox_row_find(move->target->control, move->account->id, &row, &group, NULL, error))
+        return false;
+    switch (move->old_copy) {
+    case OLD_NONE:
+        if (probe == PROBE_UNMAPPED && row == 0)
+            return true;
+        break;
+    case OLD_REUSE_ROWS:
+        if (probe == PROBE_WRONG_HOST && row == move->target_mailbox)
+            return true;
+        break;
+    case OLD_REUSE_EMPTY:
+        /* Not in the map any more: the store was restarted meanwhile, which is as good. */
+        if ((probe == PROBE_NO_SUCH_MBOX || probe == PROBE_UNMAPPED) && row == 0)
+            return true;
+        break;
+    case OLD_ROWS:
+        if (probe != PROBE_UNMAPPED || row != move->old_mailbox)
+            break;
+        return claim_check(&move->claim, error) && target_is_not_home(move, error) &&
+               purge_behind(move->target, row, group, &bytes, error) && mark_purged(move, error);
+    case OLD_LOCKED:
+    case OLD_CACHED:
+        if (row == 0 && probe == PROBE_UNMAPPED) /* cleared by an attempt before this one */
+            return mark_purged(move, error);
+        if (row != move->old_mailbox || (probe != PROBE_LOCKED && probe != PROBE_CACHED))
+            break;
+        return claim_check(&move->claim, error) && target_is_not_home(move, error) &&
+               purge_through_mailboxd(move->op, move->target, move->account->id, row, group,
+                                      probe == PROBE_LOCKED, error) &&
+               mark_purged(move, error);
+    }
+    return fail(error, ZX_ERROR_CHANGED,
+                "what %s knows of %s changed while it was copied (mailboxd says now: %s%s%s): run "
+                "the command again",
+                move->target->name, move->account->address, probe_name(probe),
+                why != NULL ? ", " : "", why != NULL ? why : "");
+}

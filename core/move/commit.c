@@ -1,0 +1,177 @@
+/* commit.c - the one write that moves the user: zimbraMailHost, by one ModifyAccountRequest to the
+ * source. Before it the source's fence row says `committing`, durably; after it the LDAP master is
+ * read, and only what the master shows counts. Without a definite answer the write may still land:
+ * nobody undoes, the same request is sent again, under a lock proven anew, until the master shows
+ * the new host (doc/platform.md 9.6). */
+#include "core/base/failpoint.h"
+#include "core/base/log.h"
+#include "core/move/move.h"
+#include <string.h>
+
+/* How long the living mover insists before it reports and leaves the rest to doRecover. */
+#define IN_DOUBT_PATIENCE_MS 120000
+
+typedef enum Home { HOME_SOURCE, HOME_TARGET, HOME_UNKNOWN } Home;
+
+static Home home_by_master(Move *move, GError **error)
+{
+    g_autoptr(Account) now = directory_account(move->op->directory, move->account->id, error);
+
+    if (now == NULL)
+        return HOME_UNKNOWN;
+    if (now->mail_host != NULL && g_ascii_strcasecmp(now->mail_host, move->target->name) == 0)
+        return HOME_TARGET;
+    if (now->mail_host != NULL && g_ascii_strcasecmp(now->mail_host, move->source->name) == 0)
+        return HOME_SOURCE;
+    fail(error, ZX_ERROR_CHANGED, "the directory says that %s lives on %s, neither %s nor %s",
+         now->address, now->mail_host != NULL ? now->mail_host : "no store", move->source->name,
+         move->target->name);
+    return HOME_UNKNOWN;
+}
+
+static SoapOutcome send_request(Move *move, GError **error)
+{
+    const char *const pairs[] = { "zimbraMailHost", move->target->name, NULL };
+
+    return admin_modify(move->source->soap, move->account->id, pairs, NULL, error);
+}
+
+/* A definite fault and the old host: nothing happened, and nothing will. */
+static bool step_back(Move *move, GError *fault, GError **error)
+{
+    if (!fence_advance(move->source, move->fence, FENCE_COMMITTING, FENCE_PROVEN, error)) {
+        g_error_free(fault);
+        return false;
+    }
+    move->in_doubt = false;
+    move->fence->state = FENCE_PROVEN;
+    g_propagate_error(error, fault);
+    return false;
+}
+
+/* One more try: lock proven (compared again if it had been lost), the same request, the master.
+ * True with *settled when it is known either way. */
+static bool try_again(Move *move, bool *settled, GError **error)
+{
+    g_autofree char *why = NULL;
+    GError *fault = NULL;
+    SoapOutcome outcome;
+    Home home = home_by_master(move, error);
+
+    *settled = home == HOME_TARGET;
+    if (home != HOME_SOURCE)
+        return home == HOME_TARGET;
+    if (!move_reconnect(move, move->source, error) || !move_reconnect(move, move->target, error))
+        return false;
+    if (move->source_mailbox != 0 && (!db_begin(move->source->data, true, error) ||
+                                      !delta_apply(move, error) || !prove_content(move, error)))
+        return false;
+    outcome = send_request(move, &fault);
+    home = home_by_master(move, error);
+    *settled = home == HOME_TARGET;
+    if (home == HOME_SOURCE && outcome == SOAP_FAULT) {
+        *settled = true;
+        return step_back(move, fault, error);
+    }
+    if (home == HOME_SOURCE && outcome == SOAP_ANSWER)
+        fail(error, ZX_ERROR_IN_DOUBT, "%s answered, but the directory still shows %s",
+             move->source->name, move->source->name);
+    else if (home == HOME_SOURCE)
+        g_propagate_error(error, g_steal_pointer(&fault));
+    g_clear_error(&fault);
+    return home == HOME_TARGET;
+}
+
+static bool in_doubt(Move *move, const char *first, GError **error)
+{
+    Wait wait = wait_within(move->op->wait, IN_DOUBT_PATIENCE_MS);
+    g_autofree char *last = g_strdup(first);
+    int pause_ms = 200;
+
+    operation_emit(move->op, &(Event){ .type = EVENT_NOTE,
+                                       .account = move->account->address,
+                                       .text = "no answer to the commit: in doubt, trying again" });
+    log_warning("in doubt: %s", first);
+    while (!wait_stopped(&wait) && wait_left_ms(&wait, 1) > 0) {
+        GError *problem = NULL;
+        bool settled = false;
+
+        if (try_again(move, &settled, &problem))
+            return true;
+        if (settled) {
+            g_propagate_error(error, problem);
+            return false;
+        }
+        if (error_code(problem) == ZX_ERROR_CONFLICT) { /* somebody took over: theirs to finish */
+            g_propagate_error(error, problem);
+            return false;
+        }
+        log_warning("still in doubt: %s", problem->message);
+        g_free(last);
+        last = g_strdup(problem->message);
+        g_error_free(problem);
+        wait_pause(&wait, pause_ms);
+        pause_ms = MIN(pause_ms * 2, 5000);
+    }
+    return fail(error, ZX_ERROR_IN_DOUBT,
+                "the change of the directory was sent and not answered (%s); %s stays in "
+                "maintenance, where mail"
+                " waits, until it is known. When %s and the LDAP master are well, run:\n"
+                "  zxmove doRecover accounts %s dry_run false",
+                last, move->account->address, move->source->name, move->account->address);
+}
+
+bool commit_in_doubt(Move *move, GError **error)
+{
+    move->in_doubt = true;
+    if (!in_doubt(move, "an earlier zxmove ended while it was committing", error))
+        return false;
+    move->in_doubt = false;
+    move->committed = true;
+    return true;
+}
+
+/* Looked at before the request goes out, and never after. */
+static bool still_in_time(Move *move, GError **error)
+{
+    int64_t so_far = (g_get_monotonic_time() - move->window_began) / 1000;
+
+    if (wait_stopped(move->op->wait))
+        return fail(error, ZX_ERROR_INTERRUPTED, "interrupted before the commit");
+    if (so_far > move->op->conf->cutover_timeout_ms)
+        return fail(error, ZX_ERROR_TIMEOUT, "the window took %.1f s, longer than cutover_timeout",
+                    (double)so_far / 1000);
+    return true;
+}
+
+bool commit_apply(Move *move, GError **error)
+{
+    int64_t since = g_get_monotonic_time();
+    g_autofree char *first = NULL;
+    GError *problem = NULL;
+    SoapOutcome outcome;
+    Home home;
+
+    if (!still_in_time(move, error) || !claim_check(&move->claim, error) ||
+        !fence_advance(move->source, move->fence, FENCE_PROVEN, FENCE_COMMITTING, error))
+        return false;
+    move->fence->state = FENCE_COMMITTING;
+    if (!failpoint("commit:committing", error))
+        return false;
+    move->in_doubt = true;
+    outcome = send_request(move, &problem);
+    if (outcome == SOAP_ANSWER && !failpoint("commit:sent", &problem))
+        outcome = SOAP_UNKNOWN;
+    first = g_strdup(problem != NULL ? problem->message : "no new host on the master");
+    home = home_by_master(move, NULL);
+    if (home == HOME_SOURCE && outcome == SOAP_FAULT)
+        return step_back(move, problem, error);
+    g_clear_error(&problem);
+    if (home != HOME_TARGET && !in_doubt(move, first, error))
+        return false;
+    move->in_doubt = false;
+    move->committed = true;
+    move->result->committed = g_get_real_time() / 1000;
+    move_timed(move, "commit", since);
+    return failpoint("commit:done", error);
+}

@@ -1,0 +1,194 @@
+/* copy.c - rounds while the user works: blobs, rows and index under the reserved id, from one
+ * snapshot of the source, without the zimbra.mailbox row. Every round costs what changed since the
+ * one before. */
+#include "core/base/log.h"
+#include "core/move/move.h"
+
+/* A round that changed no more than this goes into the window: the window then does as little. */
+#define FEW_CHANGES 200
+
+BlobsJob copy_blobs_job(Move *move, bool window)
+{
+    const MoveRequest *request = move->op->request;
+    bool link = move->old_copy == OLD_LOCKED || move->old_copy == OLD_ROWS ||
+                move->old_copy == OLD_CACHED || move->old_copy == OLD_REUSE_ROWS;
+
+    return (BlobsJob){
+        .account_id = move->account->id,
+        .source_db = move->source->data,
+        .target_db = move->target->data,
+        .source = move->source->peer,
+        .target = move->target->peer,
+        .source_volumes = move->source->volumes,
+        .target_volume = move->blob_volume,
+        .source_group = move->source_group,
+        .source_mailbox = move->source_mailbox,
+        .target_mailbox = move->target_mailbox,
+        .link_mailbox = link && !window ? move->old_mailbox : 0,
+        .compress = request == NULL || request->compress,
+        .digest = request == NULL || request->check_digest,
+        .overwrite = request == NULL || request->overwrite,
+        .window = window,
+    };
+}
+
+IndexJob copy_index_job(Move *move, bool window)
+{
+    return (IndexJob){
+        .source = move->source->peer,
+        .target = move->target->peer,
+        .source_volume = move->source_index_volume,
+        .target_volume = move->index_volume,
+        .source_mailbox = move->source_mailbox,
+        .target_mailbox = move->target_mailbox,
+        .window = window,
+    };
+}
+
+RowsMap copy_rows_map(const Move *move)
+{
+    return (RowsMap){
+        .source_mailbox = move->source_mailbox,
+        .target_mailbox = move->target_mailbox,
+        .target_blob_volume = move->blob_volume->id,
+    };
+}
+
+static void keep_claim(Move *move)
+{
+    GError *lost = NULL;
+
+    /* The next step finds out properly; here the lease is only kept young. */
+    if (!claim_keep(&move->claim, &lost))
+        g_clear_error(&lost);
+}
+
+static void on_blobs(void *data, const BlobsCount *count)
+{
+    Move *move = data;
+
+    keep_claim(move);
+    operation_emit(move->op, &(Event){ .type = EVENT_PROGRESS,
+                                       .account = move->account->address,
+                                       .text = "blobs",
+                                       .index = move->index,
+                                       .total = move->total,
+                                       .done = count->copied,
+                                       .expected = count->total_to_copy,
+                                       .done_bytes = count->copied_bytes,
+                                       .expected_bytes = count->bytes_to_copy });
+}
+
+static void on_rows(void *data, const char *table, const RowsCount *count)
+{
+    Move *move = data;
+
+    keep_claim(move);
+    operation_emit(move->op, &(Event){ .type = EVENT_PROGRESS,
+                                       .account = move->account->address,
+                                       .text = table,
+                                       .index = move->index,
+                                       .total = move->total,
+                                       .done = count->inserted });
+}
+
+static bool blobs_and_rows(Move *move, BlobsCount *blobs, RowsCount *rows, GError **error)
+{
+    BlobsJob job = copy_blobs_job(move, false);
+    RowsMap map = copy_rows_map(move);
+
+    g_ptr_array_set_size(move->trouble, 0);
+    return blobs_sync(&job, on_blobs, move, move->op->wait, move->trouble, blobs, error) &&
+           rows_sync(move->catalogue, move->source->data, move->target->data, &map, false, on_rows,
+                     move, move->op->wait, rows, error);
+}
+
+bool copy_one_round(Move *move, uint64_t *changed, GError **error)
+{
+    IndexJob index_job = copy_index_job(move, false);
+    IndexCount index = { 0 };
+    BlobsCount blobs = { 0 };
+    RowsCount rows = { 0 };
+    bool stable, copied;
+
+    if (!claim_check(&move->claim, error) || !db_begin(move->source->data, true, error))
+        return false;
+    copied = blobs_and_rows(move, &blobs, &rows, error);
+    db_rollback(move->source->data); /* a snapshot that only read */
+    if (!copied)
+        return false;
+    if (!index_sync(&index_job, move->op->conf->index_settle_ms, &stable, move->op->wait, &index,
+                    error))
+        return false;
+    if (!stable)
+        log_debug("the index did not hold still in this round");
+    move->blob_count = blobs.blobs;
+    move->blob_bytes = blobs.bytes;
+    move->result->blobs = blobs.blobs;
+    move->result->bytes = blobs.bytes;
+    move->result->blobs_copied += blobs.copied;
+    move->result->bytes_copied += blobs.copied_bytes;
+    move->result->blobs_linked += blobs.linked;
+    move->result->rows = rows.rows;
+    *changed = blobs.copied + blobs.linked + blobs.removed + rows.inserted + rows.deleted;
+    return true;
+}
+
+/* Bytes still missing, and min_free, must fit on the blob volume (hazard 59). */
+static bool space_suffices(Move *move, GError **error)
+{
+    BlobsJob job = copy_blobs_job(move, false);
+    PeerSpace space;
+    uint64_t blobs = 0, bytes = 0, keep;
+
+    if (!blobs_missing(&job, &blobs, &bytes, error) ||
+        !peer_space(move->target->peer, move->blob_volume->id, &space, error))
+        return false;
+    keep = space.total_bytes / 100 * move->op->conf->min_free_percent;
+    if (bytes + keep > space.free_bytes) {
+        g_autofree char *needed = g_format_size_full(bytes, G_FORMAT_SIZE_IEC_UNITS);
+        g_autofree char *free_now = g_format_size_full(space.free_bytes, G_FORMAT_SIZE_IEC_UNITS);
+
+        return fail(error, ZX_ERROR_NO_SPACE,
+                    "%s, volume %s: %s still to copy, %s free, and %u%% must remain (min_free): "
+                    "make room or choose"
+                    " another volume with blob_destination_volume",
+                    move->target->name, move->blob_volume->name, needed, free_now,
+                    move->op->conf->min_free_percent);
+    }
+    return true;
+}
+
+bool copy_rounds(Move *move, GError **error)
+{
+    const Conf *conf = move->op->conf;
+    BlobsJob job;
+    uint64_t changed, checked, struck;
+    int64_t began;
+
+    if (move->source_mailbox == 0)
+        return true;
+    g_clear_pointer(&move->catalogue, catalogue_free);
+    move->catalogue = catalogue_read(move->source->data, move->target->data, move->source_group,
+                                     move->target_group, move->source_mailbox, error);
+    if (move->catalogue == NULL || !space_suffices(move, error))
+        return false;
+    do {
+        move->result->rounds++;
+        began = g_get_monotonic_time();
+        if (!copy_one_round(move, &changed, error))
+            return false;
+        log_info("round %u: %" G_GUINT64_FORMAT " changes in %.1f s", move->result->rounds, changed,
+                 (double)(g_get_monotonic_time() - began) / G_USEC_PER_SEC);
+    } while (move->window_soon && move->result->rounds < conf->max_syncs &&
+             (changed > FEW_CHANGES ||
+              g_get_monotonic_time() - began > (int64_t)conf->sync_finish_threshold_ms * 1000));
+    if (!move->window_soon)
+        return true;
+    /* The last look at what lies there before the window: what is missing comes in one more round.
+     */
+    job = copy_blobs_job(move, false);
+    if (!blobs_check(&job, false, &checked, &struck, move->op->wait, error))
+        return false;
+    return struck == 0 || copy_one_round(move, &changed, error);
+}

@@ -1,0 +1,258 @@
+/* machine.c - the table of steps of one mailbox, and what walks through it: forward, back to where
+ * it began, or to a report that says what a person has to do. No verb and no step is named
+ * elsewhere as a sequence. */
+#include "core/base/failpoint.h"
+#include "core/base/log.h"
+#include "core/move/move.h"
+#include <string.h>
+
+typedef enum StepFlags {
+    ONLINE = 0,
+    ACCOUNT = 1, /* only with stage account */
+    WINDOW = 2,  /* the user is out: an error leads to undo */
+    FORWARD = 4, /* the destination is home: an error is reported, never undone */
+} StepFlags;
+
+typedef struct Step {
+    const char *name;
+    bool (*apply)(Move *move, GError **error); /* safe to run twice */
+    unsigned flags;
+} Step;
+
+/* clang-format off */
+static const Step steps[] = {
+    { "reserve", reserve_apply, ONLINE },            /* an id at the destination */
+    { "copy",    copy_rounds,   ONLINE },            /* blobs, rows, index, in rounds */
+    { "clear",   clear_apply,   ACCOUNT },           /* an older copy at the destination */
+    { "fence",   fence_apply,   ACCOUNT | WINDOW },  /* record, maintenance, lock-out */
+    { "delta",   delta_apply,   ACCOUNT | WINDOW },  /* last differences */
+    { "prove",   prove_apply,   ACCOUNT | WINDOW },
+    { "commit",  commit_apply,  ACCOUNT | WINDOW },  /* zimbraMailHost */
+    { "open",    open_apply,    ACCOUNT | FORWARD }, /* caches, late rows, status */
+    { "settle",  settle_apply,  ACCOUNT | FORWARD }, /* other stores, the old copy's record */
+};
+/* clang-format on */
+
+void move_note(Move *move, const char *fmt, ...)
+{
+    va_list args;
+    char *note;
+
+    va_start(args, fmt);
+    note = g_strdup_vprintf(fmt, args);
+    va_end(args);
+    log_info("note: %s", note);
+    g_ptr_array_add(move->result->notes, note);
+}
+
+void move_timed(Move *move, const char *name, int64_t since)
+{
+    StepTime time = { .name = name, .ms = (double)(g_get_monotonic_time() - since) / 1000 };
+
+    if (move->window_began != 0 && move->window_ended == 0)
+        g_array_append_val(move->result->window_steps, time);
+    log_debug("%s: %.1f ms", name, time.ms);
+}
+
+static bool step_run(Move *move, const Step *step, GError **error)
+{
+    const char *id = move->account->id;
+    g_autofree char *intent = g_strdup_printf("%s:intent", step->name);
+    g_autofree char *applied = g_strdup_printf("%s:applied", step->name);
+
+    if (!(step->flags & (WINDOW | FORWARD)) && wait_stopped(move->op->wait))
+        return fail(error, ZX_ERROR_INTERRUPTED,
+                    "interrupted; what was copied stays for the next run");
+    operation_emit(move->op, &(Event){ .type = EVENT_STATE,
+                                       .account = move->account->address,
+                                       .text = step->name,
+                                       .index = move->index,
+                                       .total = move->total });
+    log_info("step %s", step->name);
+    /* Inside the window the fence is the journal; a line more would only lengthen it. */
+    if (!(step->flags & WINDOW) &&
+        !journal_intent(move->target, move->op->uuid, id, step->name, error))
+        return false;
+    if (!failpoint(intent, error) || !step->apply(move, error) || !failpoint(applied, error))
+        return false;
+    return (step->flags & WINDOW) ||
+           journal_done(move->target, move->op->uuid, id, step->name, error);
+}
+
+static void begin_window_anew(Move *move)
+{
+    move->window_began = move->window_ended = 0;
+    g_array_set_size(move->result->window_steps, 0);
+}
+
+static void set_failed(Move *move, GError *problem)
+{
+    MailboxResult *result = move->result;
+
+    result->outcome = move->in_doubt ? OUTCOME_IN_DOUBT : OUTCOME_FAILED;
+    result->code = error_code(problem);
+    g_free(result->reason);
+    result->reason = g_strdup(problem->message);
+    log_error("%s", problem->message);
+}
+
+/* The destination is home and the user's way is forward: the move is done, what is left is in the
+ * notes. */
+static void set_moved_with_rest(Move *move, const Step *step, GError *problem)
+{
+    bool user_is_in = move->window_ended != 0;
+
+    if (user_is_in) {
+        move->result->outcome = OUTCOME_MOVED;
+        move_note(move,
+                  "step %s is not finished (%s); finish it with: zxmove doRecover accounts %s "
+                  "dry_run false",
+                  step->name, problem->message, move->account->address);
+        return;
+    }
+    move->in_doubt = true;
+    set_failed(move, problem);
+    move_note(move,
+              "%s is home, but the user could not be let in: maintenance is kept, mail waits. "
+              "Finish with:"
+              " zxmove doRecover accounts %s dry_run false",
+              move->target->name, move->account->address);
+}
+
+/* Back to before the window. False if even that failed: then nobody tries again. */
+static bool lead_back(Move *move, GError *problem)
+{
+    GError *undo = NULL;
+
+    if (undo_window(move, &undo))
+        return true;
+    fail_prefix(&problem, "%s", undo->message);
+    set_failed(move, problem);
+    g_error_free(undo);
+    g_error_free(problem);
+    return false;
+}
+
+/* Reasons that may be gone in a moment: the clock ran out, or a mailbox appeared where none was. */
+static bool worth_another_window(const Move *move, const GError *problem)
+{
+    return error_code(problem) == ZX_ERROR_TIMEOUT ||
+           (error_code(problem) == ZX_ERROR_CHANGED && move->source_mailbox == 0);
+}
+
+static bool find_source_mailbox(Move *move, GError **error)
+{
+    return mailbox_row_find(move->source->control, move->account->id, &move->source_mailbox,
+                            &move->source_group, &move->source_index_volume, error);
+}
+
+/* One walk through the table. True when it is over, either way; false to try another window. */
+static bool walk(Move *move, bool last)
+{
+    for (guint i = 0; i < G_N_ELEMENTS(steps); i++) {
+        const Step *step = &steps[i];
+        GError *problem = NULL;
+
+        if ((step->flags & ACCOUNT) && !move->window_soon)
+            continue;
+        if (step_run(move, step, &problem))
+            continue;
+        fail_prefix(&problem, "%s", step->name);
+        if (move->committed)
+            set_moved_with_rest(move, step, problem);
+        else if ((step->flags & WINDOW) && move->fence != NULL && !move->in_doubt) {
+            bool again = worth_another_window(move, problem) && !last;
+
+            if (!lead_back(move, problem))
+                return true;
+            if (!again)
+                set_failed(move, problem);
+            begin_window_anew(move);
+            g_error_free(problem);
+            return !again;
+        } else
+            set_failed(move, problem);
+        g_error_free(problem);
+        return true;
+    }
+    move->result->outcome = move->window_soon ? OUTCOME_MOVED : OUTCOME_STAGED;
+    return true;
+}
+
+/* An account with an unfinished window is refused to everybody but doRecover. */
+static bool nothing_unfinished(Move *move, GError **error)
+{
+    Store *const stores[] = { move->source, move->target };
+
+    for (guint i = 0; i < G_N_ELEMENTS(stores); i++) {
+        GError *problem = NULL;
+        g_autoptr(Fence) fence = fence_find(stores[i], move->account->id, &problem);
+
+        if (problem != NULL) {
+            g_propagate_error(error, problem);
+            return false;
+        }
+        if (fence != NULL)
+            return fail(error, ZX_ERROR_CONFLICT,
+                        "%s: operation %s left this account unfinished (%s, recorded on %s). Run:\n"
+                        "  zxmove doRecover accounts %s dry_run false",
+                        move->account->address, fence->operation, fence_state_name(fence->state),
+                        stores[i]->name, move->account->address);
+    }
+    return true;
+}
+
+bool move_begin_claims(Move *move, GError **error)
+{
+    return claim_take(&move->claim, move->account->id, move->op->uuid, move->source, move->target,
+                      move->op->conf->lease_s, error);
+}
+
+void move_run(Move *move)
+{
+    unsigned tries = move->window_soon ? move->op->conf->cutover_retries + 1 : 1;
+    GError *problem = NULL;
+
+    if (!move_begin_claims(move, &problem) || !nothing_unfinished(move, &problem)) {
+        set_failed(move, problem);
+        g_error_free(problem);
+        claim_release(&move->claim);
+        return;
+    }
+    for (unsigned i = 1; i <= tries; i++) {
+        if (!find_source_mailbox(move, &problem)) {
+            set_failed(move, problem);
+            g_error_free(problem);
+            break;
+        }
+        move->result->source_mailbox = move->source_mailbox;
+        if (walk(move, i == tries))
+            break;
+        wait_pause(move->op->wait, 500 << i);
+    }
+    claim_release(&move->claim);
+}
+
+void move_free(Move *move)
+{
+    if (move == NULL)
+        return;
+    account_free(move->account);
+    catalogue_free(move->catalogue);
+    fence_free(move->fence);
+    g_clear_pointer(&move->trouble, g_ptr_array_unref);
+    g_free(move);
+}
+
+Move *move_new(Operation *op, Account *account, Store *source, Store *target, MailboxResult *result)
+{
+    Move *move = g_new0(Move, 1);
+
+    move->op = op;
+    move->account = account;
+    move->source = source;
+    move->target = target;
+    move->result = result;
+    move->trouble = g_ptr_array_new_with_free_func((GDestroyNotify)blob_trouble_free);
+    return move;
+}

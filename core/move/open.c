@@ -1,0 +1,195 @@
+/* open.c - the destination is home; from here only forward (doc/platform.md 9.6, steps 9 to 11).
+ * Each part is safe to run twice and is insisted on: connections are opened anew, and it is tried
+ * again, until the patience ends. What then is left is reported with the command that finishes it.
+ */
+#include "core/base/failpoint.h"
+#include "core/base/log.h"
+#include "core/move/move.h"
+#include <string.h>
+
+#define PATIENCE_MS        60000
+#define SOURCE_PATIENCE_MS 10000
+#define FLUSH_MS           2000 /* how long the window waits for LDAP servers and caches (5.5) */
+
+static bool insist(Move *move, const char *name, MovePart *part, GError **error)
+{
+    Wait wait = wait_within(NULL, PATIENCE_MS);
+
+    return move_insist(move, name, part, &wait, error);
+}
+
+/* For a part that only looks at the source: a source that is gone can hold nothing new that could
+ * still be carried over, and must not keep the user out. */
+static bool try_for_a_while(Move *move, const char *name, MovePart *part, GError **error)
+{
+    Wait wait = wait_within(NULL, SOURCE_PATIENCE_MS);
+    GError *problem = NULL;
+
+    if (move_insist(move, name, part, &wait, &problem))
+        return true;
+    if (error_code(problem) != ZX_ERROR_CONNECT && error_code(problem) != ZX_ERROR_TIMEOUT) {
+        g_propagate_error(error, problem);
+        return false;
+    }
+    move_note(
+        move,
+        "%s could not be looked at once more after the commit (%s); the proof before it stands",
+        move->source->name, problem->message);
+    g_error_free(problem);
+    return true;
+}
+
+/* The destination's row decides from now on; the source's follows as soon as its database can be
+ * had. */
+static bool record_committed(Move *move, GError **error)
+{
+    GError *problem = NULL;
+
+    if (!fence_set(move->target, move->fence, FENCE_COMMITTED, error))
+        return false;
+    if (!fence_set(move->source, move->fence, FENCE_COMMITTED, &problem)) {
+        if (error_code(problem) == ZX_ERROR_CONFLICT) {
+            g_propagate_error(error, problem);
+            return false;
+        }
+        log_warning("%s: %s", move->source->name, problem->message);
+        g_error_free(problem);
+    }
+    move->fence->state = FENCE_COMMITTED;
+    return true;
+}
+
+static const char *status_now(const Move *move)
+{
+    return move->fence->status_touched ? "maintenance" : NULL;
+}
+
+/* Destination first: with a stale cache it would relay mail back (5.5). */
+static bool flush_target(Move *move, GError **error)
+{
+    Wait wait = wait_within(NULL, FLUSH_MS);
+
+    return caches_flush_store(move, move->target, status_now(move), move->target->name, &wait,
+                              error);
+}
+
+/* The source is locked: a cache that stays old for a while does no harm, so the window does not
+ * insist. */
+static void flush_source(Move *move)
+{
+    Wait wait = wait_within(NULL, FLUSH_MS);
+    GError *problem = NULL;
+
+    if (caches_flush_store(move, move->source, status_now(move), move->target->name, &wait,
+                           &problem))
+        return;
+    log_warning("%s: %s; again after the window", move->source->name, problem->message);
+    g_error_free(problem);
+}
+
+/* A lock lost in the last millisecond shows here; nobody has opened the destination yet. */
+static bool carry_over(Move *move, GError **error)
+{
+    RowsMaxima now;
+
+    if (move->source_mailbox == 0 || move->fence->opened)
+        return true;
+    if (!rows_maxima(move->source->data, move->source_group, move->source_mailbox, &now, error))
+        return false;
+    if (now.mod_metadata == move->proven.mod_metadata && now.items == move->proven.items &&
+        now.locators == move->proven.locators && now.change == move->proven.change)
+        return true;
+    log_warning("the source changed after the proof; carrying the difference over");
+    return delta_apply(move, error) && prove_content(move, error);
+}
+
+/* Hazard 67, the third look: after the flip nobody can make a mailbox at the source any more. */
+static bool third_look(Move *move, GError **error)
+{
+    unsigned group = 0, index_volume = 0;
+    uint32_t mailbox;
+
+    if (move->source_mailbox != 0)
+        return true;
+    if (!mailbox_row_find(move->source->control, move->account->id, &mailbox, &group, &index_volume,
+                          error))
+        return false;
+    if (mailbox == 0)
+        return true;
+    log_warning("a mailbox appeared on %s while its account was moved; moving it",
+                move->source->name);
+    move->source_mailbox = mailbox;
+    move->source_group = group;
+    move->source_index_volume = index_volume;
+    return reserve_apply(move, error) && copy_rounds(move, error) &&
+           lock_mailbox_that_appeared(move, error);
+}
+
+/* The proof that the destination serves the copy and no new, empty mailbox. */
+static bool answers_our_id(Move *move, GError **error)
+{
+    uint32_t id;
+
+    if (move->source_mailbox == 0)
+        return true;
+    if (!fence_mark(move->target, move->fence, FENCE_OPENED, error) ||
+        !admin_mailbox_id(move->target->soap, move->account->id, NULL, &id, error))
+        return false;
+    if (id != move->target_mailbox)
+        return fail(error, ZX_ERROR_CHANGED,
+                    "%s answers mailbox %u for %s, not %u: maintenance is kept. Restart"
+                    " mailboxd there",
+                    move->target->name, id, move->account->address, move->target_mailbox);
+    return !move->fence->reindex ||
+           admin_reindex(move->target->soap, move->account->id, NULL, error);
+}
+
+/* Only what we set is taken back: a status somebody else wrote meanwhile is theirs. */
+static bool restore_status(Move *move, GError **error)
+{
+    const char *mail_status = move->fence->mail_status != NULL ? move->fence->mail_status : "";
+    const char *const pairs[] = { "zimbraAccountStatus", move->fence->account_status,
+                                  "zimbraMailStatus", mail_status, NULL };
+    g_autoptr(Account) now = NULL;
+    Wait wait = wait_within(NULL, FLUSH_MS);
+
+    if (!claim_check_at(&move->claim, move->target, error))
+        return false;
+    now = directory_account(move->op->directory, move->account->id, error);
+    if (now == NULL)
+        return false;
+    if (move->fence->status_touched && strcmp(now->status, "maintenance") == 0) {
+        if (admin_modify(move->target->soap, move->account->id, pairs, NULL, error) != SOAP_ANSWER)
+            return false;
+        g_free(now->status);
+        now->status = g_strdup(move->fence->account_status);
+    } else if (move->fence->status_touched &&
+               strcmp(now->status, move->fence->account_status) != 0) {
+        move_note(move, "somebody set the status of %s to %s meanwhile: left so", now->address,
+                  now->status);
+    }
+    return caches_flush_store(move, move->target, now->status, move->target->name, &wait, error);
+}
+
+bool open_apply(Move *move, GError **error)
+{
+    int64_t since;
+
+    if (!insist(move, "record", record_committed, error) ||
+        !insist(move, "flush", flush_target, error))
+        return false;
+    since = g_get_monotonic_time();
+    flush_source(move);
+    caches_drop_routes(move);
+    move_timed(move, "source, routes", since);
+    if (!failpoint("open:flushed", error) ||
+        !try_for_a_while(move, "last look", carry_over, error) ||
+        !try_for_a_while(move, "third look", third_look, error) ||
+        !insist(move, "late rows", late_insert, error) ||
+        !insist(move, "answer", answers_our_id, error) || !failpoint("open:answered", error) ||
+        !insist(move, "status", restore_status, error))
+        return false;
+    move->window_ended = g_get_monotonic_time();
+    move->result->window_ms = (double)(move->window_ended - move->window_began) / 1000;
+    return failpoint("open:status", error);
+}

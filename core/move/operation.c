@@ -1,0 +1,133 @@
+/* operation.c - what the mailboxes of one operation share: directory, stores, report. */
+#include "core/base/log.h"
+#include "core/move/move.h"
+#include <string.h>
+
+/* A random UUID, as RFC 4122 version 4 has it. */
+static void new_uuid(char out[37])
+{
+    g_autofree char *uuid = g_uuid_string_random();
+
+    g_strlcpy(out, uuid, 37);
+}
+
+static bool open_log(Operation *op, GError **error)
+{
+    g_autofree char *directory = g_build_filename(op->conf->state_dir, "log", NULL);
+
+    if (g_mkdir_with_parents(directory, 0700) != 0)
+        return fail(error, ZX_ERROR_STATE, "%s: cannot be made", directory);
+    op->report->log_path = g_strdup_printf("%s/%s.log", directory, op->uuid);
+    log_context(op->uuid, NULL);
+    return log_open(op->report->log_path, LOG_LEVEL_DEBUG, error);
+}
+
+static void result_free(MailboxResult *result)
+{
+    g_free(result->address);
+    g_free(result->account_id);
+    g_free(result->source);
+    g_free(result->destination);
+    g_free(result->reason);
+    g_array_unref(result->window_steps);
+    g_ptr_array_unref(result->notes);
+    g_free(result);
+}
+
+MailboxResult *operation_add_result(Operation *op, const char *address, const char *account_id,
+                                    const char *source, const char *destination)
+{
+    MailboxResult *result = g_new0(MailboxResult, 1);
+
+    result->address = g_strdup(address);
+    result->account_id = g_strdup(account_id);
+    result->source = g_strdup(source);
+    result->destination = g_strdup(destination);
+    result->outcome = OUTCOME_FAILED;
+    result->window_steps = g_array_new(FALSE, FALSE, sizeof(StepTime));
+    result->notes = g_ptr_array_new_with_free_func(g_free);
+    g_ptr_array_add(op->report->mailboxes, result);
+    return result;
+}
+
+void report_free(Report *report)
+{
+    if (report == NULL)
+        return;
+    g_free(report->verb);
+    g_free(report->command);
+    g_free(report->who);
+    g_free(report->host);
+    g_ptr_array_unref(report->mailboxes);
+    g_free(report->mail_problem);
+    g_free(report->log_path);
+    g_free(report->report_path);
+    g_free(report);
+}
+
+bool operation_open(Operation *op, const Conf *conf, const char *verb, const char *command,
+                    EventSink *sink, void *data, const Wait *wait, GError **error)
+{
+    Report *report = g_new0(Report, 1);
+
+    *op = (Operation){
+        .conf = conf, .sink = sink, .sink_data = data, .wait = wait, .report = report
+    };
+    new_uuid(op->uuid);
+    memcpy(report->operation, op->uuid, sizeof report->operation);
+    report->verb = g_strdup(verb);
+    report->command = g_strdup(command);
+    report->who = g_strdup(g_get_user_name());
+    report->host = g_strdup(g_get_host_name());
+    report->started = g_get_real_time() / 1000;
+    report->mailboxes = g_ptr_array_new_with_free_func((GDestroyNotify)result_free);
+    op->stores =
+        g_hash_table_new_full(g_str_hash, g_str_equal, g_free, (GDestroyNotify)store_close);
+    if (!open_log(op, error))
+        return false;
+    op->directory = directory_open(conf, error);
+    if (op->directory == NULL)
+        return false;
+    op->servers = directory_servers(op->directory, error);
+    if (op->servers == NULL)
+        return false;
+    op->client_memcached = directory_client_memcached(op->directory, error);
+    return op->client_memcached != NULL;
+}
+
+void operation_close(Operation *op)
+{
+    if (op->report != NULL)
+        op->report->ended = g_get_real_time() / 1000;
+    g_clear_pointer(&op->stores, g_hash_table_unref);
+    g_clear_pointer(&op->client_memcached, g_strfreev);
+    directory_close(op->directory);
+    op->directory = NULL;
+    log_context(NULL, NULL);
+    log_close();
+}
+
+Store *operation_store(Operation *op, const char *hostname, GError **error)
+{
+    g_autofree char *key = g_ascii_strdown(hostname, -1);
+    Store *store = g_hash_table_lookup(op->stores, key);
+    const ServerInfo *server;
+
+    if (store != NULL)
+        return store;
+    server = directory_server(op->servers, hostname);
+    if (server == NULL) {
+        fail(error, ZX_ERROR_NOT_FOUND, "no server %s in the directory", hostname);
+        return NULL;
+    }
+    store = store_open(op->conf, server, error);
+    if (store != NULL)
+        g_hash_table_insert(op->stores, g_steal_pointer(&key), store);
+    return store;
+}
+
+void operation_emit(Operation *op, const Event *event)
+{
+    if (op->sink != NULL)
+        op->sink(op->sink_data, event);
+}

@@ -1,0 +1,255 @@
+/* plan.c - which accounts are meant, which of them cannot go and why, and whether two stores fit
+ * together. Changes nothing. Every refusal says what an administrator can do about it. */
+#include "core/move/move.h"
+#include <stdlib.h>
+#include <string.h>
+
+static void skip(MailboxResult *result, const char *why)
+{
+    result->outcome = OUTCOME_SKIPPED;
+    result->reason = g_strdup(why);
+}
+
+static void refuse(MailboxResult *result, const char *fmt, ...) G_GNUC_PRINTF(2, 3);
+static void refuse(MailboxResult *result, const char *fmt, ...)
+{
+    va_list args;
+
+    va_start(args, fmt);
+    result->outcome = OUTCOME_FAILED;
+    result->code = ZX_ERROR_REFUSED;
+    result->reason = g_strdup_vprintf(fmt, args);
+    va_end(args);
+}
+
+/* Our own login must not lose its token in mid-window (hazard 52b). */
+static bool is_own_login(const Operation *op, const Account *account)
+{
+    return g_ascii_strcasecmp(op->conf->admin.user, account->address) == 0;
+}
+
+/* True if the account can be tried. */
+static bool may_go(Operation *op, const Account *account, MailboxResult *result)
+{
+    const char *wanted = op->request->source_host;
+
+    if (account->mail_host == NULL) {
+        skip(result, "external account: it has no mail host");
+        return false;
+    }
+    if (g_ascii_strcasecmp(account->mail_host, op->request->destination) == 0) {
+        skip(result, "already there");
+        return false;
+    }
+    if (wanted != NULL && g_ascii_strcasecmp(account->mail_host, wanted) != 0) {
+        g_autofree char *why = g_strdup_printf("home is %s", account->mail_host);
+
+        skip(result, why);
+        return false;
+    }
+    if (directory_server(op->servers, account->mail_host) == NULL)
+        refuse(result,
+               "its home %s is no server of this directory: an external account cannot be moved",
+               account->mail_host);
+    else if (!account_transport_matches(account, account->mail_host))
+        refuse(result,
+               "custom mail transport %s: moving would overwrite it. Set it to lmtp:%s:7025 first "
+               "(zmprov ma %s"
+               " zimbraMailTransport ...), if that is right",
+               account->transport, account->mail_host, account->address);
+    else if (account_domain_blocks(account))
+        refuse(result,
+               "domain %s is %s: the servers refuse every request on its accounts. If you may, "
+               "run: zmprov md"
+               " %s zimbraDomainStatus maintenance",
+               account->domain, account->domain_status, account->domain);
+    else if (is_own_login(op, account))
+        refuse(result, "zxmove itself logs in as this account: log in as another administrator "
+                       "(admin.user) to move it");
+    else
+        return true;
+    return false;
+}
+
+static bool add_account(Operation *op, GHashTable *seen, GPtrArray *chosen, Account *account)
+{
+    MailboxResult *result;
+
+    if (!g_hash_table_add(seen, g_strdup(account->id))) {
+        account_free(account);
+        return false;
+    }
+    result = operation_add_result(op, account->address, account->id, account->mail_host,
+                                  op->request->destination);
+    if (may_go(op, account, result))
+        g_ptr_array_add(chosen, account);
+    else
+        account_free(account);
+    return true;
+}
+
+static bool add_address(Operation *op, GHashTable *seen, GPtrArray *chosen, const char *address,
+                        GError **error)
+{
+    Account *account = directory_account(op->directory, address, error);
+
+    if (account == NULL)
+        return false;
+    add_account(op, seen, chosen, account);
+    return true;
+}
+
+static bool add_domain(Operation *op, GHashTable *seen, GPtrArray *chosen, const char *domain,
+                       GError **error)
+{
+    g_autoptr(GPtrArray) accounts = directory_domain(op->directory, domain, error);
+
+    if (accounts == NULL)
+        return false;
+    g_ptr_array_set_free_func(accounts, NULL); /* each goes over to add_account */
+    for (guint i = 0; i < accounts->len; i++)
+        add_account(op, seen, chosen, g_ptr_array_index(accounts, i));
+    return true;
+}
+
+/* One address a line; blank lines and # comments are passed over. */
+static bool add_file(Operation *op, GHashTable *seen, GPtrArray *chosen, const char *path,
+                     GError **error)
+{
+    g_autofree char *text = NULL;
+    g_auto(GStrv) lines = NULL;
+    GError *problem = NULL;
+    unsigned number = 0;
+
+    if (!g_file_get_contents(strcmp(path, "-") == 0 ? "/dev/stdin" : path, &text, NULL, &problem)) {
+        fail(error, ZX_ERROR_INPUT, "input_file %s: %s", path, problem->message);
+        g_error_free(problem);
+        return false;
+    }
+    lines = g_strsplit(text, "\n", -1);
+    for (char **line = lines; *line != NULL; line++) {
+        char *address = g_strstrip(*line);
+
+        number++;
+        if (*address == '\0' || *address == '#')
+            continue;
+        if (!add_address(op, seen, chosen, address, error))
+            return fail_prefix(error, "%s:%u", path, number);
+    }
+    return true;
+}
+
+GPtrArray *plan_select(Operation *op, GError **error)
+{
+    const MoveRequest *request = op->request;
+    g_autoptr(GHashTable) seen = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+    g_autoptr(GPtrArray) chosen = g_ptr_array_new_with_free_func((GDestroyNotify)account_free);
+
+    for (char **address = request->accounts; address != NULL && *address != NULL; address++)
+        if (!add_address(op, seen, chosen, *address, error))
+            return NULL;
+    for (char **domain = request->domains; domain != NULL && *domain != NULL; domain++)
+        if (!add_domain(op, seen, chosen, *domain, error))
+            return NULL;
+    if (request->input_file != NULL && !add_file(op, seen, chosen, request->input_file, error))
+        return NULL;
+    return g_steal_pointer(&chosen);
+}
+
+/* Stores. */
+
+static bool supported_layout(const Operation *op, const Store *store, GError **error)
+{
+    static const struct {
+        const char *key, *value;
+    } required[] = {
+        { "debug_disable_mailbox_group", "false" },
+        { "debug_external_mailbox_directory", "false" },
+        { "zimbra_class_store", "com.zimbra.cs.store.file.FileBlobStore" },
+        { "zimbra_relative_volume_path", "false" },
+    };
+    const ServerInfo *server = directory_server(op->servers, store->name);
+
+    if (server->always_on || server->server_id_blob_dir)
+        return fail(error, ZX_ERROR_REFUSED, "%s: %s is not supported", store->name,
+                    server->always_on ? "an always-on cluster"
+                                      : "zimbraConfiguredServerIDForBlobDirEnabled");
+    for (guint i = 0; i < G_N_ELEMENTS(required); i++) {
+        const char *value = store_fact(store, required[i].key);
+
+        if (value != NULL && strcmp(value, required[i].value) != 0)
+            return fail(error, ZX_ERROR_REFUSED, "%s: localconfig %s = %s is not supported",
+                        store->name, required[i].key, value);
+    }
+    return true;
+}
+
+/* The group of a row is read from the row, but a new id's group is computed: the newest rows must
+ * agree (2.4). */
+static bool groups_agree(const Store *store, GError **error)
+{
+    g_autoptr(Rows) rows =
+        db_query(store->control, error,
+                 "SELECT id, group_id FROM zimbra.mailbox WHERE (id - 1) % ? + 1 <> group_id"
+                 " ORDER BY id DESC LIMIT 1",
+                 DB_ARGS(db_u64(store->groups)));
+    g_autoptr(Rows) newest = NULL;
+
+    if (rows == NULL)
+        return false;
+    newest = db_query(store->control, error, "SELECT MAX(id) FROM zimbra.mailbox", DB_NONE);
+    if (newest == NULL)
+        return false;
+    if (rows_count(rows) == 1 && rows_u64(rows, 0, 0) == rows_u64(newest, 0, 0))
+        return fail(error, ZX_ERROR_REFUSED,
+                    "%s: zimbra_mailbox_groups is %u, but the newest mailbox %s is in group %s",
+                    store->name, store->groups, rows_text(rows, 0, 0), rows_text(rows, 0, 1));
+    return true;
+}
+
+#define CLOCKS_APART_MS 5000
+
+static bool clocks_agree(Store *source, Store *target, GError **error)
+{
+    static const char sql[] = "SELECT CAST(UNIX_TIMESTAMP(NOW(3)) * 1000 AS UNSIGNED)";
+    g_autoptr(Rows) here = db_query_one(source->control, error, sql, DB_NONE);
+    g_autoptr(Rows) there =
+        here != NULL ? db_query_one(target->control, error, sql, DB_NONE) : NULL;
+    int64_t apart;
+
+    if (there == NULL)
+        return false;
+    apart = rows_i64(there, 0, 0) - rows_i64(here, 0, 0);
+    if (llabs(apart) > CLOCKS_APART_MS)
+        return fail(error, ZX_ERROR_REFUSED, "the clocks of %s and %s are %.1f s apart: set them",
+                    source->name, target->name, (double)llabs(apart) / 1000);
+    return true;
+}
+
+static bool same_fact(const Store *source, const Store *target, const char *name, const char *why,
+                      GError **error)
+{
+    const char *here = store_fact(source, name), *there = store_fact(target, name);
+
+    if (g_strcmp0(here, there) == 0)
+        return true;
+    return fail(error, ZX_ERROR_REFUSED, "%s is %s on %s and %s on %s: %s", name,
+                here != NULL ? here : "unknown", source->name, there != NULL ? there : "unknown",
+                target->name, why);
+}
+
+bool plan_check_stores(Operation *op, Store *source, Store *target, GError **error)
+{
+    const ServerInfo *there = directory_server(op->servers, target->name);
+
+    if (!there->mailbox)
+        return fail(error, ZX_ERROR_REFUSED,
+                    "%s has no mailbox service enabled (zimbraServiceEnabled)", target->name);
+    if (source->db_version > target->db_version)
+        return fail(error, ZX_ERROR_REFUSED,
+                    "%s has db.version %u, newer than %u of %s: upgrade %s first", source->name,
+                    source->db_version, target->db_version, target->name, target->name);
+    return supported_layout(op, source, error) && supported_layout(op, target, error) &&
+           same_fact(source, target, "timezone", "times of appointments would shift", error) &&
+           groups_agree(target, error) && clocks_agree(source, target, error);
+}

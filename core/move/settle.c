@@ -1,0 +1,153 @@
+/* settle.c - after the window: other stores and proxies learn the new home, the old copy gets its
+ * record (doc/platform.md 9.6, step 12). The user is in; whatever fails here is reported with what
+ * to do. */
+#include "core/base/failpoint.h"
+#include "core/base/log.h"
+#include "core/move/move.h"
+
+#define SETTLE_MS 10000
+
+/* A store that is neither end: only its account cache matters. */
+static bool flush_bystander(Move *move, const ServerInfo *server, GError **error)
+{
+    const Conf *conf = move->op->conf;
+    const ConfStore *where = conf_store(conf, server->hostname);
+    SoapTarget target = {
+        .name = server->hostname,
+        .address = where != NULL ? where->address : conf_address(conf, server->hostname),
+        .port = where != NULL ? where->soap_port : 7071,
+        .ca_file = conf->admin.ca_file,
+        .user = conf->admin.user,
+        .password = conf->admin.password,
+        .timeout_s = SETTLE_MS / 1000,
+    };
+    g_autoptr(Soap) soap = soap_open(&target, error);
+    g_autofree char *host = NULL;
+    Wait wait = wait_within(NULL, SETTLE_MS);
+
+    if (soap == NULL)
+        return false;
+    soap_target_server(soap, server->id);
+    if (!admin_flush(soap, move->account->id, true, &wait, error) ||
+        !admin_view_host(soap, move->account->id, &wait, &host, error))
+        return false;
+    if (host == NULL || g_ascii_strcasecmp(host, move->target->name) != 0)
+        return fail(error, ZX_ERROR_FAILED, "it still says %s", host != NULL ? host : "nothing");
+    return true;
+}
+
+static void note_unflushed(Move *move, const char *store, GError *problem)
+{
+    move_note(move,
+              "%s could not be told of the new home (%s); within 15 minutes it finds out by "
+              "itself, or run"
+              " there: zmprov fc -a account %s",
+              store, problem->message, move->account->address);
+    g_error_free(problem);
+}
+
+static void flush_others(Move *move)
+{
+    Wait wait = wait_within(NULL, SETTLE_MS);
+    GError *problem = NULL;
+
+    if (!caches_flush_store(move, move->source, NULL, move->target->name, &wait, &problem))
+        note_unflushed(move, move->source->name, g_steal_pointer(&problem));
+    for (guint i = 0; i < move->op->servers->len; i++) {
+        const ServerInfo *server = g_ptr_array_index(move->op->servers, i);
+
+        if (!server->mailbox || g_ascii_strcasecmp(server->hostname, move->source->name) == 0 ||
+            g_ascii_strcasecmp(server->hostname, move->target->name) == 0)
+            continue;
+        if (!flush_bystander(move, server, &problem))
+            note_unflushed(move, server->hostname, g_steal_pointer(&problem));
+    }
+}
+
+/* Delayed sends, reminders and polling sleep until the destination's mailboxd restarts (5.6). */
+static void note_sleepers(Move *move)
+{
+    GError *problem = NULL;
+    g_autoptr(Rows) rows = db_query(
+        move->target->control, &problem,
+        "SELECT CASE WHEN class_name LIKE '%AutoSendDraftTask' THEN 'delayed sends'"
+        " WHEN class_name LIKE '%DataSourceTask' THEN 'polling data sources'"
+        " WHEN class_name LIKE '%ReminderTask' THEN 'reminders' ELSE 'expiring grants' END AS kind,"
+        " COUNT(*), MIN(exec_time) FROM zimbra.scheduled_task WHERE mailbox_id = ? GROUP BY kind",
+        DB_ARGS(db_u64(move->target_mailbox)));
+
+    if (rows == NULL) {
+        g_clear_error(&problem);
+        return;
+    }
+    for (unsigned i = 0; i < rows_count(rows); i++) {
+        const char *first = rows_text(rows, i, 2);
+
+        move_note(move, "%s %s sleep until mailboxd of %s is restarted%s%s", rows_text(rows, i, 1),
+                  rows_text(rows, i, 0), move->target->name,
+                  first != NULL ? "; the first is due " : "", first != NULL ? first : "");
+    }
+}
+
+static void note_damage(Move *move)
+{
+    for (guint i = 0; i < move->trouble->len; i++) {
+        const BlobTrouble *trouble = g_ptr_array_index(move->trouble, i);
+
+        if (trouble->damaged_before)
+            move_note(move, "already damaged on %s: item %u: %s", move->source->name,
+                      trouble->item_id, trouble->what);
+    }
+}
+
+/* What purge will ask for, long after: durable before anything may be deleted. */
+static bool record_moved(Move *move, GError **error)
+{
+    g_autofree char *sums = rows_fingerprints_alone(move->source->data, move->source_group,
+                                                    move->source_mailbox, error);
+
+    if (sums == NULL)
+        return false;
+    return db_exec(
+        move->source->control, NULL, error,
+        "REPLACE INTO zxmove.moved (mailbox_id, account_id, address, group_id, moved_to, "
+        "new_mailbox,"
+        " operation, committed, bytes, blobs, item_checkpoint, change_checkpoint, fingerprints, "
+        "bad_items,"
+        " state) VALUES (?, ?, ?, ?, ?, ?, ?, FROM_UNIXTIME(? / 1000), ?, ?, ?, ?, ?, 0, 'kept')",
+        DB_ARGS(db_u64(move->source_mailbox), db_text(move->account->id),
+                db_text(move->account->address), db_u64(move->source_group),
+                db_text(move->target->name), db_u64(move->target_mailbox),
+                db_text(move->fence->operation), db_i64(move->result->committed),
+                db_u64(move->blob_bytes), db_u64(move->blob_count), db_u64(move->proven.item_id),
+                db_u64(move->proven.change), db_text(sums)));
+}
+
+/* The reservation and the list of staged blobs have become the live mailbox. */
+static bool forget_staging(Move *move, GError **error)
+{
+    return db_exec(move->target->control, NULL, error,
+                   "DELETE FROM zxmove.reservation WHERE account_id = ?",
+                   DB_ARGS(db_text(move->account->id))) &&
+           db_exec(move->target->control, NULL, error,
+                   "DELETE FROM zxmove.staged WHERE account_id = ?",
+                   DB_ARGS(db_text(move->account->id))) &&
+           late_forget(move, error);
+}
+
+bool settle_apply(Move *move, GError **error)
+{
+    flush_others(move);
+    caches_drop_routes(
+        move); /* once more: a look-up in between may have cached the old route (7) */
+    note_damage(move);
+    if (move->source_mailbox != 0) {
+        note_sleepers(move);
+        move_note(move, "chat history (schema chat) does not move");
+        if (!record_moved(move, error) || !forget_staging(move, error))
+            return false;
+    }
+    return failpoint("settle:recorded", error) &&
+           fence_set(move->source, move->fence, FENCE_DONE, error) &&
+           fence_set(move->target, move->fence, FENCE_DONE, error);
+}

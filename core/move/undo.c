@@ -1,0 +1,162 @@
+/* undo.c - the way back before the commit: lock released, status as it was, the copy invisible;
+ * staged data stays for the next attempt (doc/platform.md 9.6). The user comes first: what needs
+ * only mailboxd and the directory is done even when a database is gone. Insists for a while; what
+ * is left then is in the message. */
+#include "core/base/log.h"
+#include "core/move/move.h"
+#include <string.h>
+
+#define PATIENCE_MS  60000
+#define LOCK_GRACE_S 15
+
+/* A start that was not answered may lock the mailbox until the server's lock timeout is over (5.2).
+ */
+static bool await_abandoned_start(Move *move, bool *locked, GError **error)
+{
+    int64_t until = move->lock_tried_at +
+                    (int64_t)(move->source->lock_timeout_s + LOCK_GRACE_S) * G_USEC_PER_SEC;
+
+    for (;;) {
+        g_autofree char *why = NULL;
+        Probe probe = admin_probe(move->source->soap, move->account->id, NULL, &why);
+
+        *locked = probe == PROBE_LOCKED;
+        if (*locked || g_get_monotonic_time() > until)
+            return probe != PROBE_UNKNOWN || fail(error, ZX_ERROR_CONNECT, "%s", why);
+        wait_pause(NULL, 250);
+    }
+}
+
+static bool release_lock(Move *move, GError **error)
+{
+    g_autofree char *why = NULL;
+    bool locked = move->lock_ours;
+
+    if (!move->lock_tried)
+        return true;
+    if (!move->lock_ours && !await_abandoned_start(move, &locked, error))
+        return false;
+    if (locked)
+        switch (admin_lockout(move->source->soap, move->account->id, false, NULL, error)) {
+        case LOCKOUT_DONE:
+        case LOCKOUT_NONE:
+            break;
+        case LOCKOUT_ALREADY:
+        case LOCKOUT_REFUSED:
+        case LOCKOUT_UNKNOWN:
+            return false;
+        }
+    if (admin_probe(move->source->soap, move->account->id, NULL, &why) == PROBE_LOCKED)
+        return fail(error, ZX_ERROR_FAILED, "%s still answers mail.MAINTENANCE",
+                    move->source->name);
+    move->lock_tried = move->lock_ours = false;
+    return true;
+}
+
+static bool restore_status(Move *move, GError **error)
+{
+    const Fence *fence = move->fence;
+    const char *const pairs[] = { "zimbraAccountStatus", fence->account_status, "zimbraMailStatus",
+                                  fence->mail_status != NULL ? fence->mail_status : "", NULL };
+    g_autoptr(Account) now = NULL;
+
+    if (!move->status_written)
+        return true;
+    now = directory_account(move->op->directory, move->account->id, error);
+    if (now == NULL)
+        return false;
+    if (now->mail_host == NULL || g_ascii_strcasecmp(now->mail_host, move->source->name) != 0)
+        return fail(error, ZX_ERROR_BUG, "undo with %s as home",
+                    now->mail_host != NULL ? now->mail_host : "nothing");
+    if (strcmp(now->status, "maintenance") == 0 &&
+        admin_modify(move->source->soap, move->account->id, pairs, NULL, error) != SOAP_ANSWER)
+        return false;
+    if (strcmp(now->status, "maintenance") != 0 && strcmp(now->status, fence->account_status) != 0)
+        move_note(move, "somebody set the status of %s to %s meanwhile: left so", now->address,
+                  now->status);
+    move->status_written = false;
+    return true;
+}
+
+/* The destination's cache would refuse the user's shares for a quarter of an hour; no reason to
+ * fail. */
+static void flush_target(Move *move)
+{
+    Wait wait = wait_within(NULL, 2000);
+    GError *problem = NULL;
+
+    if (move->fence->status_touched &&
+        !caches_flush_store(move, move->target, move->fence->account_status, move->source->name,
+                            &wait, &problem)) {
+        log_warning("%s: %s", move->target->name, problem->message);
+        g_error_free(problem);
+    }
+}
+
+/* Invisible again, unless that store was restarted in this minute and maps it: then it stays for
+ * the next attempt, which uses the same id. */
+static bool hide_row(Move *move, GError **error)
+{
+    g_autofree char *why = NULL;
+
+    if (!move->row_inserted)
+        return true;
+    switch (admin_probe(move->target->soap, move->account->id, NULL, &why)) {
+    case PROBE_UNMAPPED:
+        if (!mailbox_row_delete(move->target, move->account->id, move->target_mailbox, error))
+            return false;
+        break;
+    case PROBE_UNKNOWN:
+        return fail(error, ZX_ERROR_CONNECT, "%s", why);
+    case PROBE_WRONG_HOST:
+    case PROBE_NO_SUCH_MBOX:
+    case PROBE_LOCKED:
+    case PROBE_CACHED:
+        break;
+    }
+    move->row_inserted = false;
+    return true;
+}
+
+static bool close_records(Move *move, GError **error)
+{
+    return late_forget(move, error) && fence_set(move->source, move->fence, FENCE_UNDONE, error) &&
+           fence_set(move->target, move->fence, FENCE_UNDONE, error);
+}
+
+bool undo_window(Move *move, GError **error)
+{
+    Wait wait = wait_within(NULL, PATIENCE_MS);
+    GError *user = NULL, *records = NULL;
+    bool back;
+
+    db_rollback(move->source->data);
+    back = move_insist(move, "lock-out end", release_lock, &wait, &user) &&
+           move_insist(move, "status", restore_status, &wait, &user);
+    if (back)
+        flush_target(move);
+    if (move->window_began != 0)
+        move->result->window_ms = (double)(g_get_monotonic_time() - move->window_began) / 1000;
+    if (!back) {
+        if (error_code(user) == ZX_ERROR_CONFLICT) {
+            g_propagate_error(error, user);
+            return false;
+        }
+        fail(error, ZX_ERROR_FAILED,
+             "%s could not be let in again (%s). When %s is well, run:\n"
+             "  zxmove doRecover accounts %s dry_run false",
+             move->account->address, user->message, move->source->name, move->account->address);
+        g_error_free(user);
+        return false;
+    }
+    wait = wait_within(NULL, PATIENCE_MS / 4);
+    if (move_insist(move, "hide", hide_row, &wait, &records) &&
+        move_insist(move, "records", close_records, &wait, &records))
+        return true;
+    fail(error, ZX_ERROR_FAILED,
+         "%s is in again on %s, but the record of the attempt could not be closed (%s). When"
+         " both databases are well, run:\n  zxmove doRecover accounts %s dry_run false",
+         move->account->address, move->source->name, records->message, move->account->address);
+    g_error_free(records);
+    return false;
+}

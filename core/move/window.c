@@ -1,0 +1,368 @@
+/* window.c - the user is out from here on: record, maintenance, lock-out, last differences, proof
+ * (doc/platform.md 9.6, steps 4 to 7). Everything is open and warm before it begins; every failure
+ * leads to undo.c. */
+#include "core/base/failpoint.h"
+#include "core/base/log.h"
+#include "core/move/move.h"
+#include <string.h>
+
+/* The server gives up waiting for the write lock after its lock timeout; a start is never abandoned
+ * before that. */
+#define LOCK_GRACE_S 15
+#define LOCK_RETRIES 3
+
+/* Nothing between here and the plan is taken on trust: home, transport, status and mailbox are read
+ * again. */
+static bool look_again(Move *move, GError **error)
+{
+    g_autoptr(Account) now = directory_account(move->op->directory, move->account->id, error);
+    uint32_t mailbox;
+
+    if (now == NULL)
+        return false;
+    if (now->mail_host == NULL || g_ascii_strcasecmp(now->mail_host, move->source->name) != 0)
+        return fail(error, ZX_ERROR_CHANGED, "%s lives on %s now, not on %s", now->address,
+                    now->mail_host != NULL ? now->mail_host : "no store", move->source->name);
+    if (!account_transport_matches(now, move->source->name))
+        return fail(error, ZX_ERROR_REFUSED, "%s: its transport became %s", now->address,
+                    now->transport);
+    if (account_domain_blocks(now))
+        return fail(error, ZX_ERROR_REFUSED, "domain %s became %s", now->domain,
+                    now->domain_status);
+    if (!mailbox_row_find(move->source->control, now->id, &mailbox, NULL, NULL, error))
+        return false;
+    if (mailbox != move->source_mailbox)
+        return fail(error, ZX_ERROR_CHANGED, "%s: a mailbox appeared on %s meanwhile", now->address,
+                    move->source->name);
+    account_free(move->account);
+    move->account = g_steal_pointer(&now);
+    return true;
+}
+
+static bool warm(Move *move, GError **error)
+{
+    return claim_check(&move->claim, error) && db_ping(move->source->data, error) &&
+           db_ping(move->target->data, error) &&
+           soap_warm(move->source->soap, move->op->wait, error) &&
+           soap_warm(move->target->soap, move->op->wait, error);
+}
+
+static bool record(Move *move, GError **error)
+{
+    const Account *account = move->account;
+    bool touch = account_status_may_change(account) && strcmp(account->status, "maintenance") != 0;
+
+    g_clear_pointer(&move->fence, fence_free);
+    move->fence = g_new0(Fence, 1);
+    *move->fence = (Fence){
+        .account_id = g_strdup(account->id),
+        .operation = g_strdup(move->op->uuid),
+        .address = g_strdup(account->address),
+        .state = FENCE_FENCED,
+        .lease = 1,
+        .account_status = g_strdup(account->status),
+        .mail_status = g_strdup(account->mail_status),
+        .transport = g_strdup(account->transport),
+        .status_touched = touch,
+        .source_host = g_strdup(move->source->name),
+        .destination_host = g_strdup(move->target->name),
+        .source_mailbox = move->source_mailbox,
+        .destination_mailbox = move->target_mailbox,
+    };
+    return fence_begin(move->fence, move->source, move->target, error);
+}
+
+static bool set_maintenance(Move *move, GError **error)
+{
+    const char *mail_status = move->fence->mail_status != NULL ? move->fence->mail_status : "";
+    /* zimbraMailStatus always goes along: alone, a status re-enables delivery (6.6). */
+    const char *const pairs[] = { "zimbraAccountStatus", "maintenance", "zimbraMailStatus",
+                                  mail_status, NULL };
+
+    if (!move->fence->status_touched)
+        return true;
+    move->status_written = true;
+    if (admin_modify(move->source->soap, move->account->id, pairs, move->op->wait, error) !=
+        SOAP_ANSWER)
+        return false;
+    return failpoint("fence:status", error);
+}
+
+static bool flush_both(Move *move, GError **error)
+{
+    const char *status = move->fence->status_touched ? "maintenance" : NULL;
+    Wait wait = wait_within(move->op->wait, 10000);
+
+    return caches_flush_store(move, move->source, status, move->source->name, &wait, error) &&
+           caches_flush_store(move, move->target, status, move->source->name, &wait, error);
+}
+
+/* Waits for the answer whatever the user or the clock say: an abandoned start locks the mailbox
+ * later (5.2). */
+static bool lock_out(Move *move, GError **error)
+{
+    Wait wait = wait_within(NULL, (int64_t)(move->source->lock_timeout_s + LOCK_GRACE_S) * 1000);
+    Lockout outcome;
+
+    if (!late_read(move, error) || !claim_check(&move->claim, error) ||
+        !failpoint("fence:lock", error))
+        return false;
+    move->lock_tried = true;
+    move->lock_tried_at = g_get_monotonic_time();
+    outcome = admin_lockout(move->source->soap, move->account->id, true, &wait, error);
+    switch (outcome) {
+    case LOCKOUT_DONE:
+        move->lock_ours = true;
+        return fence_mark(move->source, move->fence, FENCE_LOCKED, error) &&
+               failpoint("fence:locked", error) && late_read(move, error);
+    case LOCKOUT_ALREADY:
+        move->lock_tried = false;
+        return fail(error, ZX_ERROR_CHANGED,
+                    "%s: the mailbox of %s is locked out by somebody else (zmmailboxmove?"
+                    " maintenance?); zmprov can end it: LockoutMailbox end",
+                    move->source->name, move->account->address);
+    case LOCKOUT_REFUSED:
+        move->lock_tried = false;
+        return false;
+    case LOCKOUT_NONE:
+    case LOCKOUT_UNKNOWN:
+        break;
+    }
+    return false;
+}
+
+bool fence_apply(Move *move, GError **error)
+{
+    int64_t since;
+
+    if (!look_again(move, error) || !warm(move, error) || !record(move, error) ||
+        !failpoint("fence:recorded", error))
+        return false;
+    since = move->window_began = g_get_monotonic_time();
+    if (!set_maintenance(move, error))
+        return false;
+    move_timed(move, "maintenance", since);
+    since = g_get_monotonic_time();
+    if (!flush_both(move, error))
+        return false;
+    move_timed(move, "flush", since);
+    since = g_get_monotonic_time();
+    /* Without a mailbox there is nothing to lock: `start` would create one. */
+    if (move->source_mailbox != 0 && !lock_out(move, error))
+        return false;
+    if (!caches_drop_mailboxd_keys(move, error))
+        return false;
+    move_timed(move, "lock-out", since);
+    return true;
+}
+
+static bool index_differences(Move *move, GError **error)
+{
+    IndexJob job = copy_index_job(move, true);
+    IndexCount count = { 0 };
+    bool stable = false;
+
+    if (!index_sync(&job, move->op->conf->index_settle_ms, &stable, NULL, &count, error))
+        return false;
+    if (stable)
+        return true;
+    /* Left out rather than copied half: a partial index makes every search fail (4). */
+    move->fence->reindex = true;
+    move_note(move,
+              "the search index did not hold still and is rebuilt on %s: search is complete only "
+              "when that"
+              " is done (zmprov rim %s status)",
+              move->target->name, move->account->address);
+    return peer_index_remove(move->target->peer, move->index_volume, move->target_mailbox, error) &&
+           fence_mark(move->source, move->fence, FENCE_REINDEX, error) &&
+           fence_mark(move->target, move->fence, FENCE_REINDEX, error);
+}
+
+static bool rows_differences(Move *move, GError **error)
+{
+    RowsMap map = copy_rows_map(move);
+    RowsCount count = { 0 };
+
+    if (!rows_sync(move->catalogue, move->source->data, move->target->data, &map, true, NULL, NULL,
+                   NULL, &count, error))
+        return false;
+    move->result->rows = count.rows + 1; /* and the zimbra.mailbox row */
+    move->result->rows_window = count.inserted + count.deleted;
+    return true;
+}
+
+static bool blob_differences(Move *move, GError **error)
+{
+    BlobsJob job = copy_blobs_job(move, true);
+    BlobsCount count = { 0 };
+
+    g_ptr_array_set_size(move->trouble, 0);
+    if (!blobs_sync(&job, NULL, NULL, NULL, move->trouble, &count, error))
+        return false;
+    move->result->blobs = move->blob_count = count.blobs;
+    move->result->bytes = move->blob_bytes = count.bytes;
+    move->result->blobs_copied += count.copied;
+    move->result->bytes_copied += count.copied_bytes;
+    return true;
+}
+
+bool delta_apply(Move *move, GError **error)
+{
+    int64_t since = g_get_monotonic_time();
+
+    if (move->source_mailbox == 0)
+        return true;
+    db_rollback(move->source->data);
+    if (!db_begin(move->source->data, true, error) || !blob_differences(move, error))
+        return false;
+    move_timed(move, "blobs", since);
+    since = g_get_monotonic_time();
+    if (!rows_differences(move, error))
+        return false;
+    move_timed(move, "rows", since);
+    since = g_get_monotonic_time();
+    if (!index_differences(move, error))
+        return false;
+    move_timed(move, "index", since);
+    since = g_get_monotonic_time();
+    if (!mailbox_row_write(move, error) ||
+        !rows_maxima(move->source->data, move->source_group, move->source_mailbox, &move->proven,
+                     error) ||
+        !store_durable(move->target, error))
+        return false;
+    move_timed(move, "mailbox row, durable", since);
+    return true;
+}
+
+static bool no_bad_items(Move *move, GError **error)
+{
+    for (guint i = 0; i < move->trouble->len; i++) {
+        const BlobTrouble *trouble = g_ptr_array_index(move->trouble, i);
+
+        if (!trouble->damaged_before)
+            return fail(error, ZX_ERROR_DATA, "item %u: %s", trouble->item_id, trouble->what);
+    }
+    return true;
+}
+
+static bool same_maxima(const RowsMaxima *a, const RowsMaxima *b)
+{
+    return a->item_id == b->item_id && a->change == b->change &&
+           a->mod_metadata == b->mod_metadata && a->items == b->items && a->locators == b->locators;
+}
+
+static bool content_is_equal(Move *move, GError **error)
+{
+    BlobsJob job = copy_blobs_job(move, true);
+    g_autofree char *difference = NULL;
+    uint64_t orphans = 0, orphans_here = 0;
+    bool equal = false;
+
+    if (!mailbox_row_prove(move, &equal, &difference, error))
+        return false;
+    if (equal && !blobs_proved(&job, move->trouble, &equal, &difference, error))
+        return false;
+    if (!equal)
+        return fail(error, ZX_ERROR_DATA, "the copy on %s is not proven equal: %s",
+                    move->target->name, difference);
+    if (!rows_orphans(move->target->data, move->target_group, move->target_mailbox, &orphans,
+                      error))
+        return false;
+    /* Orphans the source has as well came with it; ours would be more than those. */
+    if (orphans > 0 && !rows_orphans(move->source->data, move->source_group, move->source_mailbox,
+                                     &orphans_here, error))
+        return false;
+    if (orphans > orphans_here)
+        return fail(error, ZX_ERROR_DATA,
+                    "the copy on %s has %" G_GUINT64_FORMAT " rows that point nowhere",
+                    move->target->name, orphans - orphans_here);
+    return no_bad_items(move, error);
+}
+
+/* A second start must find the lock. *held = false: it had been lost, and is taken anew. */
+static bool lock_holds(Move *move, bool *held, GError **error)
+{
+    Wait wait = wait_within(NULL, (int64_t)(move->source->lock_timeout_s + LOCK_GRACE_S) * 1000);
+
+    switch (admin_lockout(move->source->soap, move->account->id, true, &wait, error)) {
+    case LOCKOUT_ALREADY:
+        *held = true;
+        return true;
+    case LOCKOUT_DONE:
+        log_warning("the lock-out on %s had been lost (mailboxd restarted?) and was taken anew",
+                    move->source->name);
+        *held = false;
+        return true;
+    case LOCKOUT_REFUSED:
+        /* After the commit a source that has not got the object in memory cannot load it any more.
+         */
+        *held = move->committed;
+        if (*held)
+            g_clear_error(error);
+        return *held;
+    case LOCKOUT_NONE:
+    case LOCKOUT_UNKNOWN:
+        break;
+    }
+    return false;
+}
+
+/* The account had no mailbox when the window began; a login or an accepted message may make one at
+ * any moment. */
+static bool still_without_mailbox(Move *move, GError **error)
+{
+    g_autofree char *why = NULL;
+    uint32_t mailbox;
+    Probe probe;
+
+    if (!mailbox_row_find(move->source->control, move->account->id, &mailbox, NULL, NULL, error))
+        return false;
+    probe = admin_probe(move->source->soap, move->account->id, move->op->wait, &why);
+    if (mailbox == 0 && probe == PROBE_UNMAPPED)
+        return true;
+    return fail(error, ZX_ERROR_CHANGED, "%s: a mailbox appeared on %s meanwhile",
+                move->account->address, move->source->name);
+}
+
+bool prove_content(Move *move, GError **error)
+{
+    RowsMaxima now;
+    bool held = false;
+
+    if (move->source_mailbox == 0)
+        return still_without_mailbox(move, error);
+    for (int i = 0; i < LOCK_RETRIES; i++) {
+        if (!content_is_equal(move, error))
+            return false;
+        db_rollback(move->source->data); /* ends the snapshot: what follows reads the present */
+        if (!lock_holds(move, &held, error) ||
+            !rows_maxima(move->source->data, move->source_group, move->source_mailbox, &now, error))
+            return false;
+        if (held && same_maxima(&now, &move->proven))
+            return true;
+        if (!delta_apply(move, error))
+            return false;
+    }
+    return fail(error, ZX_ERROR_CHANGED,
+                "the mailbox on %s changes although it is locked out: is a blob mover (HSM,"
+                " dedupe) at work? Stop it and try again",
+                move->source->name);
+}
+
+bool prove_apply(Move *move, GError **error)
+{
+    int64_t since = g_get_monotonic_time();
+
+    if (!prove_content(move, error) || !claim_check(&move->claim, error) ||
+        !fence_advance(move->source, move->fence, FENCE_FENCED, FENCE_PROVEN, error) ||
+        !fence_advance(move->target, move->fence, FENCE_FENCED, FENCE_PROVEN, error))
+        return false;
+    move->fence->state = FENCE_PROVEN;
+    move_timed(move, "proof", since);
+    return true;
+}
+
+bool lock_mailbox_that_appeared(Move *move, GError **error)
+{
+    return lock_out(move, error) && delta_apply(move, error) && prove_content(move, error);
+}
