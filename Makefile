@@ -85,7 +85,31 @@ fuzz: $(FUZZ)  ## run every fuzzer for FUZZ_S seconds
 	    $$f -max_total_time=$(FUZZ_S) -timeout=10 -print_final_stats=0 $$f.corpus tests/fuzz/corpus/$$(basename $$f) \
 	    || exit 1; done
 
+programs: $(OUT)/zxmove $(OUT)/zxmove-agent $(OUT)/mailboxd
+
+# Tests run with the sanitizers and with failpoints; they start their own servers and leave nothing.
+TESTS = $(UNIT) tests/arch.t $(wildcard tests/shell/*.t tests/lab/*.t tests/kill/*.t)
+export ASAN_OPTIONS := detect_leaks=1:abort_on_error=0
+export UBSAN_OPTIONS := halt_on_error=1:print_stacktrace=1
+export LSAN_OPTIONS := suppressions=$(CURDIR)/tests/lsan.supp:print_suppressions=0
+
+test: deps  ## install what is missing, build with sanitizers, run every test, name the slowest
+	@$(MAKE) --no-print-directory MODE=asan test-run
+
+test-run: programs $(UNIT)
+	@tests/run build/test.log $(TESTS)
+
+unit:  ## the tests that need no server
+	@$(MAKE) --no-print-directory MODE=asan unit-run
+
+unit-run: $(UNIT)
+	@tests/run build/unit.log $(UNIT) tests/arch.t
+
+demo: deps  ## play the article's commands on a laboratory of real servers (KEEP=1 leaves it running)
+	@$(MAKE) --no-print-directory MODE=release programs
+	@tests/lab/demo $(if $(KEEP),--keep)
+
 -include $(LIB_OBJ:.o=.d) $(AGENT_OBJ:.o=.d) $(MAILBOXD_OBJ:.o=.d) $(OUT)/shell/main.d $(UNIT:=.d)
 .DELETE_ON_ERROR:
 .SECONDARY:
-.PHONY: all help deps lab lab-stop fuzz
+.PHONY: all help deps programs test test-run unit unit-run demo lab lab-stop fuzz

@@ -1,0 +1,27 @@
+#!/bin/sh
+# Who may include whom (doc/architecture.md): the layers, and one adapter for each library.
+cd "$(dirname "$0")/.." || exit 1
+n=0
+rule() { # include pattern, the only paths that may have it, why
+    n=$((n + 1))
+    bad=$(grep -rnE "^#include $1" --include='*.[ch]' shell commands completion conf core | grep -vE "^($2)")
+    if [ -z "$bad" ]; then
+        echo "ok $n - $3"
+    else
+        echo "not ok $n - $3"
+        echo "$bad" | sed 's/^/# /'
+    fi
+}
+rule '<mysql\.h>' 'core/net/db\.c' 'only net/db.c knows MariaDB'
+rule '<libssh/' 'core/net/ssh' 'only net/ssh*.c knows libssh'
+rule '<ldap\.h>' 'core/net/ldap\.c' 'only net/ldap.c knows libldap'
+rule '<curl/' 'core/net/' 'only adapters know libcurl'
+rule '<libxml/' '(core/net/soap|core/zimbra/admin)' 'only SOAP knows libxml2'
+rule '<yaml\.h>' 'conf/load\.c' 'only conf/load.c knows libyaml'
+rule '<histedit\.h>' 'shell/line\.c' 'only shell/line.c knows libedit'
+rule '"shell/' 'shell/' 'nothing includes the shell'
+rule '"commands/' '(shell|completion|commands)/' 'core and conf know no command'
+rule '"core/(net|move|zimbra|ops)/' 'core/' 'outside core one sees core.h and base'
+rule '"core/move/' '(core/move/|core/core\.c)' 'only the mover and its facade see core/move'
+rule '"core/(move|zimbra|ops)/' 'core/(move|zimbra|ops|net/peer|core\.c)' 'adapters know nothing above them'
+echo "1..$n"
