@@ -1,0 +1,68 @@
+#!/usr/bin/python3
+"""Plain moves: a mailbox of zero, one and some messages, an account that never logged in, each of the six statuses,
+a closed domain, kinds of accounts, several at once; the checker has the last word."""
+
+import os
+import sys
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+from zxlab.lab import Lab  # noqa: E402
+from zxlab.moves import Scene, account_status, exits, findings_none, home, moved_clean, says  # noqa: E402
+from zxlab.check import check_move  # noqa: E402
+from zxlab.tap import done, is_, ok  # noqa: E402
+
+lab = Lab.shared(mode=os.environ.get("MODE", "asan"))
+one, two = lab.stores[:2]
+scene = Scene(lab)
+
+plain = scene.mailbox("plain", one, messages=60)
+scene.mail_list("all", [plain])
+before = scene.snapshot(plain)
+moved_clean(scene.move(plain, two, stages="data,account"), before, plain, one, two, "a plain move")
+ok(two.state(plain)["mapped"], "the new store has the mailbox open")
+ok(one.state(plain)["locked"], "the old copy stays locked out")
+again = scene.move(plain, two)
+exits(again, 0, "the same move again")
+says(again, "already there", "it says why there is nothing to do")
+
+for name, messages in (("none", 0), ("single", 1)):
+    account = scene.mailbox(name, one, messages=messages, rich=messages > 0)
+    before = scene.snapshot(account)
+    moved_clean(scene.move(account, two), before, account, one, two, f"a mailbox of {messages} messages")
+
+never = scene.account("never", one)
+result = scene.move(never, two)
+exits(result, 0, "an account that never logged in")
+is_(home(lab, never).name, two.name, "it has a new home")
+is_(account_status(lab, never), ("active", "enabled"), "and its old status")
+is_((one.state(never)["mapped"], two.state(never)["mapped"]), (None, None), "and no mailbox was made for it")
+
+for status, mail_status in (("active", "disabled"), ("maintenance", "enabled"), ("locked", "enabled"),
+                            ("lockout", "enabled"), ("closed", "disabled"), ("pending", "disabled")):
+    account = scene.mailbox(f"s-{status}", one, messages=5, rich=False, status=status, mail_status=mail_status)
+    scene.mail_list(f"list-{status}", [account])
+    before = scene.snapshot(account)
+    moved_clean(scene.move(account, two), before, account, one, two, f"status {status}")
+    is_(account_status(lab, account), (status, mail_status), f"status {status}, mail {mail_status} afterwards")
+
+closed = Scene(lab, strangers=False, status="closed")
+account = closed.mailbox("inside", one, messages=5, rich=False)
+closed.mail_list("list", [account])
+before = closed.snapshot(account)
+moved_clean(closed.move(account, two), before, account, one, two, "an account of a closed domain")
+ok(not any(r["request"] == "ModifyAccountRequest" and r["account"] == account for r in two.log()),
+   "its status was never written")
+
+many = [scene.mailbox(f"kind-{kind}", one, messages=4, rich=False, kind=kind)
+        for kind in ("resource", "guest", "system")]
+before = scene.snapshot(*many)
+result = scene.move(many, two)
+exits(result, 0, "a resource, a guest and a system account in one command")
+for account in many:
+    findings_none(check_move(lab, before, account, one, two), "the checker finds nothing")
+
+alias = scene.mailbox("byalias", one, messages=4, rich=False)
+before = scene.snapshot(alias)
+moved_clean(lab.zxmove("doMailboxMove", two.name, "accounts", scene.address("byalias.alias").upper()), before, alias,
+            one, two, "by an alias, in capitals")
+done()
