@@ -62,15 +62,17 @@ class Lab:
     # Coming and going
 
     @classmethod
-    def create(cls, name, stores=STORES, net=None, mode="release", replica=False, mailboxd=True):
+    def create(cls, name, stores=STORES, net=None, mode=None, replica=False, mailboxd=True):
         """A new, running laboratory; whatever is left of an older one of this name is removed.
+        It uses the programs built in `mode`; default: $MODE, else release.
         Without `mailboxd`, or while the stand-in has not been built, stores run without it."""
         cls.remove(name)
         if not 1 <= len(stores) <= len(network.STORES):
             raise ValueError(f"a laboratory has 1 to {len(network.STORES)} stores")
         path = lab_directory(name)
         os.makedirs(path, mode=0o755)
-        facts = {"net": network.take(path, net), "mode": mode, "replica": replica,
+        facts = {"net": network.take(path, net), "mode": mode or os.environ.get("MODE", "release"),
+                 "replica": replica,
                  "ldap_password": secrets.token_urlsafe(18),
                  "stores": [Store.new_facts(store, directory.new_id()) for store in stores]}
         servers.write(os.path.join(path, "lab.json"), json.dumps(facts, indent=2) + "\n", 0o600)

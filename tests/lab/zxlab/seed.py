@@ -207,6 +207,7 @@ class MailboxSeed:
             for statement, rows in self.side_rows:
                 cursor.executemany(statement, rows)
             self.db.commit()
+        self.store.flush(self.db)
 
     def _insert(self, cursor, table):
         rows = self.rows[table]
