@@ -20,6 +20,11 @@ bool failpoint(const char *name, GError **error)
             raise(SIGKILL);
         while (strcmp(how, "=hang") == 0)
             pause();
+        if (strcmp(how, "=wait") == 0) {
+            while (access(g_getenv("ZX_FAIL_FILE"), F_OK) != 0)
+                g_usleep(10000);
+            continue;
+        }
         return fail(error, ZX_ERROR_FAILED, "failpoint %s", name);
     }
     return true;
