@@ -227,7 +227,13 @@ def test_failures(lab):
 
 def test_end(lab):
     pids = [pid for pid in lab.pids().values() if pid]
+    store = lab.stores[1]
+    session = subprocess.Popen(ssh(lab, store, f"{servers.user()}@{store.address}", "echo; exec sleep 99"),
+                               stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    session.stdout.read(1)
+    pids += process.descendants(store.sshd.pid)
     lab.stop()
+    session.wait(timeout=10)
     is_([pid for pid in pids if process.start_time(pid)], [], "stop ends every process")
     is_(mentions(lab.dir), [], "and what they had started")
     is_(listening(lab.net), [], "nobody listens")

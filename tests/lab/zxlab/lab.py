@@ -18,15 +18,20 @@ import signal
 import socket
 import subprocess
 
+import ldap
 import yaml
 
-from . import directory, network, servers, template
-from .process import Process
+from . import directory, network, process, servers, template
 from .store import Store
 from .tap import wait_for
 
 STORES = ("store1.lab.test", "store2.lab.test")
 PROXY = "proxy.lab.test"
+SHARED = "shared-A"
+
+
+def _default_mode():
+    return os.environ.get("MODE", "release")
 
 
 def lab_directory(name):
@@ -34,6 +39,14 @@ def lab_directory(name):
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,31}", name) or name.startswith("template"):
         raise ValueError(f"not a name for a laboratory: {name!r}")
     return os.path.join(template.BUILD, name)
+
+
+def _sanitizer_spoke(log):
+    try:
+        with open(log, "rb") as file:
+            return re.search(rb"ERROR: \w+Sanitizer|runtime error:", file.read()) is not None
+    except FileNotFoundError:
+        return False
 
 
 class Lab:
@@ -71,8 +84,7 @@ class Lab:
             raise ValueError(f"a laboratory has 1 to {len(network.STORES)} stores")
         path = lab_directory(name)
         os.makedirs(path, mode=0o755)
-        facts = {"net": network.take(path, net), "mode": mode or os.environ.get("MODE", "release"),
-                 "replica": replica,
+        facts = {"net": network.take(path, net), "mode": mode or _default_mode(), "replica": replica,
                  "ldap_password": secrets.token_urlsafe(18),
                  "stores": [Store.new_facts(store, directory.new_id()) for store in stores]}
         servers.write(os.path.join(path, "lab.json"), json.dumps(facts, indent=2) + "\n", 0o600)
@@ -92,21 +104,31 @@ class Lab:
             return cls(name, json.load(file))
 
     @classmethod
-    def shared(cls, name="shared-A", **options):
+    def shared(cls, name=SHARED, mode=None, **options):
         """The laboratory that tests share, started by the first that asks."""
+        mode = mode or _default_mode()
         with template.locked(os.path.join(template.BUILD, f"{name}.lock")):
             with contextlib.suppress(FileNotFoundError):
                 lab = cls.attach(name)
-                if lab.running():
+                if lab.mode == mode and lab.running():
+                    lab.start()
                     return lab
-            return cls.create(name, **options)
+            return cls.create(name, mode=mode, **options)
+
+    @classmethod
+    def stop_shared(cls, name=SHARED):
+        """Ends the shared laboratory, if there is one."""
+        with template.locked(os.path.join(template.BUILD, f"{name}.lock")):
+            try:
+                cls.attach(name).stop()
+            except FileNotFoundError:
+                cls.remove(name)
 
     @classmethod
     def remove(cls, name):
         """Stops what still runs of a laboratory, whole or not, and removes its directory."""
         path = lab_directory(name)
-        for pid_file in glob.glob(os.path.join(path, "run", "*.pid")):
-            Process(os.path.basename(pid_file), None, pid_file, None, None).stop()
+        process.stop_all(process.found_in(os.path.join(path, "run")), signal.SIGKILL)
         with contextlib.suppress(FileNotFoundError, json.JSONDecodeError):
             network.give_back(cls.attach(name).net, path)
         if os.path.isdir(path):
@@ -169,17 +191,18 @@ class Lab:
         return {server.name: server.pid for server in everyone}
 
     def stop(self, keep=False):
-        """Stops every server; then the directory goes too, unless it is to be kept."""
+        """Stops every server and removes the directory, unless it is to be kept. Stand-ins end in
+        good order; ServerError, and the directory stays, if a sanitizer found fault with one."""
         if self._ldap is not None:
-            with contextlib.suppress(Exception):
+            with contextlib.suppress(ldap.LDAPError):
                 self._ldap.connection.unbind_s()
             self._ldap = None
-        for store in self.stores:
-            store.mailboxd.stop()
-        for pid_file in glob.glob(os.path.join(self.dir, "run", "*.pid")):
-            Process(os.path.basename(pid_file), None, pid_file, None, None).signal(signal.SIGTERM)
-        for pid_file in glob.glob(os.path.join(self.dir, "run", "*.pid")):
-            Process(os.path.basename(pid_file), None, pid_file, None, None).stop()
+        process.stop_all([store.mailboxd for store in self.stores])
+        faulty = [store.mailboxd.log for store in self.stores if _sanitizer_spoke(store.mailboxd.log)]
+        process.stop_all(process.found_in(os.path.join(self.dir, "run")),
+                         signal.SIGTERM if keep or faulty else signal.SIGKILL)
+        if faulty:
+            raise servers.ServerError(f"a sanitizer's report is in {', '.join(faulty)}")
         if not keep:
             self.remove(self.name)
 
@@ -289,18 +312,16 @@ class Lab:
     def replica_lag(self, lagging=True):
         """Cuts the replica off from the master: it goes on answering what it knew. With False it
         is connected again and catches up."""
-        changes = [(2 if not lagging else 1, "olcSyncrepl",
-                    None if lagging else [("{0}" + self._syncrepl()).encode()])]
-        if not lagging:
-            changes[0] = (0, *changes[0][1:])
+        change = ((ldap.MOD_DELETE, "olcSyncrepl", None) if lagging else
+                  (ldap.MOD_ADD, "olcSyncrepl", [("{0}" + self._syncrepl()).encode()]))
         connection = servers.connect_ldap(self._ldap_url(network.REPLICA), "cn=config",
                                           self.ldap_password)
-        connection.modify_s("olcDatabase={1}mdb,cn=config", changes)
+        connection.modify_s("olcDatabase={1}mdb,cn=config", [change])
         connection.unbind_s()
 
     def replica_sync(self, seconds=20):
         """Connects the replica and waits until it holds what the master held."""
-        with contextlib.suppress(Exception):
+        with contextlib.suppress(ldap.LDAPError):  # refused if it was never cut off
             self.replica_lag(False)
         expected = self._change_numbers(self.ldap_master)
         wait_for(lambda: self._change_numbers(self._ldap_url(network.REPLICA)) == expected,
@@ -309,7 +330,7 @@ class Lab:
     def _change_numbers(self, url):
         connection = servers.connect_ldap(url, self.ldap_dn, self.ldap_password)
         try:
-            found = connection.search_s("", 2, "(objectClass=*)", ["entryCSN"])
+            found = connection.search_s("", ldap.SCOPE_SUBTREE, "(objectClass=*)", ["entryCSN"])
         finally:
             connection.unbind_s()
         return {dn.lower(): attributes["entryCSN"] for dn, attributes in found if dn}

@@ -1,6 +1,7 @@
 """A server process that outlives whoever started it: found again by its pid file, and only if pid
 and start time still name the same process, so that a recycled pid is never signalled."""
 
+import glob
 import os
 import signal
 import subprocess
@@ -45,6 +46,52 @@ def descendants(pid):
     return found
 
 
+def _alive(pid, started):
+    try:
+        os.waitpid(pid, os.WNOHANG)  # our own child would stay a zombie
+    except ChildProcessError:
+        pass
+    return start_time(pid) == started
+
+
+def _signal(victims, number):
+    for pid, started in victims:
+        if _alive(pid, started):
+            try:
+                os.kill(pid, number)
+            except ProcessLookupError:
+                pass
+
+
+def _gone(victims, seconds):
+    deadline = time.monotonic() + seconds
+    while any(_alive(pid, started) for pid, started in victims):
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.01)
+    return True
+
+
+def stop_all(processes, number=signal.SIGTERM, seconds=30):
+    """Ends several at once with a signal, everything below them too; what is left then is killed."""
+    victims = [victim for process in processes for victim in process._victims()]
+    _signal(victims, number)
+    _signal(victims, signal.SIGCONT)  # a paused one could not end
+    if not _gone(victims, seconds):
+        _signal(victims, signal.SIGKILL)
+        if not _gone(victims, 10):
+            raise ServerError(f"cannot be killed: {victims}")
+    for process in processes:
+        if os.path.exists(process.pid_file):
+            os.unlink(process.pid_file)
+
+
+def found_in(directory):
+    """The processes that have a pid file in a directory, whoever started them; only to be stopped."""
+    return [Process(os.path.basename(path), None, path, None, None)
+            for path in sorted(glob.glob(os.path.join(directory, "*.pid")))]
+
+
 class Process:
     """One server: `argv` is run in a session of its own, output to `log`, identity in `pid_file`.
     `ready()` answers whether it serves."""
@@ -64,15 +111,7 @@ class Process:
                 pid, started = (int(word) for word in file.read().split())
         except (FileNotFoundError, ValueError):
             return None
-        return (pid, started) if self._alive(pid, started) else None
-
-    @staticmethod
-    def _alive(pid, started):
-        try:
-            os.waitpid(pid, os.WNOHANG)  # our own child would stay a zombie
-        except ChildProcessError:
-            pass
-        return start_time(pid) == started
+        return (pid, started) if _alive(pid, started) else None
 
     @property
     def pid(self):
@@ -123,41 +162,20 @@ class Process:
 
     def stop(self, seconds=30):
         """Asks it to end, with everything below it, and waits; whatever is left then is killed."""
-        self._end(signal.SIGTERM, seconds)
+        stop_all([self], signal.SIGTERM, seconds)
 
     def kill(self):
         """As a crash: SIGKILL, sessions included."""
-        self._end(signal.SIGKILL, 10)
+        stop_all([self], signal.SIGKILL)
 
-    def _end(self, number, seconds):
+    def _victims(self):
+        """It and everything below it, as (pid, start time). To be asked before it gets a signal:
+        children of the dead are nobody's."""
         identity = self._identity()
-        if identity:
-            victims = [(pid, start_time(pid)) for pid in descendants(identity[0])]
-            victims.insert(0, identity)
-            self._signal_all(victims, number)
-            self._signal_all(victims, signal.SIGCONT)  # a paused one could not end
-            if not self._gone(victims, seconds):
-                self._signal_all(victims, signal.SIGKILL)
-                if not self._gone(victims, 10):
-                    raise ServerError(f"{self.name} cannot be killed")
-        if os.path.exists(self.pid_file):
-            os.unlink(self.pid_file)
-
-    def _signal_all(self, victims, number):
-        for pid, started in victims:
-            if started is not None and self._alive(pid, started):
-                try:
-                    os.kill(pid, number)
-                except ProcessLookupError:
-                    pass
-
-    def _gone(self, victims, seconds):
-        deadline = time.monotonic() + seconds
-        while any(s is not None and self._alive(p, s) for p, s in victims):
-            if time.monotonic() > deadline:
-                return False
-            time.sleep(0.01)
-        return True
+        if not identity:
+            return []
+        below = [(pid, start_time(pid)) for pid in descendants(identity[0])]
+        return [identity, *(victim for victim in below if victim[1] is not None)]
 
     def _log_end(self):
         with open(self.log, "rb") as file:
