@@ -1,10 +1,11 @@
-/* db.c - see db.h. The one idea: every way a statement ends goes through server_error() or check_warnings(),
- * so that a lost connection, a refused value and a warning mean the same everywhere. */
+/* db.c - see db.h. The one idea: every way a statement ends goes through server_error() or
+ * check_warnings(), so that a lost connection, a refused value and a warning mean the same
+ * everywhere. */
 #include "core/net/db.h"
 #include "core/net/sql.h"
-#include <mysql.h>
 #include <errmsg.h>
 #include <inttypes.h>
+#include <mysql.h>
 #include <mysqld_error.h>
 #include <string.h>
 
@@ -17,8 +18,8 @@ enum {
 struct Db {
     MYSQL mysql;
     char *name;
-    char *lost; /* why nothing works any more; NULL while it does */
-    bool busy;  /* an answer is still to be read */
+    char *lost;    /* why nothing works any more; NULL while it does */
+    bool busy;     /* an answer is still to be read */
     char *excerpt; /* of the statement under way */
     unsigned timeout_s;
     int64_t sent;
@@ -49,7 +50,8 @@ DbValue db_text(const char *text)
 
 DbValue db_bytes(const void *bytes, size_t length)
 {
-    return (DbValue){ .type = bytes != NULL ? DB_BYTES : DB_NULL, .bytes = bytes, .length = length };
+    return (
+        DbValue){ .type = bytes != NULL ? DB_BYTES : DB_NULL, .bytes = bytes, .length = length };
 }
 
 DbValue db_u64(uint64_t number)
@@ -82,7 +84,8 @@ uint64_t db_max_packet(const Db *db)
     return db->max_packet;
 }
 
-/* Errors after which the server has forgotten the session, or the client cannot follow it any more. */
+/* Errors after which the server has forgotten the session, or the client cannot follow it any more.
+ */
 static bool ends_connection(unsigned number)
 {
     switch (number) {
@@ -126,8 +129,9 @@ static ZxError error_kind(unsigned number, const char *sqlstate)
         return ZX_ERROR_NO_SPACE;
     default:
         /* 22: a value does not fit; 23: a key or constraint does not hold. */
-        return g_str_has_prefix(sqlstate, "22") || g_str_has_prefix(sqlstate, "23") ? ZX_ERROR_DATA
-                                                                                 : ZX_ERROR_FAILED;
+        return g_str_has_prefix(sqlstate, "22") || g_str_has_prefix(sqlstate, "23")
+                   ? ZX_ERROR_DATA
+                   : ZX_ERROR_FAILED;
     }
 }
 
@@ -182,9 +186,10 @@ static bool usable(const Db *db, GError **error)
     if (db->lost != NULL)
         return lost_error(db, error);
     if (db->busy)
-        return fail(error, ZX_ERROR_BUG,
-                    "MariaDB of %s: a statement while the answer to another is still to be read: %s",
-                    db->name, db->excerpt);
+        return fail(
+            error, ZX_ERROR_BUG,
+            "MariaDB of %s: a statement while the answer to another is still to be read: %s",
+            db->name, db->excerpt);
     return true;
 }
 
@@ -240,7 +245,8 @@ bool db_send(Db *db, GError **error, const char *sql, const DbValue *args)
     return true;
 }
 
-/* The server saying that it changed a value is as bad as refusing it: the row is not what we sent. */
+/* The server saying that it changed a value is as bad as refusing it: the row is not what we sent.
+ */
 static bool check_warnings(Db *db, GError **error)
 {
     MYSQL_RES *result;
@@ -527,7 +533,8 @@ static void set_options(Db *db, const DbTarget *target)
     const unsigned protocol = target->socket != NULL ? MYSQL_PROTOCOL_SOCKET : MYSQL_PROTOCOL_TCP;
     const unsigned off = 0;
     const my_bool no = 0;
-    const unsigned long packet = 1024UL * 1024 * 1024; /* of answers; the server bounds statements */
+    const unsigned long packet =
+        1024UL * 1024 * 1024; /* of answers; the server bounds statements */
 
     mysql_options(&db->mysql, MYSQL_OPT_CONNECT_TIMEOUT, &limit);
     mysql_options(&db->mysql, MYSQL_OPT_READ_TIMEOUT, &limit);
@@ -594,7 +601,8 @@ Db *db_open(const DbTarget *target, GError **error)
     static gsize library;
     g_autoptr(Db) db = g_new0(Db, 1);
 
-    if (g_once_init_enter(&library)) { /* the library's own first initialisation is not thread-safe */
+    if (g_once_init_enter(
+            &library)) { /* the library's own first initialisation is not thread-safe */
         mysql_library_init(0, NULL, NULL);
         g_once_init_leave(&library, 1);
     }

@@ -2,10 +2,10 @@
  *
  * Every session is opened alike: binary character set (bytes travel untouched), time_zone '+00:00',
  * strict sql_mode without NO_BACKSLASH_ESCAPES, autocommit, READ COMMITTED, foreign_key_checks 1,
- * wait_timeout raised; session scope only (doc/platform.md 9.3, hazards 27 to 29, 37). A connection belongs to one thread and is never
- * reconnected silently: a lost one answers CONNECT for ever. A value is passed as DbValue and bound
- * by the connection's own escaper in place of its '?'; nothing is pasted into SQL.
- * Every wait is bounded by DbTarget.timeout_s per network read. */
+ * wait_timeout raised; session scope only (doc/platform.md 9.3, hazards 27 to 29, 37). A connection
+ * belongs to one thread and is never reconnected silently: a lost one answers CONNECT for ever. A
+ * value is passed as DbValue and bound by the connection's own escaper in place of its '?'; nothing
+ * is pasted into SQL. Every wait is bounded by DbTarget.timeout_s per network read. */
 #ifndef ZX_NET_DB_H
 #define ZX_NET_DB_H
 
@@ -52,10 +52,12 @@ DbValue db_sql(const char *sql);
 
 /* Runs a statement without a result set. @affected (may be NULL) counts rows matched and changed.
  * A warning of the server is an error (DATA), but for notes. */
-bool db_exec(Db *db, uint64_t *affected, GError **error, const char *sql, const DbValue *args) MUST_USE;
+bool db_exec(Db *db, uint64_t *affected, GError **error, const char *sql,
+             const DbValue *args) MUST_USE;
 
 /* The same for a statement text of any bytes that was built with db_quote. */
-bool db_exec_bytes(Db *db, uint64_t *affected, GError **error, const char *sql, size_t length) MUST_USE;
+bool db_exec_bytes(Db *db, uint64_t *affected, GError **error, const char *sql,
+                   size_t length) MUST_USE;
 
 /* A whole result, held in memory: for answers known to be small. */
 typedef struct Rows Rows;
@@ -63,7 +65,8 @@ Rows *db_query(Db *db, GError **error, const char *sql, const DbValue *args) MUS
 void rows_free(Rows *rows);
 unsigned rows_count(const Rows *rows);
 unsigned rows_columns(const Rows *rows);
-/* NUL-terminated beside its length; NULL for SQL NULL. @length may be NULL. Lives as long as @rows. */
+/* NUL-terminated beside its length; NULL for SQL NULL. @length may be NULL. Lives as long as @rows.
+ */
 const char *rows_bytes(const Rows *rows, unsigned row, unsigned column, size_t *length);
 const char *rows_text(const Rows *rows, unsigned row, unsigned column);
 uint64_t rows_u64(const Rows *rows, unsigned row, unsigned column); /* 0 for NULL */

@@ -1,8 +1,8 @@
 /* ssh.h - one ssh session to a store (libssh), carrying programs and connections as ordinary file
- * descriptors. A thread of its own pumps all channels of the session, so that any thread may use the
- * descriptors; it bounds what it buffers per channel. The host key must be in known_hosts already:
- * an unknown or changed one is an error that names the file and how to compare and store the key.
- * No password, no agent forwarding, no local TCP port. */
+ * descriptors. A thread of its own pumps all channels of the session, so that any thread may use
+ * the descriptors; it bounds what it buffers per channel. The host key must be in known_hosts
+ * already: an unknown or changed one is an error that names the file and how to compare and store
+ * the key. No password, no agent forwarding, no local TCP port. */
 #ifndef ZX_NET_SSH_H
 #define ZX_NET_SSH_H
 
@@ -28,8 +28,8 @@ void ssh_close(Ssh *ssh);
  * SHUT_WR) sends EOF); stderr is logged with the store's name. -1 on error. */
 int ssh_run(Ssh *ssh, const char *command, GError **error) MUST_USE;
 
-/* A unix socket in a private directory (0700, removed by ssh_close); every connection to it becomes a
- * direct-tcpip channel to @host:@port as seen from the store. The path is borrowed. */
+/* A unix socket in a private directory (0700, removed by ssh_close); every connection to it becomes
+ * a direct-tcpip channel to @host:@port as seen from the store. The path is borrowed. */
 const char *ssh_forward(Ssh *ssh, const char *host, unsigned port, GError **error) MUST_USE;
 
 /* False once the connection is lost; @why (borrowed, may be NULL) says how. */
