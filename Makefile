@@ -3,6 +3,7 @@
 MODE ?= release
 OUT  := build/$(MODE)
 VERSION := 0.1.0
+Q := $(if $(V),,@)# make V=1 shows the commands
 
 PKGS := glib-2.0 jansson libmariadb ldap libssh libcurl libxml-2.0 yaml-0.1 libedit libcrypto zlib
 TEST_PKGS := cmocka
@@ -41,15 +42,17 @@ deps:  ## install the packages that building and the laboratory need (Debian, Ub
 
 $(OUT)/%.o: %.c Makefile
 	@mkdir -p $(@D)
-	$(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
+	@echo "  CC    $@"
+	$(Q)$(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
 
 # All modules in one archive: a unit test links what it needs and nothing else.
 $(OUT)/libzxmove.a: $(LIB_OBJ)
 	@rm -f $@
-	ar rcs $@ $^
+	$(Q)ar rcs $@ $^
 
 $(OUT)/zxmove: $(OUT)/shell/main.o $(OUT)/libzxmove.a
-	$(LINK) -o $@ $^ $(PKG_LIBS)
+	@echo "  LINK  $@"
+	$(Q)$(LINK) -o $@ $^ $(PKG_LIBS)
 
 # Static, so that it runs on whatever a store has; AddressSanitizer cannot be linked statically.
 AGENT_LIBS = $(if $(filter asan,$(MODE)),$(shell pkg-config --libs glib-2.0 libcrypto zlib),\
@@ -57,14 +60,17 @@ AGENT_LIBS = $(if $(filter asan,$(MODE)),$(shell pkg-config --libs glib-2.0 libc
 # GLib and libcrypto hold calls (getpwuid, dlopen, ..) that do not work in a static program and that the agent
 # never makes; the linker warns about them, and only those two lines a call are left out.
 $(OUT)/zxmove-agent: $(AGENT_OBJ)
-	$(LINK) -o $@ $^ $(AGENT_LIBS) 2>$@.log || { cat $@.log >&2; exit 1; }
+	@echo "  LINK  $@"
+	$(Q)$(LINK) -o $@ $^ $(AGENT_LIBS) 2>$@.log || { cat $@.log >&2; exit 1; }
 	@sed '/in function/{N;/statically linked/d};/statically linked/d' $@.log >&2; rm -f $@.log
 
 $(OUT)/mailboxd: $(MAILBOXD_OBJ)
-	$(LINK) -o $@ $^ $$(pkg-config --libs $(MAILBOXD_PKGS))
+	@echo "  LINK  $@"
+	$(Q)$(LINK) -o $@ $^ $$(pkg-config --libs $(MAILBOXD_PKGS))
 
 $(OUT)/tests/unit/test_%: $(OUT)/tests/unit/test_%.o $(OUT)/libzxmove.a
-	$(LINK) -o $@ $^ $$(pkg-config --libs cmocka) $(PKG_LIBS)
+	@echo "  LINK  $@"
+	$(Q)$(LINK) -o $@ $^ $$(pkg-config --libs cmocka) $(PKG_LIBS)
 
 LAB ?= try
 lab: all $(OUT)/mailboxd  ## start a laboratory to try zxmove in (LAB=name)
