@@ -1,8 +1,9 @@
-/* conf.h - the configuration, from a YAML file, the environment and the command line; every setting is
- * one row of conf/items.c (type, default, range, unit, help). Unknown key, duplicate, wrong type or a bare
- * number where a unit belongs stop with file, line and the nearest key. A file that holds a secret
- * and that others may read is refused (DENIED). A secret from the environment (ZXMOVE_LDAP_PASSWORD,
- * ZXMOVE_ADMIN_PASSWORD, ZXMOVE_MARIADB_PASSWORD) is read once and unset at once. */
+/* conf.h - the configuration, from a YAML file, the environment and the command line; every setting
+ * is one row of conf/items.c (type, default, range, unit, help). Unknown key, duplicate, wrong type
+ * or a bare number where a unit belongs stop with file, line and the nearest key. A file that holds
+ * a secret and that others may read is refused (DENIED). A secret from the environment
+ * (ZXMOVE_LDAP_PASSWORD, ZXMOVE_ADMIN_PASSWORD, ZXMOVE_MARIADB_PASSWORD) is read once and unset at
+ * once. */
 #ifndef ZX_CONF_H
 #define ZX_CONF_H
 
@@ -12,46 +13,69 @@
 
 /* A store has a name (directory, certificate) and, apart from it, an address and ports. */
 typedef struct ConfStore {
-    char *name;          /* zimbraServiceHostname */
-    char *address;       /* default: the name */
-    bool local;          /* zxmove runs on it: no ssh */
-    unsigned ssh_port;      /* 22 */
-    char *mariadb_address;  /* as seen from the store: 127.0.0.1 */
-    unsigned mariadb_port;  /* 7306 */
-    unsigned soap_port;     /* 7071 */
-    char *zimbra_home;      /* /opt/zimbra */
-    Secret *mariadb_password; /* NULL: the common one; both NULL: read from the store's localconfig */
+    char *name;            /* zimbraServiceHostname */
+    char *address;         /* default: the name */
+    bool local;            /* zxmove runs on it: no ssh */
+    unsigned ssh_port;     /* 22 */
+    char *mariadb_address; /* as seen from the store: 127.0.0.1 */
+    unsigned mariadb_port; /* 7306 */
+    unsigned soap_port;    /* 7071 */
+    char *zimbra_home;     /* /opt/zimbra */
+    Secret
+        *mariadb_password; /* NULL: the common one; both NULL: read from the store's localconfig */
 } ConfStore;
 
 typedef struct Conf {
-    char *path;          /* the file read, NULL if none */
-    char *state_dir;     /* logs and reports; ~/.local/state/zxmove or /var/lib/zxmove for root */
-    GPtrArray *stores;   /* of ConfStore */
-    struct { char *user, *key_file, *known_hosts, *agent_file; } ssh;  /* agent_file: beside the program */
-    struct { char *master; char *bind_dn; Secret *password; char *ca_file; bool starttls; } ldap;
-    struct { char *user; Secret *password; char *ca_file; } admin;
-    struct { char *user; Secret *password; } mariadb;
-    struct { char **servers; } memcached; /* host:port; NULL: from the directory */
-    struct { char *url, *from; } smtp;
-    GHashTable *addresses;   /* name -> address, for servers that are not in `stores` */
-    unsigned retention_days; /* 30 */
-    unsigned net_timeout_s;  /* 30: one network read */
-    unsigned lease_s;        /* 60 */
-    unsigned index_settle_ms;      /* 1000 */
-    unsigned max_syncs;            /* 10 */
+    char *path;        /* the file read, NULL if none */
+    char *state_dir;   /* logs and reports; ~/.local/state/zxmove or /var/lib/zxmove for root */
+    GPtrArray *stores; /* of ConfStore */
+    struct {
+        char *user, *key_file, *known_hosts, *agent_file;
+    } ssh; /* agent_file: beside the program */
+    struct {
+        char *master;
+        char *bind_dn;
+        Secret *password;
+        char *ca_file;
+        bool starttls;
+    } ldap;
+    struct {
+        char *user;
+        Secret *password;
+        char *ca_file;
+    } admin;
+    struct {
+        char *user;
+        Secret *password;
+    } mariadb;
+    struct {
+        char **servers;
+    } memcached; /* host:port; NULL: from the directory */
+    struct {
+        char *url, *from;
+    } smtp;
+    GHashTable *addresses;             /* name -> address, for servers that are not in `stores` */
+    unsigned retention_days;           /* 30 */
+    unsigned net_timeout_s;            /* 30: one network read */
+    unsigned lease_s;                  /* 60 */
+    unsigned index_settle_ms;          /* 1000 */
+    unsigned max_syncs;                /* 10 */
     unsigned sync_finish_threshold_ms; /* 30000 */
     unsigned cutover_timeout_ms;       /* 60000 */
     unsigned cutover_retries;          /* 3 */
     unsigned min_free_percent;         /* 5 */
-    unsigned purge_wait_s;             /* 900: not behind mailboxd's back sooner after a commit (hazards 41, 43) */
+    unsigned
+        purge_wait_s; /* 900: not behind mailboxd's back sooner after a commit (hazards 41, 43) */
 } Conf;
 
-/* @path NULL: $ZXMOVE_CONFIG, ~/.config/zxmove/zxmove.yaml, /etc/zxmove/zxmove.yaml, the first there is. */
+/* @path NULL: $ZXMOVE_CONFIG, ~/.config/zxmove/zxmove.yaml, /etc/zxmove/zxmove.yaml, the first
+ * there is. */
 Conf *conf_load(const char *path, GError **error) MUST_USE;
 void conf_free(Conf *conf);
 /* Where state lives when no configuration says otherwise. */
 char *conf_default_state_dir(void);
-const ConfStore *conf_store(const Conf *conf, const char *name); /* without regard to case; NULL if none */
+const ConfStore *conf_store(const Conf *conf,
+                            const char *name); /* without regard to case; NULL if none */
 /* Where a server of this name is reached: its store's address, `addresses`, else the name. */
 const char *conf_address(const Conf *conf, const char *name);
 

@@ -6,8 +6,8 @@
 #include <stddef.h>
 
 typedef enum ConfType {
-    CONF_TEXT,    /* char * */
-    CONF_PATH,    /* char *; "~/" is the user's home, a relative one starts at the file's directory */
+    CONF_TEXT, /* char * */
+    CONF_PATH, /* char *; "~/" is the user's home, a relative one starts at the file's directory */
     CONF_SECRET,  /* Secret *; also written KEY_file, a file that holds it */
     CONF_BOOL,    /* bool */
     CONF_COUNT,   /* unsigned */
@@ -18,12 +18,12 @@ typedef enum ConfType {
 } ConfType;
 
 typedef struct ConfItem {
-    const char *key;      /* "ldap.master"; a * stands for a name of the administrator's choice */
+    const char *key; /* "ldap.master"; a * stands for a name of the administrator's choice */
     ConfType type;
     const char *fallback; /* as one would write it; NULL: none, @help says what then */
     const char *min, *max;
     const char *help;
-    size_t offset;        /* in Conf; in ConfStore for stores.*.KEY */
+    size_t offset; /* in Conf; in ConfStore for stores.*.KEY */
 } ConfItem;
 
 extern const ConfItem conf_items[]; /* ends with a NULL key; keys of one section stand together */

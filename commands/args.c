@@ -1,0 +1,380 @@
+/* args.c - the words after a verb to its typed request, by way of its Arg rows; pure, fuzzed.
+ *
+ * Two rules carry the rest. Names are never abbreviated: "account" is a stage and one letter short
+ * of "accounts", so a helpful guess would turn "stages data, account notifications x" into
+ * something else. Lists forgive spaces around their commas, because people type them. */
+#include "commands/commands.h"
+#include "conf/units.h"
+#include <string.h>
+
+typedef struct Parser {
+    const Command *command;
+    const char *const *next; /* the word at hand; NULL at the end */
+    void *request;
+    uint64_t given; /* a bit for each row */
+    GPtrArray *notes;
+} Parser;
+
+const Arg *args_find(const Command *command, const char *name)
+{
+    for (const Arg *arg = command->args; arg != NULL && arg->name != NULL; arg++)
+        if (strcmp(arg->name, name) == 0)
+            return arg;
+    return NULL;
+}
+
+/* The row of "name" or of "name=value". */
+static const Arg *find_named(const Command *command, const char *word)
+{
+    g_autofree char *name = g_strndup(word, strcspn(word, "="));
+
+    return args_find(command, name);
+}
+
+bool arg_is_list(const Arg *arg)
+{
+    return arg->type >= ARG_ACCOUNTS && arg->type <= ARG_SET;
+}
+
+static bool is_address(const char *text)
+{
+    const char *at = strchr(text, '@');
+
+    return at != NULL && at != text && at[1] != '\0' && strchr(at + 1, '@') == NULL &&
+           strpbrk(text, " \t,;<>\"") == NULL;
+}
+
+/* A name as DNS and the directory have it: letters, digits, dot, hyphen, underscore; UTF-8. */
+static bool is_name(const char *text)
+{
+    if (*text == '\0' || *text == '-' || *text == '.')
+        return false;
+    for (const char *c = text; *c != '\0'; c++)
+        if (!g_ascii_isalnum(*c) && strchr(".-_", *c) == NULL && !((unsigned char)*c & 0x80))
+            return false;
+    return true;
+}
+
+static bool is_value(const char *values, const char *text)
+{
+    g_auto(GStrv) list = g_strsplit(values, "|", -1);
+
+    return g_strv_contains((const char *const *)list, text);
+}
+
+static bool is_legal_item(const Arg *arg, const char *text)
+{
+    if (arg->type == ARG_ACCOUNTS || arg->type == ARG_ADDRESSES)
+        return is_address(text);
+    if (arg->type == ARG_DOMAINS)
+        return is_name(text);
+    return is_value(arg->values, text);
+}
+
+static bool check_item(const Arg *arg, const char *text, GError **error)
+{
+    g_autofree char *values = NULL;
+    g_auto(GStrv) list = NULL;
+    const char *near;
+
+    if (is_legal_item(arg, text))
+        return true;
+    if (arg->type == ARG_ACCOUNTS || arg->type == ARG_ADDRESSES)
+        return fail(error, ZX_ERROR_USAGE, "%s: '%s' is not an address such as john@example.com",
+                    arg->name, text);
+    if (arg->type == ARG_DOMAINS)
+        return fail(error, ZX_ERROR_USAGE, "%s: '%s' is not a domain such as example.com",
+                    arg->name, text);
+    list = g_strsplit(arg->values, "|", -1);
+    values = g_strjoinv(", ", list);
+    near = units_nearest(text, (const char *const *)list);
+    return fail(error, ZX_ERROR_USAGE, "%s: '%s' is none of %s%s%s%s", arg->name, text, values,
+                near != NULL ? "; did you mean " : "", near != NULL ? near : "",
+                near != NULL ? "?" : "");
+}
+
+static char **split_items(const Arg *arg, const char *text, GError **error)
+{
+    g_auto(GStrv) items = g_strsplit(text, ",", -1);
+
+    for (guint i = 0; items[i] != NULL; i++) {
+        g_strstrip(items[i]);
+        if (*items[i] == '\0') {
+            fail(error, ZX_ERROR_USAGE, "%s: empty item %s", arg->name,
+                 items[i + 1] == NULL ? "after the last comma"
+                 : i == 0             ? "before the first comma"
+                                      : "between two commas");
+            return NULL;
+        }
+        if (!check_item(arg, items[i], error))
+            return NULL;
+    }
+    return g_steal_pointer(&items);
+}
+
+static bool set_text(const Arg *arg, char **field, const char *text, GError **error)
+{
+    if (arg->type == ARG_HOST && !is_name(text))
+        return fail(error, ZX_ERROR_USAGE, "%s: '%s' is not the name of a server", arg->name, text);
+    if (arg->type == ARG_UUID && strspn(text, "0123456789abcdefABCDEF-") != strlen(text))
+        return fail(error, ZX_ERROR_USAGE, "%s: '%s' is not the uuid of an operation", arg->name,
+                    text);
+    if (arg->type == ARG_CHOICE && !is_value(arg->values, text))
+        return check_item(arg, text, error);
+    g_free(*field);
+    *field = g_strdup(text);
+    return true;
+}
+
+static bool set_number(const Arg *arg, void *field, const char *text, GError **error)
+{
+    uint64_t number;
+
+    if (!units_parse_count(text, (uint64_t)arg->min, (uint64_t)arg->max, &number, error))
+        return fail_prefix(error, "%s", arg->name);
+    if (arg->type == ARG_COUNT)
+        *(unsigned *)field = (unsigned)number;
+    else
+        *(long *)field = (long)number;
+    return true;
+}
+
+/* Anything may come from a pasted line; nothing that could break a log line, a mail header or a
+ * terminal goes further than this. */
+static bool check_text(const Arg *arg, const char *text, GError **error)
+{
+    if (*text == '\0')
+        return fail(error, ZX_ERROR_USAGE, "%s: the value is empty", arg->name);
+    if (!g_utf8_validate(text, -1, NULL))
+        return fail(error, ZX_ERROR_USAGE, "%s: the value is not UTF-8", arg->name);
+    for (const unsigned char *c = (const unsigned char *)text; *c != '\0'; c++)
+        if (*c < 0x20 || *c == 0x7f || (*c == 0xc2 && c[1] < 0xa0)) /* U+0080 to U+009F */
+            return fail(error, ZX_ERROR_USAGE, "%s: the value holds a control character",
+                        arg->name);
+    return true;
+}
+
+static bool set_value(Parser *parser, const Arg *arg, const char *text, GError **error)
+{
+    void *field = (char *)parser->request + arg->offset;
+    g_auto(GStrv) items = NULL;
+
+    if (!check_text(arg, text, error))
+        return false;
+    switch (arg->type) {
+    case ARG_TEXT:
+    case ARG_HOST:
+    case ARG_PATH:
+    case ARG_UUID:
+    case ARG_VERB:
+    case ARG_CHOICE:
+        return set_text(arg, field, text, error);
+    case ARG_ACCOUNTS:
+    case ARG_ADDRESSES:
+    case ARG_DOMAINS:
+        items = split_items(arg, text, error);
+        if (items == NULL)
+            return false;
+        g_strfreev(*(char ***)field);
+        *(char ***)field = g_steal_pointer(&items);
+        return true;
+    case ARG_SET:
+        items = split_items(arg, text, error);
+        if (items == NULL)
+            return false;
+        return arg->read_set(items, field, parser->notes, error) ||
+               fail_prefix(error, "%s", arg->name);
+    case ARG_BOOL:
+        return units_parse_bool(text, field, error) || fail_prefix(error, "%s", arg->name);
+    case ARG_COUNT:
+    case ARG_NUMBER:
+        return set_number(arg, field, text, error);
+    case ARG_SIZE:
+        return units_parse_size(text, field, error) || fail_prefix(error, "%s", arg->name);
+    }
+    g_assert_not_reached();
+}
+
+static bool is_default(const Arg *arg, const char *text)
+{
+    bool given, fallback;
+
+    if (arg->fallback == NULL)
+        return false;
+    if (arg->type == ARG_BOOL)
+        return units_parse_bool(text, &given, NULL) &&
+               units_parse_bool(arg->fallback, &fallback, NULL) && given == fallback;
+    return strcmp(text, arg->fallback) == 0;
+}
+
+static bool give(Parser *parser, const Arg *arg, const char *text, GError **error)
+{
+    uint64_t bit = G_GUINT64_CONSTANT(1) << (arg - parser->command->args);
+
+    if (parser->given & bit)
+        return fail(error, ZX_ERROR_USAGE, "%s is given twice", arg->name);
+    parser->given |= bit;
+    if (!set_value(parser, arg, text, error))
+        return false;
+    if ((arg->flags & ARG_ABSENT) && !is_default(arg, text))
+        return fail(error, ZX_ERROR_USAGE, "%s: '%s' is not in this version of zxmove%s%s%s",
+                    arg->name, text, arg->fallback ? ", only " : "",
+                    arg->fallback ? arg->fallback : "", arg->fallback ? " is" : "");
+    if (arg->no_effect != NULL && !is_default(arg, text))
+        g_ptr_array_add(parser->notes,
+                        g_strdup_printf("%s %s: %s", arg->name, text, arg->no_effect));
+    return true;
+}
+
+/* The name of a parameter behind an open list is not its next item, unless it could be one: no
+ * account lacks an @, no domain of a mail system lacks a dot. */
+static bool arg_cannot_be(const Arg *arg, const char *name)
+{
+    return !is_legal_item(arg, name) || (arg->type == ARG_DOMAINS && strchr(name, '.') == NULL);
+}
+
+/* The value of @arg: the next word, or for a list as many as its commas hold together. */
+static char *take_value(Parser *parser, const Arg *arg, const char *first, GError **error)
+{
+    g_autoptr(GString) value = g_string_new(first);
+    const char *word;
+
+    if (first == NULL) {
+        if (*parser->next == NULL) {
+            fail(error, ZX_ERROR_USAGE, "%s needs a value", arg->name);
+            return NULL;
+        }
+        g_string_assign(value, *parser->next++);
+    }
+    while (arg_is_list(arg) && (word = *parser->next) != NULL) {
+        bool open = g_str_has_suffix(value->str, ",");
+
+        if (!open && word[0] != ',')
+            break;
+        if (open && find_named(parser->command, word) != NULL && arg_cannot_be(arg, word)) {
+            fail(error, ZX_ERROR_USAGE, "%s: empty item after the last comma, before %s", arg->name,
+                 word);
+            return NULL;
+        }
+        g_string_append(value, word);
+        parser->next++;
+    }
+    return g_string_free(g_steal_pointer(&value), FALSE);
+}
+
+static bool unknown_name(const Parser *parser, const char *word, GError **error)
+{
+    g_autoptr(GPtrArray) names = g_ptr_array_new();
+    g_autofree char *name = g_strndup(word, strcspn(word, "="));
+    const char *near;
+
+    if (name[0] == '-' && name[1] == '-')
+        return fail(error, ZX_ERROR_USAGE, "unknown parameter %s\nswitches stand before the verb",
+                    name);
+    for (const Arg *arg = parser->command->args; arg != NULL && arg->name != NULL; arg++) {
+        char *known = (char *)(uintptr_t)arg->name; /* GPtrArray knows no const */
+
+        g_ptr_array_add(names, known);
+    }
+    g_ptr_array_add(names, NULL);
+    near = units_nearest(name, (const char *const *)names->pdata);
+    if (near == NULL)
+        return fail(error, ZX_ERROR_USAGE, "unknown parameter %s\nsee: help %s", name,
+                    parser->command->name);
+    return fail(error, ZX_ERROR_USAGE, "unknown parameter %s, did you mean %s?", name, near);
+}
+
+static bool parse_positional(Parser *parser, GError **error)
+{
+    const unsigned positional = ARG_REQUIRED | ARG_POSITIONAL;
+
+    for (const Arg *arg = parser->command->args; arg != NULL && arg->name != NULL; arg++) {
+        if (!(arg->flags & positional) || *parser->next == NULL ||
+            find_named(parser->command, *parser->next) != NULL)
+            return true;
+        if (!give(parser, arg, *parser->next++, error))
+            return false;
+    }
+    return true;
+}
+
+static bool parse_named(Parser *parser, GError **error)
+{
+    while (*parser->next != NULL) {
+        const char *word = *parser->next++;
+        const Arg *arg = find_named(parser->command, word);
+        const char *equals = strchr(word, '=');
+        g_autofree char *value = NULL;
+
+        if (arg == NULL)
+            return unknown_name(parser, word, error);
+        value = take_value(parser, arg, equals != NULL ? equals + 1 : NULL, error);
+        if (value == NULL || !give(parser, arg, value, error))
+            return false;
+    }
+    return true;
+}
+
+static bool parse_defaults(Parser *parser, GError **error)
+{
+    for (const Arg *arg = parser->command->args; arg != NULL && arg->name != NULL; arg++) {
+        if (arg->type == ARG_NUMBER)
+            *(long *)(void *)((char *)parser->request + arg->offset) = -1;
+        if (arg->fallback != NULL && !set_value(parser, arg, arg->fallback, error))
+            return fail_prefix(error, "default of %s", arg->name);
+    }
+    return true;
+}
+
+/* A mandatory value that was not given: what stands for it, or the sentence zxsuite says. */
+static bool parse_omitted(Parser *parser, bool anything, GError **error)
+{
+    g_autofree char *page = NULL;
+
+    for (const Arg *arg = parser->command->args; arg != NULL && arg->name != NULL; arg++) {
+        uint64_t bit = G_GUINT64_CONSTANT(1) << (arg - parser->command->args);
+
+        if (!(arg->flags & ARG_REQUIRED) || (parser->given & bit))
+            continue;
+        if (arg->omitted == NULL || !anything) {
+            page = docs_page(parser->command);
+            return fail(error, ZX_ERROR_USAGE, "command %s requires more parameters\n\n%s",
+                        parser->command->name, page);
+        }
+        if (!give(parser, arg, arg->omitted, error))
+            return false;
+        g_ptr_array_add(parser->notes,
+                        g_strdup_printf("%s left out: taken as %s", arg->name, arg->omitted));
+    }
+    return true;
+}
+
+void *args_parse(const Command *command, const char *const *words, GPtrArray *notes, GError **error)
+{
+    Parser parser = { .command = command, .next = words, .notes = notes };
+
+    if (command->recognise != NULL && !command->recognise(words, error))
+        return NULL;
+    parser.request = g_malloc0(MAX(command->request_size, 1));
+    if (parse_defaults(&parser, error) && parse_positional(&parser, error) &&
+        parse_named(&parser, error) && parse_omitted(&parser, *words != NULL, error) &&
+        (command->check == NULL || command->check(parser.request, error)))
+        return parser.request;
+    args_free(command, parser.request);
+    return NULL;
+}
+
+void args_free(const Command *command, void *request)
+{
+    if (request == NULL)
+        return;
+    for (const Arg *arg = command->args; arg != NULL && arg->name != NULL; arg++) {
+        void *field = (char *)request + arg->offset;
+
+        if (arg->type >= ARG_ACCOUNTS && arg->type <= ARG_DOMAINS)
+            g_strfreev(*(char ***)field);
+        else if (arg->type <= ARG_CHOICE)
+            g_free(*(char **)field);
+    }
+    g_free(request);
+}

@@ -1,0 +1,148 @@
+/* commands.h - what a verb is. One const Command per verb says everything there is to know about
+ * it: the parser, its messages, help, completion and the tests read the same rows, so they cannot
+ * disagree. A verb gets a typed request and never sees a word it would have to parse; it prints
+ * nothing, it fills a Result. */
+#ifndef ZX_COMMANDS_H
+#define ZX_COMMANDS_H
+
+#include "core/core.h"
+#include <jansson.h>
+#include <stddef.h>
+
+typedef enum ArgType {
+    ARG_TEXT,      /* char *                                        */
+    ARG_HOST,      /* char *, a server's name                       */
+    ARG_PATH,      /* char *, a file or "-"                         */
+    ARG_UUID,      /* char *, an operation or the start of its uuid */
+    ARG_VERB,      /* char *, the name of a command                 */
+    ARG_CHOICE,    /* char *, one of .values                        */
+    ARG_ACCOUNTS,  /* char **, addresses of accounts, a comma list  */
+    ARG_ADDRESSES, /* char **, where mail goes                      */
+    ARG_DOMAINS,   /* char **                                       */
+    ARG_SET,       /* unsigned: bits of .values, by .read_set       */
+    ARG_BOOL,      /* bool                                          */
+    ARG_COUNT,     /* unsigned, .min to .max                        */
+    ARG_NUMBER,    /* long, .min to .max; -1 if absent              */
+    ARG_SIZE,      /* uint64_t bytes, 0 if absent                   */
+} ArgType;
+
+enum {
+    ARG_REQUIRED = 1,   /* positional and mandatory; these rows come first */
+    ARG_POSITIONAL = 2, /* positional, may be left out */
+    ARG_ABSENT = 4, /* known, but only its default is in this version: anything else is refused */
+};
+
+typedef struct Arg {
+    const char *name;
+    ArgType type;
+    unsigned flags;
+    size_t offset;        /* in the request */
+    const char *values;   /* CHOICE, SET: "blobs|backup|data|account" */
+    const char *expected; /* help's EXPECTED VALUES, where the type does not say it */
+    const char *fallback; /* the default, parsed like anything typed; NULL: unset */
+    const char *unset;    /* what help shows as the default when there is no fallback */
+    long min, max;
+    const char
+        *omitted; /* taken for a mandatory value when the line begins with a parameter's name */
+    const char *no_effect; /* accepted; why any value but the default does nothing here */
+    bool (*read_set)(char **items, unsigned *out, GPtrArray *notes, GError **error); /* SET */
+    const char *help;
+} Arg;
+
+#define ARG(type_, field, ...)                        \
+    {                                                 \
+        .offset = offsetof(type_, field), __VA_ARGS__ \
+    }
+
+/* What a verb found or did. Zero it; result_clear frees it. */
+typedef struct Result {
+    json_t *response; /* what --json prints */
+    char *text;       /* what is printed otherwise; NULL: a walk over the response */
+    int status;       /* exit status */
+    GError *problem;  /* when the status is not 0: the sentence of {"ok":false,"error":...} */
+} Result;
+void result_clear(Result *result);
+
+/* The words that may stand before a verb. */
+typedef struct Switches {
+    char *host, *config, *file;
+    bool json, progress, sync, async, keep_going, yes, quiet, help, version;
+} Switches;
+void switches_clear(Switches *switches);
+
+/* What one shell keeps between commands, and how its verbs talk to the person in front of it. */
+typedef struct Session {
+    const char *config; /* --config */
+    Conf *conf;         /* read at the first verb that needs it */
+    Core *core;
+    Wait wait;
+    bool leave;               /* quit was said */
+    bool stdin_is_batch;      /* commands come from stdin: input_file - would eat them */
+    const Switches *switches; /* of the command at hand */
+    char *line;               /* the command at hand, as typed */
+    void (*note)(void *data, const char *text); /* a sentence for stderr, at once */
+    EventSink *sink;
+    bool (*ask)(void *data,
+                const char *question); /* NULL: nobody is there to answer, run as typed */
+    void *data;                        /* of note, sink and ask */
+} Session;
+Core *session_core(Session *session, GError **error) MUST_USE;
+void session_note(Session *session, const char *fmt, ...) G_GNUC_PRINTF(2, 3);
+void session_clear(Session *session);
+
+enum { COMMAND_HIDDEN = 1 };
+
+typedef struct Command {
+    const char *name;
+    const char *alias;       /* another generation's name for it */
+    const char *summary;     /* one line of the list */
+    const char *description; /* the last lines of its page */
+    unsigned flags;
+    const Arg *args; /* ends with a NULL name */
+    size_t request_size;
+    const char *const *examples;
+    /* A form that other programs use and this one does not: refuses it with the right command. */
+    bool (*recognise)(const char *const *words, GError **error);
+    /* What no single row can say. */
+    bool (*check)(void *request, GError **error);
+    bool (*run)(Session *session, void *request, Result *result, GError **error);
+} Command;
+
+extern const Command *const commands[]; /* ends with NULL */
+extern const Command cmd_do_mailbox_move, cmd_do_purge_mailboxes, cmd_get_moved_mailboxes,
+    cmd_do_recover, cmd_help, cmd_version, cmd_quit, cmd_docs;
+const Command *command_find(const char *name); /* name or alias, without regard to case */
+
+/* Takes switches and the prefixes of other programs off the front: *@words ends at the verb.
+ * Switches of the whole process (--config, -f, --keep-going) are refused unless @process. */
+bool switches_take(const char *const **words, bool process, Switches *out, GError **error) MUST_USE;
+bool switch_wants_value(const char *word);
+extern const char *const switch_names[]; /* for completion; ends with NULL */
+/* "zxsuite", "powerstore", ...: may stand before any verb. */
+bool is_prefix_word(const char *word);
+
+/* Words after the verb to a request. A sentence for each thing that was read differently from how
+ * it was typed goes to @notes. NULL with USAGE otherwise. */
+void *args_parse(const Command *command, const char *const *words, GPtrArray *notes,
+                 GError **error) MUST_USE;
+void args_free(const Command *command, void *request);
+const Arg *args_find(const Command *command, const char *name);
+bool arg_is_list(const Arg *arg);
+
+/* One command in words, from switches to result; false with an error when it was not done. An
+ * error's first line is the message, what follows is the hint. */
+bool command_run(Session *session, const char *const *words, Result *result,
+                 GError **error) MUST_USE;
+
+char *docs_list(void);
+char *docs_page(const Command *command);
+char *docs_arg(const Command *command, const Arg *arg);
+
+/* A verb of zxsuite that is not ours to do: USAGE, naming the Zimbra tool that does it. False if
+ * the name is none. */
+bool foreign_verb(const char *name, GError **error);
+
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Result, result_clear)
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Switches, switches_clear)
+
+#endif

@@ -1,0 +1,180 @@
+/* formats.c - the Report for programs: JSON, which is also what is kept, and CSV, which is mailed.
+ */
+#include "commands/report.h"
+#include <string.h>
+
+static void set_text(json_t *object, const char *key, const char *text)
+{
+    if (text != NULL)
+        json_object_set_new(object, key, json_string(text));
+}
+
+static void set_time(json_t *object, const char *key, int64_t ms)
+{
+    g_autofree char *time = report_time(ms);
+
+    set_text(object, key, time);
+}
+
+static void set_count(json_t *object, const char *key, uint64_t value)
+{
+    json_object_set_new(object, key, json_integer((json_int_t)value));
+}
+
+/* Tenths of a millisecond: what was measured, not what a double can hold. */
+static json_t *json_ms(double ms)
+{
+    return json_real((double)(int64_t)(ms * 10 + 0.5) / 10);
+}
+
+static bool has_problem(const MailboxResult *mailbox)
+{
+    return mailbox->outcome == OUTCOME_FAILED || mailbox->outcome == OUTCOME_IN_DOUBT ||
+           mailbox->outcome == OUTCOME_KEPT;
+}
+
+static json_t *mailbox_json(const MailboxResult *mailbox)
+{
+    json_t *object = json_object();
+
+    set_text(object, "account", mailbox->address);
+    set_text(object, "account_id", mailbox->account_id);
+    set_text(object, "outcome", report_outcome(mailbox->outcome));
+    set_text(object, "code", has_problem(mailbox) ? error_name(mailbox->code) : NULL);
+    set_text(object, "reason", mailbox->reason);
+    set_text(object, "source", mailbox->source);
+    set_text(object, "destination", mailbox->destination);
+    set_count(object, "source_mailbox", mailbox->source_mailbox);
+    set_count(object, "destination_mailbox", mailbox->destination_mailbox);
+    set_count(object, "rows", mailbox->rows);
+    set_count(object, "rows_window", mailbox->rows_window);
+    set_count(object, "blobs", mailbox->blobs);
+    set_count(object, "bytes", mailbox->bytes);
+    set_count(object, "blobs_copied", mailbox->blobs_copied);
+    set_count(object, "bytes_copied", mailbox->bytes_copied);
+    set_count(object, "blobs_linked", mailbox->blobs_linked);
+    set_count(object, "bytes_freed", mailbox->bytes_freed);
+    set_count(object, "rounds", mailbox->rounds);
+    set_time(object, "committed", mailbox->committed);
+    if (mailbox->window_ms > 0) {
+        json_t *steps = json_array();
+
+        json_object_set_new(object, "window_ms", json_ms(mailbox->window_ms));
+        for (guint i = 0; mailbox->window_steps != NULL && i < mailbox->window_steps->len; i++) {
+            const StepTime *step = &g_array_index(mailbox->window_steps, StepTime, i);
+
+            json_array_append_new(
+                steps, json_pack("{s:s, s:o}", "step", step->name, "ms", json_ms(step->ms)));
+        }
+        json_object_set_new(object, "window_steps", steps);
+    }
+    if (mailbox->notes != NULL && mailbox->notes->len > 0) {
+        json_t *notes = json_array();
+
+        for (guint i = 0; i < mailbox->notes->len; i++)
+            json_array_append_new(notes, json_string(g_ptr_array_index(mailbox->notes, i)));
+        json_object_set_new(object, "notes", notes);
+    }
+    return object;
+}
+
+json_t *report_json(const Report *report, const ReportText *text)
+{
+    Totals totals = report_totals(report);
+    json_t *object = json_object(), *mailboxes = json_array();
+
+    set_text(object, "operation", report->operation);
+    set_text(object, "verb", report->verb);
+    set_text(object, "command", report->command);
+    set_text(object, "result", report_word(report, text));
+    set_text(object, "who", report->who);
+    set_text(object, "host", report->host);
+    set_time(object, "started", report->started);
+    set_time(object, "ended", report->ended);
+    json_object_set_new(object, "totals",
+                        json_pack("{s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:I, s:I}",
+                                  "moved", totals.moved, "staged", totals.staged, "skipped",
+                                  totals.skipped, "failed", totals.failed, "in_doubt",
+                                  totals.in_doubt, "purged", totals.purged, "kept", totals.kept,
+                                  "finished", totals.finished, "undone", totals.undone, "explained",
+                                  totals.explained, "bytes", (json_int_t)totals.bytes,
+                                  "bytes_freed", (json_int_t)totals.bytes_freed));
+    if (totals.window_longest > 0)
+        json_object_set_new(object, "window",
+                            json_pack("{s:o, s:o, s:s}", "median_ms", json_ms(totals.window_median),
+                                      "longest_ms", json_ms(totals.window_longest),
+                                      "longest_account", totals.longest_address));
+    for (guint i = 0; i < report->mailboxes->len; i++)
+        json_array_append_new(mailboxes, mailbox_json(g_ptr_array_index(report->mailboxes, i)));
+    json_object_set_new(object, "mailboxes", mailboxes);
+    set_text(object, "mail_problem", report->mail_problem);
+    set_text(object, "log", report->log_path);
+    set_text(object, "report", report->report_path);
+    return object;
+}
+
+/* RFC 4180: quoted where needed, quotes doubled. */
+static void csv_field(GString *out, const char *text)
+{
+    if (out->len > 0 && out->str[out->len - 1] != '\n')
+        g_string_append_c(out, ',');
+    if (text == NULL)
+        return;
+    if (strpbrk(text, ",\"\r\n") == NULL && *text != ' ') {
+        g_string_append(out, text);
+        return;
+    }
+    g_string_append_c(out, '"');
+    for (; *text != '\0'; text++) {
+        if (*text == '"')
+            g_string_append_c(out, '"');
+        g_string_append_c(out, *text);
+    }
+    g_string_append_c(out, '"');
+}
+
+static void csv_count(GString *out, uint64_t value)
+{
+    g_autofree char *text = g_strdup_printf("%" G_GUINT64_FORMAT, value);
+
+    csv_field(out, text);
+}
+
+static void csv_mailbox(GString *out, const MailboxResult *mailbox)
+{
+    g_autofree char *committed = report_time(mailbox->committed);
+    g_autofree char *window = g_strdup_printf("%.1f", mailbox->window_ms);
+    g_autoptr(GString) notes = g_string_new(NULL);
+
+    for (guint i = 0; mailbox->notes != NULL && i < mailbox->notes->len; i++)
+        g_string_append_printf(notes, "%s%s", i > 0 ? "; " : "",
+                               (const char *)g_ptr_array_index(mailbox->notes, i));
+    csv_field(out, mailbox->address);
+    csv_field(out, report_outcome(mailbox->outcome));
+    csv_field(out, has_problem(mailbox) ? error_name(mailbox->code) : "");
+    csv_field(out, mailbox->reason);
+    csv_field(out, mailbox->source);
+    csv_field(out, mailbox->destination);
+    csv_count(out, mailbox->source_mailbox);
+    csv_count(out, mailbox->destination_mailbox);
+    csv_count(out, mailbox->rows);
+    csv_count(out, mailbox->blobs);
+    csv_count(out, mailbox->bytes);
+    csv_count(out, mailbox->bytes_copied);
+    csv_count(out, mailbox->bytes_freed);
+    csv_field(out, mailbox->window_ms > 0 ? window : "");
+    csv_field(out, committed);
+    csv_field(out, notes->str);
+    g_string_append(out, "\r\n");
+}
+
+char *report_csv(const Report *report)
+{
+    GString *out = g_string_new("account,outcome,code,reason,source,destination,source_mailbox,"
+                                "destination_mailbox,rows,blobs,bytes,bytes_copied,bytes_freed,"
+                                "window_ms,committed,notes\r\n");
+
+    for (guint i = 0; i < report->mailboxes->len; i++)
+        csv_mailbox(out, g_ptr_array_index(report->mailboxes, i));
+    return g_string_free(out, FALSE);
+}

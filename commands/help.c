@@ -1,0 +1,108 @@
+/* help.c - help, version, quit: what zxmove can do without any server, at once. */
+#include "commands/commands.h"
+#include "conf/items.h"
+
+typedef struct HelpRequest {
+    char *verb, *parameter;
+} HelpRequest;
+
+static bool run_help(Session *session G_GNUC_UNUSED, void *data, Result *result, GError **error)
+{
+    const HelpRequest *request = data;
+    const Command *command;
+    const Arg *arg;
+
+    if (request->verb == NULL) {
+        result->text = docs_list();
+    } else {
+        command = command_find(request->verb);
+        if (command == NULL)
+            return fail(error, ZX_ERROR_USAGE, "unknown command %s\nsee: help", request->verb);
+        arg = request->parameter != NULL ? args_find(command, request->parameter) : NULL;
+        if (request->parameter != NULL && arg == NULL)
+            return fail(error, ZX_ERROR_USAGE, "%s has no parameter %s\nsee: help %s",
+                        command->name, request->parameter, command->name);
+        result->text = arg != NULL ? docs_arg(command, arg) : docs_page(command);
+    }
+    result->response = json_pack("{s:s}", "help", result->text);
+    return true;
+}
+
+/* clang-format off */
+static const Arg help_args[] = {
+    ARG(HelpRequest, verb, .name = "verb", .type = ARG_VERB, .flags = ARG_POSITIONAL,
+        .expected = "doMailboxMove", .help = "the command to explain"),
+    ARG(HelpRequest, parameter, .name = "parameter", .type = ARG_TEXT, .flags = ARG_POSITIONAL,
+        .expected = "stages", .help = "the parameter of it to explain"),
+    { 0 },
+};
+/* clang-format on */
+
+const Command cmd_help = {
+    .name = "help",
+    .summary = "this list; help VERB; help VERB PARAMETER",
+    .args = help_args,
+    .request_size = sizeof(HelpRequest),
+    .examples = (const char *const[]){ "help doMailboxMove", "help doMailboxMove stages", NULL },
+    .run = run_help,
+};
+
+static bool run_version(Session *session G_GNUC_UNUSED, void *data G_GNUC_UNUSED, Result *result,
+                        GError **error G_GNUC_UNUSED)
+{
+    result->text = g_strdup("zxmove " ZX_VERSION "\n");
+    result->response = json_pack("{s:s}", "version", ZX_VERSION);
+    return true;
+}
+
+const Command cmd_version = {
+    .name = "version",
+    .summary = "the version of zxmove",
+    .examples = (const char *const[]){ "version", NULL },
+    .run = run_version,
+};
+
+static bool run_quit(Session *session, void *data G_GNUC_UNUSED, Result *result,
+                     GError **error G_GNUC_UNUSED)
+{
+    session->leave = true;
+    result->text = g_strdup("");
+    result->response = json_object();
+    return true;
+}
+
+const Command cmd_quit = {
+    .name = "quit",
+    .alias = "exit",
+    .summary = "leave the shell",
+    .examples = (const char *const[]){ "quit", NULL },
+    .run = run_quit,
+};
+
+typedef struct DocsRequest {
+    char *what;
+} DocsRequest;
+
+static bool run_docs(Session *session G_GNUC_UNUSED, void *data G_GNUC_UNUSED, Result *result,
+                     GError **error G_GNUC_UNUSED)
+{
+    result->text = conf_reference();
+    result->response = json_pack("{s:s}", "config", result->text);
+    return true;
+}
+
+static const Arg docs_args[] = {
+    ARG(DocsRequest, what, .name = "what", .type = ARG_CHOICE, .flags = ARG_REQUIRED,
+        .values = "config", .help = "the text to print"),
+    { 0 },
+};
+
+const Command cmd_docs = {
+    .name = "__docs",
+    .summary = "texts that are generated from the tables",
+    .flags = COMMAND_HIDDEN,
+    .args = docs_args,
+    .request_size = sizeof(DocsRequest),
+    .examples = (const char *const[]){ "__docs config", NULL },
+    .run = run_docs,
+};

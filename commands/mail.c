@@ -1,0 +1,210 @@
+/* mail.c - the notification of an operation, and the end that all operations share: mail it, keep
+ * it, tell it. */
+#include "commands/report.h"
+#include "conf/units.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+char *mail_subject(const Report *report, const ReportText *text)
+{
+    Totals totals = report_totals(report);
+    g_autofree char *counts = report_counts(&totals, text);
+
+    return g_strdup_printf("[zxmove] %s %s: %s%s%s", report_word(report, text), counts,
+                           text->selection, text->destination != NULL ? " -> " : "",
+                           text->destination != NULL ? text->destination : "");
+}
+
+static void append_problems(GString *out, const Report *report)
+{
+    bool any = false;
+
+    for (guint i = 0; i < report->mailboxes->len; i++) {
+        const MailboxResult *mailbox = g_ptr_array_index(report->mailboxes, i);
+
+        if (mailbox->outcome != OUTCOME_FAILED && mailbox->outcome != OUTCOME_SKIPPED &&
+            mailbox->outcome != OUTCOME_IN_DOUBT && mailbox->outcome != OUTCOME_KEPT)
+            continue;
+        if (!any)
+            g_string_append(out, "\nNot done:\n");
+        any = true;
+        g_string_append_printf(out, "  %s  %s: %s\n", mailbox->address,
+                               report_outcome(mailbox->outcome),
+                               mailbox->reason != NULL ? mailbox->reason : "no reason was given");
+        if (mailbox->outcome == OUTCOME_IN_DOUBT)
+            g_string_append_printf(out, "      next: doRecover operation %s dry_run false\n",
+                                   report->operation);
+        else if (mailbox->outcome == OUTCOME_FAILED)
+            g_string_append_printf(out, "      next: %s\n", report->command);
+    }
+}
+
+static void append_notes(GString *out, const Report *report)
+{
+    bool any = false;
+
+    for (guint i = 0; i < report->mailboxes->len; i++) {
+        const MailboxResult *mailbox = g_ptr_array_index(report->mailboxes, i);
+
+        for (guint k = 0; mailbox->notes != NULL && k < mailbox->notes->len; k++) {
+            if (!any)
+                g_string_append(out, "\nTo know:\n");
+            any = true;
+            g_string_append_printf(out, "  %s  %s\n", mailbox->address,
+                                   (const char *)g_ptr_array_index(mailbox->notes, k));
+        }
+    }
+}
+
+static void append_way_back(GString *out, const Report *report, const ReportText *text)
+{
+    const MailboxResult *first = NULL;
+    g_autoptr(GDateTime) ended = g_date_time_new_from_unix_local(report->ended / 1000);
+    g_autoptr(GDateTime) due = g_date_time_add_days(ended, (int)text->retention_days);
+    g_autofree char *day = g_date_time_format(due, "%Y-%m-%d");
+
+    for (guint i = 0; i < report->mailboxes->len && first == NULL; i++) {
+        const MailboxResult *mailbox = g_ptr_array_index(report->mailboxes, i);
+
+        if (mailbox->outcome == OUTCOME_MOVED)
+            first = mailbox;
+    }
+    if (first == NULL)
+        return;
+    g_string_append_printf(out,
+                           "\nOld copies are kept until %s; doPurgeMailboxes removes them.\n"
+                           "The way back is a move, for example:\n"
+                           "  doMailboxMove %s accounts %s\n",
+                           day, first->source, first->address);
+}
+
+char *mail_body(const Report *report, const ReportText *text)
+{
+    Totals totals = report_totals(report);
+    GString *out = g_string_new(NULL);
+    g_autofree char *counts = report_counts(&totals, text);
+    g_autofree char *started = report_time(report->started);
+    g_autofree char *ended = report_time(report->ended);
+    g_autofree char *size = units_format_size(text->purge ? totals.bytes_freed : totals.bytes);
+    g_autofree char *took = units_format_time((double)(report->ended - report->started));
+
+    g_string_append_printf(out, "command    %s\n", report->command);
+    g_string_append_printf(out, "operation  %s\n", report->operation);
+    g_string_append_printf(out, "by         %s on %s\n", report->who, report->host);
+    g_string_append_printf(out, "time       %s to %s (%s)\n", started, ended, took);
+    g_string_append_printf(out, "result     %s, %s%s\n", counts, size, text->purge ? " freed" : "");
+    if (totals.window_longest > 0) {
+        g_autofree char *median = units_format_time(totals.window_median);
+        g_autofree char *longest = units_format_time(totals.window_longest);
+
+        g_string_append_printf(out, "locked     median %s, longest %s (%s)\n", median, longest,
+                               totals.longest_address);
+    }
+    append_problems(out, report);
+    append_notes(out, report);
+    append_way_back(out, report, text);
+    g_string_append(out, "\nEvery mailbox with its numbers is in the attached table.\n");
+    return g_string_free(out, FALSE);
+}
+
+static void send_mail(Session *session, Core *core, Report *report, const ReportText *text)
+{
+    g_autofree char *subject = mail_subject(report, text);
+    g_autofree char *body = mail_body(report, text);
+    g_autofree char *csv = report_csv(report);
+    g_autofree char *name = g_strdup_printf("zxmove-%s.csv", report->operation);
+    g_autoptr(GError) error = NULL;
+
+    if (core_mail(core, text->notifications, subject, body, name, csv, &error))
+        return;
+    g_free(report->mail_problem);
+    report->mail_problem = g_strdup(error->message);
+    session_note(session, "the notification could not be sent: %s", error->message);
+}
+
+/* Private, whole or not at all: written beside its place, synced, renamed. */
+static bool write_file(const char *path, const char *text, GError **error)
+{
+    g_autofree char *part = g_strconcat(path, ".part", NULL);
+    size_t length = strlen(text), done = 0;
+    int fd = open(part, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+    bool ok = fd >= 0;
+
+    while (ok && done < length) {
+        ssize_t wrote = write(fd, text + done, length - done);
+
+        ok = wrote >= 0 || errno == EINTR;
+        if (wrote > 0)
+            done += (size_t)wrote;
+    }
+    ok = ok && fsync(fd) == 0;
+    if (!ok)
+        fail(error, ZX_ERROR_STATE, "%s: %s", part, g_strerror(errno));
+    if (fd >= 0)
+        close(fd);
+    if (ok && rename(part, path) != 0)
+        ok = fail(error, ZX_ERROR_STATE, "%s: %s", path, g_strerror(errno));
+    if (!ok && fd >= 0)
+        unlink(part);
+    return ok;
+}
+
+static void keep_report(Session *session, Report *report, const ReportText *text)
+{
+    g_autofree char *directory = g_build_filename(session->conf->state_dir, "reports", NULL);
+    g_autofree char *name = g_strconcat(report->operation, ".json", NULL);
+    g_autofree char *json = NULL;
+    g_autoptr(GError) error = NULL;
+    json_t *object;
+
+    if (report->report_path == NULL)
+        report->report_path = g_build_filename(directory, name, NULL);
+    object = report_json(report, text);
+    json = json_dumps(object, JSON_INDENT(2));
+    json_decref(object);
+    g_mkdir_with_parents(directory, 0700); /* a failure is write_file's to tell */
+    if (json != NULL && write_file(report->report_path, json, &error))
+        return;
+    session_note(session, "the report could not be kept: %s",
+                 error != NULL ? error->message : "it is not valid UTF-8");
+    g_clear_pointer(&report->report_path, g_free);
+}
+
+static void set_problem(const Report *report, const ReportText *text, Result *result)
+{
+    Totals totals = report_totals(report);
+    g_autofree char *counts = report_counts(&totals, text);
+    const MailboxResult *only =
+        report->mailboxes->len == 1 ? g_ptr_array_index(report->mailboxes, 0) : NULL;
+    ZxError code = ZX_ERROR_FAILED;
+
+    if (result->status == 0)
+        return;
+    if (only != NULL && only->reason != NULL) {
+        fail(&result->problem, only->code, "%s: %s", only->address, only->reason);
+        return;
+    }
+    if (result->status == error_exit_status(ZX_ERROR_PARTIAL))
+        code = ZX_ERROR_PARTIAL;
+    else if (result->status == error_exit_status(ZX_ERROR_INTERRUPTED))
+        code = ZX_ERROR_INTERRUPTED;
+    else if (result->status == error_exit_status(ZX_ERROR_STOPPED))
+        code = ZX_ERROR_STOPPED;
+    fail(&result->problem, code, "%s", counts);
+}
+
+void report_finish(Session *session, Core *core, Report *report, ReportText *text, Result *result)
+{
+    text->retention_days = session->conf->retention_days;
+    text->interrupted = wait_stopped(&session->wait);
+    if (text->notifications != NULL)
+        send_mail(session, core, report, text);
+    keep_report(session, report, text);
+    result->status = report_status(report, text);
+    result->response = report_json(report, text);
+    result->text = report_summary(report, text);
+    set_problem(report, text, result);
+}

@@ -1,0 +1,194 @@
+/* move.c - doMailboxMove: build the request, let core move, report and tell those who asked. */
+#include "commands/commands.h"
+#include "commands/report.h"
+#include <string.h>
+
+typedef struct MoveArgs {
+    MoveRequest request;
+    char *read_error_threshold;
+    char *drive_destination_volume;
+} MoveArgs;
+
+static unsigned stage_bits(const char *name)
+{
+    if (strcmp(name, "blobs") == 0)
+        return STAGE_BLOBS;
+    if (strcmp(name, "backup") == 0)
+        return STAGE_BACKUP;
+    if (strcmp(name, "account") == 0)
+        return STAGE_ACCOUNT;
+    return STAGE_BLOBS | STAGE_BACKUP; /* data stands for these two, never for account */
+}
+
+/* In the order blobs, backup, account, each once. "data,blobs" says one thing twice and is taken
+ * with a note; "account,blobs" asks for something else than it would get. */
+static bool read_stages(char **items, unsigned *out, GPtrArray *notes, GError **error)
+{
+    unsigned stages = 0;
+    bool overlap = false;
+
+    for (guint i = 0; items[i] != NULL; i++) {
+        unsigned bits = stage_bits(items[i]), fresh = bits & ~stages;
+
+        for (guint k = 0; k < i; k++)
+            if (strcmp(items[k], items[i]) == 0)
+                return fail(error, ZX_ERROR_USAGE, "%s is there twice", items[i]);
+        /* The bits are numbered in the order the stages must have: a new one belongs above all. */
+        if (fresh != 0 && (fresh & -fresh) < stages)
+            return fail(error, ZX_ERROR_USAGE,
+                        "%s cannot come after %s; the order is blobs, backup, account", items[i],
+                        items[i - 1]);
+        overlap |= fresh != bits;
+        stages |= bits;
+    }
+    if (overlap)
+        g_ptr_array_add(notes, g_strdup("stages: data already stands for blobs,backup"));
+    *out = stages;
+    return true;
+}
+
+/* clang-format off */
+#define MOVE(field, ...) ARG(MoveArgs, field, __VA_ARGS__)
+
+static const Arg args[] = {
+    MOVE(request.destination, .name = "destinationHost", .type = ARG_HOST, .flags = ARG_REQUIRED,
+         .expected = "service host name of a mailbox server",
+         .help = "the store that receives the mailboxes, by its name in the directory"),
+    MOVE(request.accounts, .name = "accounts", .type = ARG_ACCOUNTS,
+         .expected = "john@example.com,smith@example.com",
+         .help = "mailboxes to move, by address"),
+    MOVE(request.domains, .name = "domains", .type = ARG_DOMAINS, .expected = "example.com,test.com",
+         .help = "every account of these domains"),
+    MOVE(request.input_file, .name = "input_file", .type = ARG_PATH, .expected = "path, - = stdin",
+         .help = "a file with one address in a line"),
+    MOVE(request.source_host, .name = "sourceHost", .type = ARG_HOST,
+         .expected = "service host name; same as --host", .unset = "each account's own home",
+         .help = "only accounts that live on this store"),
+    MOVE(request.stages, .name = "stages", .type = ARG_SET, .values = "blobs|backup|data|account",
+         .fallback = "blobs,account", .read_set = read_stages,
+         .help = "what to run, always in this order. data stands for blobs,backup: it copies ahead, "
+                 "nobody notices, any number of times. account brings the rest and moves the mailbox"),
+    MOVE(request.compress, .name = "compress", .type = ARG_BOOL, .fallback = "true",
+         .help = "store large blobs gzipped where the destination volume compresses"),
+    MOVE(request.check_digest, .name = "checkDigest", .type = ARG_BOOL, .fallback = "true",
+         .help = "hash each blob on its way and compare with its row"),
+    MOVE(request.overwrite, .name = "overwrite", .type = ARG_BOOL, .fallback = "true",
+         .help = "replace a blob at the destination that differs; equal ones are left alone"),
+    MOVE(request.threads, .name = "threads", .type = ARG_COUNT, .fallback = "1", .min = 1, .max = 32,
+         .help = "mailboxes in flight at the same time"),
+    MOVE(request.hsm, .name = "hsm", .type = ARG_BOOL, .fallback = "false",
+         .no_effect = "no HSM policy is run by zxmove, ignored",
+         .help = "run HSM at the destination afterwards"),
+    MOVE(request.ignore_partial, .name = "ignore_partial", .type = ARG_BOOL, .flags = ARG_ABSENT,
+         .fallback = "false", .help = "leave partial copies of earlier attempts out of account"),
+    MOVE(request.drop_network_backup, .name = "drop_network_backup", .type = ARG_BOOL,
+         .fallback = "false",
+         .no_effect = "only acts on a legacy backup directory of Network Edition, which zxmove leaves alone",
+         .help = "drop the legacy backup of the old store"),
+    MOVE(request.notifications, .name = "notifications", .type = ARG_ADDRESSES,
+         .expected = "admin@example.com", .help = "who gets the completion mail"),
+    MOVE(read_error_threshold, .name = "read_error_threshold", .type = ARG_TEXT, .flags = ARG_ABSENT,
+         .expected = "number of blobs", .unset = "unset",
+         .help = "stop after so many unreadable blobs in the operation"),
+    MOVE(request.blob_destination_volume, .name = "blob_destination_volume", .type = ARG_TEXT,
+         .expected = "current_primary, current_secondary, 6, name", .fallback = "current_primary",
+         .help = "the volume that receives the blobs; an index follows its own current volume"),
+    MOVE(drive_destination_volume, .name = "drive_destination_volume", .type = ARG_TEXT,
+         .expected = "drive_primary, drive_secondary, same_as_blob, 7", .fallback = "same_as_blob",
+         .no_effect = "there is no Drive here, ignored", .help = "the volume for Drive files"),
+    { 0 },
+};
+/* clang-format on */
+
+/* zxsuite's first generation took "account host": refused with the command that does the same. */
+static bool recognise(const char *const *words, GError **error)
+{
+    if (words[0] == NULL || strchr(words[0], '@') == NULL || strchr(words[0], '=') != NULL)
+        return true;
+    if (words[1] != NULL && strchr(words[1], '@') == NULL)
+        return fail(error, ZX_ERROR_USAGE,
+                    "the destination comes first\nthe same today: doMailboxMove %s accounts %s",
+                    words[1], words[0]);
+    return fail(error, ZX_ERROR_USAGE,
+                "'%s' is an account, the destination comes first\n"
+                "for example: doMailboxMove mail2.example.com accounts %s",
+                words[0], words[0]);
+}
+
+static bool check(void *data, GError **error)
+{
+    const MoveRequest *request = &((const MoveArgs *)data)->request;
+
+    if (request->accounts == NULL && request->domains == NULL && request->input_file == NULL)
+        return fail(error, ZX_ERROR_USAGE, "doMailboxMove needs accounts, domains or input_file");
+    return true;
+}
+
+static bool take_host(Session *session, MoveRequest *request, GError **error)
+{
+    const char *host = session->switches->host;
+
+    if (host == NULL)
+        return true;
+    if (request->source_host != NULL && g_ascii_strcasecmp(request->source_host, host) != 0)
+        return fail(error, ZX_ERROR_USAGE, "--host %s and sourceHost %s name two stores", host,
+                    request->source_host);
+    g_free(request->source_host);
+    request->source_host = g_strdup(host);
+    return true;
+}
+
+static bool run(Session *session, void *data, Result *result, GError **error)
+{
+    MoveRequest *request = &((MoveArgs *)data)->request;
+    g_autoptr(Report) report = NULL;
+    ReportText text = { .notifications = request->notifications };
+    Core *core;
+
+    if (!take_host(session, request, error))
+        return false;
+    if (g_strcmp0(request->input_file, "-") == 0 && session->stdin_is_batch)
+        return fail(error, ZX_ERROR_USAGE,
+                    "input_file: the commands themselves come from stdin, so - cannot be the list");
+    core = session_core(session, error);
+    if (core == NULL)
+        return false;
+    request->command = g_strdup(session->line);
+    report = core_move(core, request, session->sink, session->data, &session->wait, error);
+    g_clear_pointer(&request->command, g_free);
+    if (report == NULL)
+        return false;
+
+    text.selection = request->domains != NULL    ? report_selection(request->domains)
+                     : request->accounts != NULL ? report_selection(request->accounts)
+                                                 : g_strdup(request->input_file);
+    text.destination = request->destination;
+    text.staged = !(request->stages & STAGE_ACCOUNT);
+    report_finish(session, core, report, &text, result);
+    g_free(text.selection);
+    return true;
+}
+
+const Command cmd_do_mailbox_move = {
+    .name = "doMailboxMove",
+    .alias = "mailboxMove",
+    .summary = "move mailboxes to another store",
+    .description =
+        "Moves mailboxes to destinationHost, each from the store where it lives. One of accounts,\n"
+        "domains or input_file is needed. stages data copies ahead while everybody works and may "
+        "be\n"
+        "repeated; stages data,account then moves, and a user is out for less than a second.\n"
+        "The old copy stays until doPurgeMailboxes.\n"
+        "Exit status: 0 done, 1 failed, 5 some mailboxes failed, 64 usage, 130 interrupted.",
+    .args = args,
+    .request_size = sizeof(MoveArgs),
+    .examples =
+        (const char *const[]){ "doMailboxMove secureserver.saas.com domains company.ru stages "
+                               "data, account notifications admin@saas.com",
+                               "doMailboxMove mail2.company.com accounts user@company.com stages "
+                               "data,account",
+                               NULL },
+    .recognise = recognise,
+    .check = check,
+    .run = run,
+};

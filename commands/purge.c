@@ -1,0 +1,122 @@
+/* purge.c - doPurgeMailboxes: the one verb that deletes. What may go is re-proved by core for every
+ * mailbox; here only the words are narrowed down, and a person at the shell is asked. */
+#include "commands/commands.h"
+#include "commands/report.h"
+#include <string.h>
+
+typedef struct PurgeArgs {
+    PurgeRequest request;
+    bool purge_orphan;
+    uint64_t max_delete_bytes;
+} PurgeArgs;
+
+/* clang-format off */
+#define PURGE(field, ...) ARG(PurgeArgs, field, __VA_ARGS__)
+
+static const Arg args[] = {
+    PURGE(request.mailbox, .name = "mailbox", .type = ARG_TEXT, .flags = ARG_REQUIRED,
+          .expected = "mailbox id (with --host), an address, or all", .omitted = "all",
+          .help = "whose old copies: of one address, one id of one store, or all that are due"),
+    PURGE(request.ignore_retention, .name = "ignore_retention", .type = ARG_BOOL,
+          .fallback = "false", .help = "also those moved more recently than retention_days"),
+    PURGE(purge_orphan, .name = "purge_orphan", .type = ARG_BOOL, .flags = ARG_ABSENT,
+          .fallback = "false", .help = "also mailboxes whose account is no longer in the directory"),
+    PURGE(request.notifications, .name = "notifications", .type = ARG_ADDRESSES,
+          .expected = "admin@example.com", .help = "who gets the completion mail"),
+    PURGE(request.dry_run, .name = "dry_run", .type = ARG_BOOL, .fallback = "false",
+          .help = "list only, delete nothing"),
+    PURGE(max_delete_bytes, .name = "max_delete_bytes", .type = ARG_SIZE, .flags = ARG_ABSENT,
+          .unset = "unset", .help = "stop when so much was deleted"),
+    PURGE(request.retention_days, .name = "retention_days", .type = ARG_NUMBER, .min = 0, .max = 3650,
+          .unset = "the configuration's, 30", .help = "look with another age"),
+    PURGE(request.accept_data_loss, .name = "accept_data_loss", .type = ARG_BOOL,
+          .fallback = "false",
+          .help = "also copies of mailboxes that were moved with damaged items"),
+    { 0 },
+};
+/* clang-format on */
+
+static bool is_id(const char *mailbox)
+{
+    return strspn(mailbox, "0123456789") == strlen(mailbox);
+}
+
+static bool check(void *data, GError **error)
+{
+    const PurgeRequest *request = &((const PurgeArgs *)data)->request;
+
+    if (is_id(request->mailbox) || strchr(request->mailbox, '@') != NULL ||
+        g_ascii_strcasecmp(request->mailbox, "all") == 0)
+        return true;
+    return fail(error, ZX_ERROR_USAGE,
+                "mailbox: '%s' is no mailbox id, no address and not all; batch names and orphans "
+                "are not in this version of zxmove",
+                request->mailbox);
+}
+
+/* The store this program runs on, if the configuration says so. */
+static const char *local_store(const Conf *conf)
+{
+    for (guint i = 0; i < conf->stores->len; i++) {
+        const ConfStore *store = g_ptr_array_index(conf->stores, i);
+
+        if (store->local)
+            return store->name;
+    }
+    return NULL;
+}
+
+static bool run(Session *session, void *data, Result *result, GError **error)
+{
+    PurgeRequest *request = &((PurgeArgs *)data)->request;
+    g_autoptr(Report) report = NULL;
+    Core *core = session_core(session, error);
+    const char *host;
+
+    if (core == NULL)
+        return false;
+    /* On a store a purge is that store's; ids are per store and name nothing without one. */
+    host = session->switches->host != NULL ? session->switches->host : local_store(session->conf);
+    if (host == NULL && is_id(request->mailbox))
+        return fail(error, ZX_ERROR_USAGE,
+                    "mailbox %s: every store has ids of its own, name the store\n"
+                    "for example: zxmove --host mail1.example.com doPurgeMailboxes %s",
+                    request->mailbox, request->mailbox);
+    if (!request->dry_run && session->ask != NULL && !session->switches->yes &&
+        !session->ask(session->data, "Delete these old copies for good?"))
+        return fail(error, ZX_ERROR_STOPPED, "nothing was deleted");
+
+    request->host = g_strdup(host);
+    request->command = g_strdup(session->line);
+    report = core_purge(core, request, session->sink, session->data, &session->wait, error);
+    g_clear_pointer(&request->command, g_free);
+    g_clear_pointer(&request->host, g_free);
+    if (report == NULL)
+        return false;
+    {
+        ReportText text = { .notifications = request->notifications,
+                            .selection = request->mailbox,
+                            .purge = true,
+                            .dry_run = request->dry_run };
+
+        report_finish(session, core, report, &text, result);
+    }
+    return true;
+}
+
+const Command cmd_do_purge_mailboxes = {
+    .name = "doPurgeMailboxes",
+    .summary = "delete old copies of mailboxes that were moved",
+    .description =
+        "Deletes the copies that moves left on the old stores, once they are older than the\n"
+        "retention. Before each deletion everything is proved again; a copy that was written to\n"
+        "since, or whose mailbox is not well at its new home, is kept and reported.\n"
+        "Exit status: 0 done, 1 failed, 5 some were kept back, 64 usage.",
+    .args = args,
+    .request_size = sizeof(PurgeArgs),
+    .examples = (const char *const[]){ "doPurgeMailboxes all ignore_retention true notifications "
+                                       "admin@saas.com",
+                                       "doPurgeMailboxes ignore_retention true", NULL },
+    .check = check,
+    .run = run,
+};

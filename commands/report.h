@@ -1,0 +1,54 @@
+/* report.h - the Report of an operation as people and programs read it: lines, JSON, CSV, mail. */
+#ifndef ZX_COMMANDS_REPORT_H
+#define ZX_COMMANDS_REPORT_H
+
+#include "commands/commands.h"
+
+/* What the command knew and the Report does not say. */
+typedef struct ReportText {
+    char *selection;         /* "company.ru": what was asked for */
+    const char *destination; /* NULL unless a move */
+    char **notifications;    /* NULL: nobody */
+    bool staged;             /* a move without its account stage */
+    bool purge, recover, dry_run;
+    unsigned retention_days; /* filled by report_finish */
+    bool interrupted;        /* the same: the user asked to stop */
+} ReportText;
+
+typedef struct Totals {
+    unsigned moved, staged, skipped, failed, in_doubt, purged, kept, finished, undone, explained;
+    uint64_t bytes, bytes_freed;
+    double window_median, window_longest; /* ms; 0 if no window was opened */
+    const char *longest_address;          /* borrowed */
+} Totals;
+Totals report_totals(const Report *report);
+
+/* "2026-03-01T22:00:00+01:00", or NULL for 0. Unix ms. */
+char *report_time(int64_t ms);
+/* "company.ru", "a@x and 11 more". */
+char *report_selection(char **names);
+
+int report_status(const Report *report, const ReportText *text);
+/* DONE, PARTIAL, FAILED, STOPPED, INTERRUPTED or PURGED: what a mail filter acts on. */
+const char *report_word(const Report *report, const ReportText *text);
+/* "237 moved, 0 failed, 3 skipped". */
+char *report_counts(const Totals *totals, const ReportText *text);
+
+json_t *report_json(const Report *report, const ReportText *text);
+char *report_csv(const Report *report);
+/* What is printed at the end, after the lines of the mailboxes. */
+char *report_summary(const Report *report, const ReportText *text);
+/* One mailbox: a line, and below it its notes, and with @detailed the steps of its window. */
+char *report_mailbox(const MailboxResult *mailbox, unsigned index, unsigned total, bool detailed);
+/* "moved", "failed", "in doubt". */
+const char *report_outcome(Outcome outcome);
+
+/* The notification: its subject, and the text that carries the CSV. */
+char *mail_subject(const Report *report, const ReportText *text);
+char *mail_body(const Report *report, const ReportText *text);
+
+/* Mails, keeps and tells: what every operation does when core has answered. A mail that cannot be
+ * sent and a report that cannot be kept are told and are no failure of the operation. */
+void report_finish(Session *session, Core *core, Report *report, ReportText *text, Result *result);
+
+#endif

@@ -1,0 +1,23 @@
+/* table.c - the list of all verbs, in the order in which help shows them; nothing else. */
+#include "commands/commands.h"
+
+const Command *const commands[] = {
+    &cmd_do_mailbox_move,
+    &cmd_do_purge_mailboxes,
+    &cmd_get_moved_mailboxes,
+    &cmd_do_recover,
+    &cmd_help,
+    &cmd_version,
+    &cmd_quit,
+    &cmd_docs,
+    NULL,
+};
+
+const Command *command_find(const char *name)
+{
+    for (const Command *const *command = commands; *command != NULL; command++)
+        if (g_ascii_strcasecmp((*command)->name, name) == 0 ||
+            ((*command)->alias != NULL && g_ascii_strcasecmp((*command)->alias, name) == 0))
+            return *command;
+    return NULL;
+}

@@ -1,0 +1,128 @@
+/* batch.c - commands from a pipe, a heredoc or a file. Every error names its file and line; the
+ * first one ends the batch, because the next command was written in the belief that this one
+ * worked. */
+#include "shell/shell.h"
+#include <errno.h>
+#include <string.h>
+
+typedef enum LineResult { LINE_READ, LINE_END, LINE_LONG, LINE_BINARY, LINE_BROKEN } LineResult;
+
+/* The next line without its end (LF or CRLF) into @line, appended. A line that is too long is read
+ * to its end all the same, so that its tail is not taken for another command. */
+static LineResult read_line(FILE *file, GString *line)
+{
+    LineResult result = LINE_READ;
+    bool any = false;
+    int c;
+
+    while ((c = getc_unlocked(file)) != EOF) {
+        any = true;
+        if (c == '\n')
+            break;
+        if (c == '\0')
+            result = LINE_BINARY;
+        else if (line->len < LINE_LONGEST)
+            g_string_append_c(line, (char)c);
+        else if (result == LINE_READ)
+            result = LINE_LONG;
+    }
+    if (ferror(file))
+        return LINE_BROKEN;
+    if (!any)
+        return LINE_END;
+    if (g_str_has_suffix(line->str, "\r"))
+        g_string_truncate(line, line->len - 1);
+    return result;
+}
+
+static bool check_line(LineResult result, GError **error)
+{
+    switch (result) {
+    case LINE_READ:
+    case LINE_END:
+        return true;
+    case LINE_LONG:
+        return fail(error, ZX_ERROR_USAGE,
+                    "the line is longer than 1 MB\nput the accounts in a file: input_file FILE");
+    case LINE_BINARY:
+        return fail(error, ZX_ERROR_USAGE, "the line holds a zero byte: this is no text file");
+    case LINE_BROKEN:
+        return fail(error, ZX_ERROR_INPUT, "cannot be read: %s", g_strerror(errno));
+    }
+    g_assert_not_reached();
+}
+
+/* A command with all the lines its trailing backslashes continue it on. @number counts lines. */
+static LineResult read_command(FILE *file, GString *line, unsigned *number)
+{
+    LineResult result;
+    bool first = *number == 0;
+
+    g_string_truncate(line, 0);
+    result = read_line(file, line);
+    if (result == LINE_END)
+        return result;
+    ++*number;
+    if (first && g_str_has_prefix(line->str, "\xef\xbb\xbf")) /* a byte order mark */
+        g_string_erase(line, 0, 3);
+    while (result == LINE_READ && token_continues(line->str)) {
+        g_string_truncate(line, line->len - 1);
+        result = read_line(file, line);
+        if (result == LINE_END)
+            return LINE_READ;
+        ++*number;
+    }
+    return result;
+}
+
+static int run_line(Shell *shell, const char *line, const char *where)
+{
+    g_autoptr(GError) error = NULL;
+    g_auto(GStrv) words = token_split(line, &error);
+
+    if (words == NULL) {
+        render_error(error, where, shell->base.json);
+        return error_exit_status(error_code(error));
+    }
+    if (words[0] == NULL)
+        return 0;
+    return shell_execute(shell, (const char *const *)words, where);
+}
+
+/* Which of two statuses --keep-going ends with: what stands higher says more about what went wrong,
+ * except that "some failed" is less than "failed". */
+static int worse(int a, int b)
+{
+    int rank_a = a == 5 ? 1 : a * 2, rank_b = b == 5 ? 1 : b * 2;
+
+    return rank_a >= rank_b ? a : b;
+}
+
+int batch_run(Shell *shell, FILE *file, const char *name)
+{
+    g_autoptr(GString) line = g_string_new(NULL);
+    unsigned number = 0;
+    int worst = 0;
+
+    while (!shell->session.leave) {
+        unsigned first = number + 1;
+        LineResult result = read_command(file, line, &number);
+        g_autofree char *where = g_strdup_printf("%s:%u", name, first);
+        g_autoptr(GError) error = NULL;
+        int status;
+
+        if (result == LINE_END)
+            break;
+        if (check_line(result, &error)) {
+            status = run_line(shell, line->str, where);
+        } else {
+            render_error(error, where, shell->base.json);
+            status = error_exit_status(error_code(error));
+        }
+        worst = worse(worst, status);
+        if (status != 0 && (!shell->base.keep_going || result == LINE_BROKEN ||
+                            wait_stopped(&shell->session.wait)))
+            return status;
+    }
+    return worst;
+}

@@ -1,0 +1,52 @@
+/* execute.c - one command: its switches, its run, what is printed. */
+#include "shell/shell.h"
+
+/* What the process was started with holds for every line; a line adds to it. */
+static bool line_switches(Shell *shell, const char *const **words, GError **error)
+{
+    Switches *now = &shell->switches;
+
+    switches_clear(now);
+    if (!switches_take(words, false, now, error))
+        return false;
+    if (now->host == NULL)
+        now->host = g_strdup(shell->base.host);
+    now->json |= shell->base.json;
+    now->progress |= shell->base.progress;
+    now->async |= shell->base.async;
+    now->yes |= shell->base.yes;
+    now->quiet |= shell->base.quiet;
+    if (now->async)
+        return fail(error, ZX_ERROR_USAGE, "--async is not in this version of zxmove: it waits");
+    return true;
+}
+
+int shell_execute(Shell *shell, const char *const *words, const char *where)
+{
+    static const char *const help[] = { "help", NULL }, *const version[] = { "version", NULL };
+    Session *session = &shell->session;
+    g_auto(Result) result = { 0 };
+    g_autoptr(GError) error = NULL;
+    bool ok = line_switches(shell, &words, &error);
+
+    if (ok && shell->switches.version)
+        words = version;
+    else if (ok && shell->switches.help && *words == NULL)
+        words = help;
+    g_free(session->line);
+    session->line = token_join(words);
+    session->switches = &shell->switches;
+    if (ok) {
+        progress_begin(shell->progress, &shell->switches);
+        stop_begin(&session->wait);
+        ok = command_run(session, words, &result, &error);
+        stop_end();
+        progress_end(shell->progress);
+    }
+    if (ok) {
+        render_result(stdout, &result, shell->switches.json);
+        return result.status;
+    }
+    render_error(error, where, shell->switches.json);
+    return error_exit_status(error_code(error));
+}

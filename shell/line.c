@@ -1,0 +1,200 @@
+/* line.c - the interactive shell; the only file that includes <histedit.h>. Completion is a pure
+ * function elsewhere: here its answer is only inserted or listed. */
+#include "completion/completion.h"
+#include "shell/shell.h"
+#include <errno.h>
+#include <histedit.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#define HISTORY_LINES 1000
+
+typedef struct Prompt {
+    Shell *shell;
+    EditLine *el;
+    History *history;
+    char *text;
+    char *history_file;
+    bool listed; /* the last key was a TAB that found several */
+} Prompt;
+
+static char *prompt_text(EditLine *el)
+{
+    Prompt *prompt;
+
+    el_get(el, EL_CLIENTDATA, &prompt);
+    return prompt->text;
+}
+
+static void on_interrupt(int number)
+{
+    (void)number; /* el_gets ends with EINTR, and the line is given up */
+}
+
+static GPtrArray *store_names(const Shell *shell)
+{
+    GPtrArray *names = g_ptr_array_new();
+    const Conf *conf = shell->session.conf;
+
+    for (guint i = 0; conf != NULL && i < conf->stores->len; i++)
+        g_ptr_array_add(names, ((ConfStore *)g_ptr_array_index(conf->stores, i))->name);
+    g_ptr_array_add(names, NULL);
+    return names;
+}
+
+static void list_candidates(Prompt *prompt, const GPtrArray *candidates)
+{
+    fputc('\n', stdout);
+    for (guint i = 0; i < candidates->len; i++)
+        printf("%s%s", (const char *)g_ptr_array_index(candidates, i),
+               i + 1 < candidates->len ? "  " : "\n");
+    fflush(stdout);
+    prompt->listed = false;
+}
+
+static unsigned char on_tab(EditLine *el, int key G_GNUC_UNUSED)
+{
+    const LineInfo *info = el_line(el);
+    Prompt *prompt;
+    g_autofree char *before = g_strndup(info->buffer, (size_t)(info->cursor - info->buffer));
+    g_autofree char *current = NULL;
+    g_autofree char *common = NULL;
+    g_auto(GStrv) words = token_partial(before, strlen(before), &current);
+    g_autoptr(GPtrArray) stores = NULL;
+    g_autoptr(GPtrArray) candidates = NULL;
+
+    el_get(el, EL_CLIENTDATA, &prompt);
+    stores = store_names(prompt->shell);
+    candidates = complete((const char *const *)words, current, (const char *const *)stores->pdata);
+    if (candidates->len == 0)
+        return CC_ERROR;
+    common = complete_common(candidates);
+    if (strlen(common) > strlen(current) || candidates->len == 1) {
+        /* What is typed may differ in case from what it means: it is replaced, not continued. A
+         * word with quotes in it is left alone: its letters are not those on the line. */
+        if (!g_str_has_suffix(before, current))
+            return CC_ERROR;
+        el_deletestr(el, (int)strlen(current));
+        el_insertstr(el, common);
+        if (candidates->len == 1)
+            el_insertstr(el, " ");
+        prompt->listed = false;
+        return CC_REFRESH;
+    }
+    if (prompt->listed) {
+        list_candidates(prompt, candidates);
+        return CC_REDISPLAY;
+    }
+    prompt->listed = true;
+    return CC_REFRESH_BEEP;
+}
+
+static bool ask(void *data, const char *question)
+{
+    char answer[16];
+
+    (void)data;
+    fprintf(stderr, "%s [y/N] ", question);
+    fflush(stderr);
+    return fgets(answer, sizeof answer, stdin) != NULL && (answer[0] == 'y' || answer[0] == 'Y');
+}
+
+static void prompt_open(Prompt *prompt, Shell *shell)
+{
+    const char *host = shell->base.host;
+    g_autofree char *state_dir = shell->session.conf != NULL
+                                     ? g_strdup(shell->session.conf->state_dir)
+                                     : conf_default_state_dir();
+    HistEvent event;
+
+    prompt->shell = shell;
+    prompt->text = host != NULL ? g_strdup_printf("zxmove %s> ", host) : g_strdup("zxmove> ");
+    prompt->history_file = g_build_filename(state_dir, "history", NULL);
+    g_mkdir_with_parents(state_dir, 0700);
+    prompt->el = el_init("zxmove", stdin, stdout, stderr);
+    prompt->history = history_init();
+    history(prompt->history, &event, H_SETSIZE, HISTORY_LINES);
+    history(prompt->history, &event, H_SETUNIQUE, 1);
+    history(prompt->history, &event, H_LOAD, prompt->history_file);
+    el_set(prompt->el, EL_CLIENTDATA, prompt);
+    el_set(prompt->el, EL_PROMPT, prompt_text);
+    el_set(prompt->el, EL_EDITOR, "emacs");
+    el_set(prompt->el, EL_HIST, history, prompt->history);
+    el_set(prompt->el, EL_ADDFN, "zxmove-complete", "complete the word", on_tab);
+    el_set(prompt->el, EL_BIND, "^I", "zxmove-complete", NULL);
+    el_set(prompt->el, EL_BIND, "^R", "em-inc-search-prev", NULL);
+    el_source(prompt->el, NULL);
+}
+
+static void prompt_close(Prompt *prompt)
+{
+    HistEvent event;
+
+    history_end(prompt->history);
+    el_end(prompt->el);
+    (void)event;
+    g_free(prompt->text);
+    g_free(prompt->history_file);
+}
+
+/* Kept at once: a shell that is killed has its history all the same. The umask makes it 0600. */
+static void keep_history(Prompt *prompt, const char *line)
+{
+    HistEvent event;
+
+    history(prompt->history, &event, H_ENTER, line);
+    history(prompt->history, &event, H_SAVE, prompt->history_file);
+}
+
+static void run_line(Shell *shell, const char *line)
+{
+    g_autoptr(GError) error = NULL;
+    g_auto(GStrv) words = token_split(line, &error);
+
+    if (words == NULL)
+        render_error(error, NULL, shell->base.json);
+    else if (words[0] != NULL)
+        shell_execute(shell, (const char *const *)words, NULL);
+}
+
+int line_run(Shell *shell)
+{
+    struct sigaction action = { .sa_handler = on_interrupt }, before;
+    g_autoptr(GString) command = g_string_new(NULL);
+    Prompt prompt = { 0 };
+
+    /* Only for the names of stores and the place of the history: a mistake in it is told by the
+     * first verb that needs it. */
+    shell->session.conf = conf_load(shell->session.config, NULL);
+    shell->session.ask = ask;
+    prompt_open(&prompt, shell);
+    sigaction(SIGINT, &action, &before);
+    while (!shell->session.leave) {
+        int length = 0;
+        const char *line = el_gets(prompt.el, &length);
+        int saved = errno;
+
+        if (line == NULL && length == -1 && saved == EINTR) { /* Ctrl-C clears the line */
+            fputc('\n', stdout);
+            g_string_truncate(command, 0);
+            continue;
+        }
+        if (line == NULL || length <= 0)
+            break;
+        g_string_append(command, line);
+        g_strchomp(command->str);
+        g_string_set_size(command, strlen(command->str));
+        if (token_continues(command->str)) {
+            g_string_truncate(command, command->len - 1);
+            continue;
+        }
+        if (command->len > 0)
+            keep_history(&prompt, command->str);
+        run_line(shell, command->str);
+        g_string_truncate(command, 0);
+    }
+    sigaction(SIGINT, &before, NULL);
+    prompt_close(&prompt);
+    return 0;
+}

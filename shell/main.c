@@ -1,0 +1,127 @@
+/* main.c - options; chooses one-shot, batch or the interactive shell; exit status. No verb is named
+ * here. */
+#include "completion/completion.h"
+#include "shell/shell.h"
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static void on_event(void *data, const Event *event)
+{
+    progress_sink(((Shell *)data)->progress, event);
+}
+
+static void on_note(void *data, const char *text)
+{
+    progress_note(((Shell *)data)->progress, text);
+}
+
+/* "__complete INDEX WORD...": what bash asks at each TAB, so that it never says anything but
+ * candidates and never fails. */
+static int complete_main(int argc, const char *const *argv)
+{
+    g_autoptr(Conf) conf = conf_load(NULL, NULL);
+    g_autoptr(GPtrArray) stores = g_ptr_array_new();
+    g_autoptr(GPtrArray) candidates = NULL;
+    guint64 index = argc > 0 ? g_ascii_strtoull(argv[0], NULL, 10) : 0;
+
+    if (argc < 1 || index < 1 || index > (guint64)argc)
+        return 0;
+    for (guint i = 0; conf != NULL && i < conf->stores->len; i++)
+        g_ptr_array_add(stores, ((ConfStore *)g_ptr_array_index(conf->stores, i))->name);
+    g_ptr_array_add(stores, NULL);
+    candidates = complete_bash(argv + 1, (unsigned)index - 1, (const char *const *)stores->pdata);
+    for (guint i = 0; i < candidates->len; i++)
+        puts(g_ptr_array_index(candidates, i));
+    return 0;
+}
+
+static int run_file(Shell *shell, const char *path)
+{
+    FILE *file = strcmp(path, "-") == 0 ? stdin : fopen(path, "re");
+    g_autoptr(GError) error = NULL;
+    int status;
+
+    if (file == NULL) {
+        fail(&error, ZX_ERROR_INPUT, "%s: %s", path, g_strerror(errno));
+        render_error(error, NULL, shell->base.json);
+        return error_exit_status(ZX_ERROR_INPUT);
+    }
+    shell->session.stdin_is_batch = file == stdin;
+    status = batch_run(shell, file, file == stdin ? "stdin" : path);
+    if (file != stdin)
+        fclose(file);
+    return status;
+}
+
+static int run(Shell *shell, const char *const *words)
+{
+    g_autoptr(GError) error = NULL;
+
+    if (!switches_take(&words, true, &shell->base, &error)) {
+        render_error(error, NULL, shell->base.json);
+        return error_exit_status(error_code(error));
+    }
+    shell->session.config = shell->base.config;
+    if (*words != NULL && shell->base.file != NULL) {
+        fail(&error, ZX_ERROR_USAGE, "-f %s and the command %s: one of them", shell->base.file,
+             *words);
+        render_error(error, NULL, shell->base.json);
+        return error_exit_status(ZX_ERROR_USAGE);
+    }
+    if (*words != NULL || shell->base.help || shell->base.version) {
+        g_autofree const char **all =
+            g_new0(const char *, g_strv_length((char **)(uintptr_t)words) + 2);
+        size_t n = 0;
+
+        if (shell->base.version)
+            all[n++] = "version";
+        else if (shell->base.help)
+            all[n++] = "help";
+        for (; *words != NULL && !shell->base.version; words++)
+            all[n++] = *words;
+        return shell_execute(shell, all, NULL);
+    }
+    if (shell->base.file != NULL)
+        return run_file(shell, shell->base.file);
+    if (isatty(STDIN_FILENO))
+        return line_run(shell);
+    return run_file(shell, "-");
+}
+
+/* Nothing said is nothing done: a result that could not be written must not end with 0. */
+static int flush(int status)
+{
+    if (fflush(stdout) == 0 && !ferror(stdout))
+        return status;
+    fprintf(stderr, "zxmove: the output could not be written: %s\n", g_strerror(errno));
+    return status != 0 ? status : error_exit_status(ZX_ERROR_FAILED);
+}
+
+int main(int argc, char **argv)
+{
+    const char *const *words = (const char *const *)argv + 1;
+    Shell shell = { .session = { .note = on_note, .sink = on_event } };
+    int status;
+
+    umask(077);
+    prctl(PR_SET_DUMPABLE, 0); /* no core file holds a secret */
+    signal(SIGPIPE, SIG_IGN);
+    /* A mover must not carry on after a broken precondition. */
+    g_log_set_always_fatal(G_LOG_FATAL_MASK | G_LOG_LEVEL_CRITICAL);
+    if (argc > 1 && strcmp(argv[1], "__complete") == 0)
+        return complete_main(argc - 2, words + 1);
+
+    shell.session.data = &shell;
+    shell.progress = progress_new();
+    status = run(&shell, words);
+    session_clear(&shell.session);
+    progress_free(shell.progress);
+    switches_clear(&shell.base);
+    switches_clear(&shell.switches);
+    return flush(status);
+}

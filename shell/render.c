@@ -1,0 +1,158 @@
+/* render.c - results and errors as text or JSON; stdout carries results, stderr the talk. */
+#include "shell/shell.h"
+#include <string.h>
+
+char *render_plain(const char *text)
+{
+    GString *out = g_string_new(NULL);
+
+    for (const unsigned char *c = (const unsigned char *)text; *c != '\0'; c++) {
+        bool control = (*c < 0x20 && *c != '\n') || *c == 0x7f;
+
+        if (*c == 0xc2 && c[1] >= 0x80 && c[1] < 0xa0) { /* U+0080 to U+009F */
+            control = true;
+            c++;
+        }
+        g_string_append_c(out, control ? '?' : (char)*c);
+    }
+    return g_string_free(out, FALSE);
+}
+
+static char *scalar_text(const json_t *value)
+{
+    switch (json_typeof(value)) {
+    case JSON_STRING:
+        return g_strdup(json_string_value(value));
+    case JSON_INTEGER:
+        return g_strdup_printf("%" JSON_INTEGER_FORMAT, json_integer_value(value));
+    case JSON_REAL:
+        return g_strdup_printf("%g", json_real_value(value));
+    case JSON_TRUE:
+        return g_strdup("true");
+    case JSON_FALSE:
+        return g_strdup("false");
+    case JSON_NULL:
+        return g_strdup("-");
+    case JSON_OBJECT:
+    case JSON_ARRAY:
+        return NULL;
+    }
+    g_assert_not_reached();
+}
+
+/* zxsuite's layout: a block for each object, indented, names padded to one width. */
+static void walk(GString *out, json_t *value, int depth)
+{
+    const int indent = depth * 8;
+    const char *key;
+    json_t *member;
+    size_t i;
+    int width = 0;
+
+    if (json_is_array(value)) {
+        json_array_foreach(value, i, member)
+        {
+            if (i > 0 && json_is_object(member))
+                g_string_append_c(out, '\n');
+            walk(out, member, depth);
+        }
+        return;
+    }
+    if (!json_is_object(value)) {
+        g_autofree char *text = scalar_text(value);
+
+        g_string_append_printf(out, "%*s%s\n", indent, "", text);
+        return;
+    }
+    json_object_foreach(value, key, member)
+    {
+        if (!json_is_object(member) && !json_is_array(member))
+            width = MAX(width, (int)strlen(key));
+    }
+    json_object_foreach(value, key, member)
+    {
+        g_autofree char *text = scalar_text(member);
+
+        if (text != NULL) {
+            g_string_append_printf(out, "%*s%-*s  %s\n", indent, "", width, key, text);
+            continue;
+        }
+        g_string_append_printf(out, "%*s%s\n\n", indent, "", key);
+        walk(out, member, depth + 1);
+    }
+}
+
+char *render_text(const Result *result)
+{
+    GString *out = g_string_new(result->text);
+
+    if (result->text == NULL && result->response != NULL)
+        walk(out, result->response, 0);
+    return g_string_free(out, FALSE);
+}
+
+/* The first line is the message, the rest a hint. */
+static json_t *error_json(const GError *error)
+{
+    const char *hint = strchr(error->message, '\n');
+    size_t length = hint != NULL ? (size_t)(hint - error->message) : strlen(error->message);
+    g_autofree char *message = g_strndup(error->message, length);
+    g_autofree char *plain = g_utf8_make_valid(message, -1);
+    json_t *object =
+        json_pack("{s:s, s:s}", "code", error_name(error_code(error)), "message", plain);
+
+    while (hint != NULL && *hint == '\n')
+        hint++;
+    if (hint != NULL) {
+        g_autofree char *text = g_utf8_make_valid(hint, -1);
+
+        json_object_set_new(object, "hint", json_string(text));
+    }
+    return object;
+}
+
+static void print_json(FILE *out, json_t *object)
+{
+    json_object_set_new(object, "schema", json_integer(1));
+    json_dumpf(object, out, JSON_COMPACT);
+    fputc('\n', out);
+    fflush(out);
+    json_decref(object);
+}
+
+void render_result(FILE *out, const Result *result, bool json)
+{
+    if (json) {
+        json_t *object = json_object();
+
+        if (result->response != NULL)
+            json_object_set(object, "response", result->response);
+        json_object_set_new(object, "ok", json_boolean(result->status == 0));
+        if (result->problem != NULL)
+            json_object_set_new(object, "error", error_json(result->problem));
+        print_json(out, object);
+    } else {
+        g_autofree char *text = render_text(result);
+        g_autofree char *plain = render_plain(text);
+
+        fputs(plain, out);
+        fflush(out);
+    }
+}
+
+void render_error(const GError *error, const char *where, bool json)
+{
+    if (json) {
+        json_t *object = json_pack("{s:b, s:o}", "ok", 0, "error", error_json(error));
+
+        if (where != NULL)
+            json_object_set_new(object, "where", json_string(where));
+        print_json(stdout, object);
+    } else {
+        g_autofree char *plain = render_plain(error->message);
+        bool ends = g_str_has_suffix(plain, "\n");
+
+        fprintf(stderr, "%s%s%s%s", where != NULL ? where : "zxmove", ": ", plain,
+                ends ? "" : "\n");
+    }
+}

@@ -1,0 +1,64 @@
+/* shell.h - how words come in and results go out. One-shot, batch and the interactive shell differ
+ * in where lines come from and in what an error does; all three end in shell_execute. */
+#ifndef ZX_SHELL_H
+#define ZX_SHELL_H
+
+#include "commands/commands.h"
+#include <stdio.h>
+
+/* token.c: text to words, as zmprov quotes (single, double, backslash anywhere), plus # comments at
+ * the beginning of a word. Pure. */
+#define LINE_LONGEST ((size_t)1 << 20)
+/* True if @line ends in a backslash that continues it: the next line belongs to it. */
+bool token_continues(const char *line);
+/* The words of @line, NULL-terminated, possibly none. NULL with USAGE for a quote left open. */
+char **token_split(const char *line, GError **error) MUST_USE;
+/* The same up to @cursor, tolerant: the words before the one at hand, and in *@current that word as
+ * far as it is typed ("" between words). Never NULL. */
+char **token_partial(const char *line, size_t cursor, char **current);
+/* Words to a line that token_split takes apart again. */
+char *token_join(const char *const *words);
+
+typedef struct Progress Progress;
+
+typedef struct Shell {
+    Session session;
+    Switches base;     /* of the process: a line may add to them */
+    Switches switches; /* of the command at hand */
+    Progress *progress;
+} Shell;
+
+/* Runs one command and prints what came of it; @where ("moves.txt:12") is put before an error, NULL
+ * for a command line. Returns the exit status. */
+int shell_execute(Shell *shell, const char *const *words, const char *where);
+
+/* batch.c: the commands of @file, until the first error unless --keep-going. The exit status: of
+ * the command that stopped it, else the worst. */
+int batch_run(Shell *shell, FILE *file, const char *name);
+
+/* line.c: the interactive shell, until quit or Ctrl-D. */
+int line_run(Shell *shell);
+
+/* render.c: results and errors as text or JSON. */
+void render_result(FILE *out, const Result *result, bool json);
+void render_error(const GError *error, const char *where, bool json);
+char *render_text(const Result *result);
+/* Text with what could play tricks on a terminal replaced; line breaks stay. */
+char *render_plain(const char *text);
+
+/* progress.c: events to a line redrawn on a terminal, else to one line now and then. */
+Progress *progress_new(void);
+void progress_free(Progress *progress);
+/* Before each command: what its switches ask for. */
+void progress_begin(Progress *progress, const Switches *switches);
+void progress_end(Progress *progress);
+void progress_sink(Progress *progress, const Event *event);
+void progress_note(Progress *progress, const char *text);
+
+/* stop.c: Ctrl-C, SIGTERM and SIGHUP while a command runs. The first asks it to stop, the second
+ * says what it waits for. Outside of a command they do what they always do. */
+void stop_begin(Wait *wait);
+void stop_end(void);
+void stop_waits_for(const char *text);
+
+#endif
