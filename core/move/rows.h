@@ -7,7 +7,7 @@
  * bucket batch, not by the mailbox.
  *
  * Tables, columns and keys come from both catalogues at run time; what is done with each known table
- * is one row of the policy table in rows.c. An unknown table with a mailbox_id column, or a column
+ * is one row of the policy table in policy.c. An unknown table with a mailbox_id column, or a column
  * difference that 2.9 does not allow, stops catalogue_read by name. */
 #ifndef ZX_MOVE_ROWS_H
 #define ZX_MOVE_ROWS_H
@@ -20,6 +20,7 @@ typedef enum RowsPhase {
     ROWS_AHEAD,  /* any time: rounds, and again in the window */
     ROWS_WINDOW, /* only inside the window: unique keys that ignore mailbox_id (pop3_message, zmg_devices) */
     ROWS_LATE,   /* scheduled_task, pending_acl_push: through late.h, never by rows_sync */
+    ROWS_SKIP,   /* stays with its store */
 } RowsPhase;
 
 typedef struct Catalogue Catalogue;
@@ -58,27 +59,26 @@ bool rows_sync(const Catalogue *catalogue, Db *source, Db *target, const RowsMap
 bool rows_compare(const Catalogue *catalogue, Db *source, Db *target, const RowsMap *map, bool *equal,
                   char **difference, RowsCount *count, const Wait *wait, GError **error) MUST_USE;
 
-/* Sums over every table of one mailbox on one side as a JSON object {"table": "rows:hi:lo", ..}: what the
- * moved-away record keeps, to show later that the old copy is what it was. scheduled_task,
- * pending_acl_push and the columns 2.7 lets others touch are left out. */
-char *rows_fingerprints(const Catalogue *catalogue, Db *db, unsigned group, uint32_t mailbox,
-                        GError **error) MUST_USE;
-/* The same from one store's own catalogue, for a purge long after (no second store at hand). */
+/* What a mailbox holds on one store, as a JSON object {"table": "rows:sum:sum", ..}: what the moved-away
+ * record keeps, to show weeks later that the old copy was not written to. Tables and columns that are
+ * written without the mailbox's lock (2.7 E) are left out: policy.c says which, and why. */
 char *rows_fingerprints_alone(Db *db, unsigned group, uint32_t mailbox, GError **error) MUST_USE;
 
-/* Orphans that foreign keys would have refused (2.3): parent, folder, tagged_item, open_conversation,
- * appointment, revision, imap_message; and locators whose volume does not exist at the target. DATA
- * names the first. Orphans that the source has as well are not ours: they are only counted. */
-bool rows_orphans(Db *target, unsigned group, uint32_t mailbox, uint64_t *count, GError **error) MUST_USE;
+/* Counts what points nowhere, and foreign keys would have refused (2.3): parents, folders, tags and
+ * items that rows name and that are not there, and volumes that locators name. The log says which. A
+ * faithful copy has those of its source, so the caller counts on both sides. */
+bool rows_orphans(Db *db, unsigned group, uint32_t mailbox, uint64_t *count, GError **error) MUST_USE;
 
-/* Removes every row of a mailbox id in the order of 2.3, in batches, `watch` and `volume_blobs`
+/* Removes every row of a mailbox id, children before parents (2.3), in batches, `watch` and `volume_blobs`
  * included, the zimbra.mailbox row last; @keep_mailbox_row leaves that one. No deleted_account entry:
- * we are not deleting an account. */
+ * we are not deleting an account. REFUSED, with nothing removed, if a table zxmove does not know has
+ * rows of it. What a failure interrupts is finished by the next call. */
 bool rows_remove(Db *db, unsigned group, uint32_t mailbox, bool keep_mailbox_row, uint64_t *removed,
                  GError **error) MUST_USE;
 
-/* How many rows of any table carry this mailbox id (0 is asserted before an id is used). Group 0: the
- * tables of schema zimbra only. @table (g_free) names one that has some. */
+/* How many rows of any table carry this mailbox id, known or not, the zimbra.mailbox row included and
+ * deleted_account left out (0 is asserted before an id is used). Group 0: the tables of schema zimbra
+ * only. @table (g_free) names one that has some, or is NULL. */
 bool rows_exist(Db *db, unsigned group, uint32_t mailbox, uint64_t *rows, char **table, GError **error) MUST_USE;
 
 /* Largest numbers in use (2.5): item ids (id, index_id, imap_id, tag.id, revision.item_id) and change numbers
@@ -86,7 +86,7 @@ bool rows_exist(Db *db, unsigned group, uint32_t mailbox, uint64_t *rows, char *
 typedef struct RowsMaxima {
     uint64_t item_id, change;
     uint64_t mod_metadata, items; /* max(mod_metadata) and count of mail_item, to look at twice */
-    uint64_t locators;            /* a sum over locators, to see a blob mover at work */
+    uint64_t locators;            /* a sum over items and their locators, to see a blob mover at work */
 } RowsMaxima;
 bool rows_maxima(Db *db, unsigned group, uint32_t mailbox, RowsMaxima *out, GError **error) MUST_USE;
 

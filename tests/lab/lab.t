@@ -74,9 +74,6 @@ def test_servers(lab):
     ok(order[0] != order[1] and sorted(order[0]) == sorted(order[1]), "same columns, other order")
     lab.memcached_set("some:key", "value")
     is_(lab.memcached_get("some:key"), b"value", "memcached keeps a value")
-    lab.stores[1].configure({"zimbra_mailbox_lock_timeout": 1}, {"lock_timeout_ms": 1000})
-    with lab.stores[1].db() as db:
-        ok(db.open, "a change of localconfig keeps the rest as it was")
     subprocess.run([servers.program("smtp-source"), "-f", "a@lab.test", "-t", "b@lab.test",
                     f"{lab.host(network.SINK)}:{network.SMTP_PORT}"], check=True)
     ok(wait_for(lab.mails, 10, "the mail") and "b@lab.test" in lab.mails()[0], "the sink keeps a mail")
