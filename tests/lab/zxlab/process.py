@@ -63,6 +63,18 @@ def _signal(victims, number):
                 pass
 
 
+def _stands_still(pid):
+    """Whether every thread is stopped: SIGSTOP reaches them one by one."""
+    states = []
+    for path in glob.glob(f"/proc/{pid}/task/*/stat"):
+        try:
+            with open(path, "rb") as file:
+                states.append(file.read().rpartition(b")")[2].split()[0])
+        except (FileNotFoundError, ProcessLookupError):
+            pass
+    return all(state in (b"T", b"t", b"Z", b"X") for state in states)
+
+
 def _gone(victims, seconds):
     deadline = time.monotonic() + seconds
     while any(_alive(pid, started) for pid, started in victims):
@@ -148,17 +160,24 @@ class Process:
         self.wait_ready()
 
     def signal(self, number):
-        """Sends one signal, if it runs."""
+        """Sends one signal to it alone, if it runs."""
         if self.pid:
             os.kill(self.pid, number)
 
     def pause(self):
-        """Stops it in mid-step: connections stay open, nothing is answered."""
-        self.signal(signal.SIGSTOP)
+        """Stops it and what is below it in mid-step: connections stay open, nothing is answered.
+        Returns when no thread runs any more."""
+        victims = self._victims()
+        _signal(victims, signal.SIGSTOP)
+        deadline = time.monotonic() + 10
+        while not all(_stands_still(pid) for pid, _ in victims):
+            if time.monotonic() > deadline:
+                raise ServerError(f"{self.name} does not stop")
+            time.sleep(0.001)
 
     def cont(self):
         """Lets a paused one go on."""
-        self.signal(signal.SIGCONT)
+        _signal(self._victims(), signal.SIGCONT)
 
     def stop(self, seconds=30):
         """Asks it to end, with everything below it, and waits; whatever is left then is killed."""
