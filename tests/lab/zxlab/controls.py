@@ -1,0 +1,658 @@
+"""controls.py - proves the checker: a move made by hand that it must accept, and one planted difference of each
+kind, which it must find.
+
+The move by hand is straightforward and slow, and is no model of anything: it only makes the state after a
+correct move without the product."""
+
+import gzip
+import json
+import os
+import ssl
+import time
+import urllib.request
+from dataclasses import dataclass
+from xml.sax.saxutils import escape
+
+import ldap
+
+from . import compare, truth
+from .snapshot import BLOB_TABLES, account_keys, calendar_dirs, memcached_servers, read_copy
+
+
+# ---- a move by hand
+
+class Soap:
+    """Just enough of the admin API."""
+
+    def __init__(self, lab, store):
+        self.url, self.server = f"https://{store.address}:7071/service/admin/soap/", store.server_id
+        self.context = ssl.create_default_context()
+        self.context.check_hostname, self.context.verify_mode = False, ssl.CERT_NONE
+        self.token = ""
+        answer = self.call(f"<AuthRequest xmlns='urn:zimbraAdmin' name='zimbra'"
+                           f" password='{escape(lab.ldap_password)}'/>")
+        self.token = answer.split("<authToken>")[1].split("<")[0]
+
+    def call(self, body):
+        token = f"<authToken>{self.token}</authToken><targetServer>{self.server}</targetServer>" if self.token else ""
+        envelope = ("<soap:Envelope xmlns:soap='http://www.w3.org/2003/05/soap-envelope'><soap:Header>"
+                    f"<context xmlns='urn:zimbra'>{token}<nosession/></context></soap:Header>"
+                    f"<soap:Body>{body}</soap:Body></soap:Envelope>")
+        request = urllib.request.Request(self.url, envelope.encode(), {"Content-Type": "text/xml; charset=utf-8"})
+        with urllib.request.urlopen(request, timeout=90, context=self.context) as answer:
+            return answer.read().decode()
+
+
+def move_by_hand(lab, before, account_id, source, destination):
+    Soap(lab, source).call("<LockoutMailboxRequest xmlns='urn:zimbraAdmin' op='start'>"
+                           f"<account by='id'>{account_id}</account></LockoutMailboxRequest>")
+    old = read_copy(lab, source, account_id)
+    with truth.Sql(destination) as sql:
+        current = sql.current_volumes()
+        new_id = _take_id(sql)
+        group = (new_id - 1) % truth.mailbox_groups(destination) + 1
+        destination.ensure_group(sql.connection, group)
+        volumes = sql.volumes()
+        blobs, index = volumes[current["message_volume_id"]], volumes[current["index_volume_id"]]
+        styles = before.styles[destination.name]
+        _copy_blobs(old, new_id, blobs, styles[blobs.id])
+        _copy_index(old, new_id, index, styles[index.id])
+        _copy_rows(sql, old, new_id, group, blobs.id, _mailbox_values(old, new_id, group, index.id, source))
+    _flip(lab, before.moved[account_id].dn, destination)
+    for server in memcached_servers(lab):
+        with truth.Memcached(*server) as memcached:
+            for keys in account_keys(lab, before.moved[account_id]).values():
+                for key in keys:
+                    memcached.delete(key)
+    for store in lab.stores:
+        Soap(lab, store).call("<FlushCacheRequest xmlns='urn:zimbraAdmin'><cache type='account'>"
+                              f"<entry by='id'>{account_id}</entry></cache></FlushCacheRequest>")
+
+
+def _take_id(sql):
+    sql.query("START TRANSACTION")
+    sql.query("UPDATE zimbra.current_volumes SET next_mailbox_id = next_mailbox_id + 1")
+    new_id = sql.current_volumes()["next_mailbox_id"] - 1
+    sql.query("COMMIT")
+    return new_id
+
+
+def _mailbox_values(old, new_id, group, index_volume, source):
+    row = old.mailbox()
+    items, changes = compare.maxima(old)
+    item = max(items, compare.round_up(int(row["item_id_checkpoint"]), 20))
+    change = max(changes, compare.round_up(int(row["change_checkpoint"]), truth.change_increment(source)))
+    return {"id": new_id, "group_id": group, "index_volume_id": index_volume, "last_backup_at": None,
+            "account_id": row["account_id"].lower(), "item_id_checkpoint": item, "change_checkpoint": change,
+            "itemcache_checkpoint": int(row["itemcache_checkpoint"]) + 1}
+
+
+def _copy_rows(sql, old, new_id, group, blob_volume, mailbox_values):
+    sql.query("SET SESSION foreign_key_checks = 0")
+    now = int(time.time() * 1000)
+    for name, rows in old.tables.items():
+        if name == "zimbra.volume_blobs":
+            continue
+        schema, table = name.split(".")
+        translated = mailbox_values if name == "zimbra.mailbox" else {"mailbox_id": new_id}
+        values = [{**row, **translated} for row in rows.dicts()]
+        for row in values:
+            if name in BLOB_TABLES and row["locator"] is not None:
+                row["locator"] = str(blob_volume)
+            if name == "zimbra.pending_acl_push":
+                row["date"] = now
+        _insert(sql, schema if schema == "zimbra" else f"mboxgroup{group}", table, values)
+    comment = old.mailbox()["comment"]
+    with sql.connection.cursor() as cursor:
+        cursor.execute("DELETE FROM zimbra.deleted_account WHERE email = %s", (comment,))
+
+
+def _insert(sql, schema, table, rows):
+    names = sorted(rows[0])
+    with sql.connection.cursor() as cursor:
+        cursor.executemany(f"INSERT INTO `{schema}`.`{table}` ({', '.join(f'`{n}`' for n in names)})"
+                           f" VALUES ({', '.join(['%s'] * len(names))})",
+                           [tuple(row[n] for n in names) for row in rows])
+
+
+def _copy_blobs(old, new_id, volume, style):
+    for table, column in BLOB_TABLES.items():
+        for row in old.dicts(table):
+            if row["blob_digest"] is None or row["locator"] is None:
+                continue
+            item, mod = int(row[column]), int(row["mod_content"])
+            from_volume = old.volumes[int(row["locator"])]
+            directory = from_volume.mailbox_dir(old.mailbox_id)
+            names = [from_volume.blob(item, mod), from_volume.blob(item, mod).rsplit("-", 1)[0] + ".msg"]
+            found = [n for n in names if os.path.exists(f"{directory}/{n}")]
+            if not found:
+                continue
+            with open(f"{directory}/{found[0]}", "rb") as stream:
+                data = stream.read()
+            packed = truth.unpacked(data)[0] is not None and len(data) != int(row["size"])
+            if volume.compress_blobs and not packed and int(row["size"]) > volume.compression_threshold:
+                data = gzip.compress(data)
+            _write(f"{volume.mailbox_dir(new_id)}/{volume.blob(item, mod)}", data, volume.path, style)
+
+
+def _copy_index(old, new_id, volume, style):
+    for (from_volume, path), file in old.files.items():
+        if path.startswith("index/") and file.kind == "f":
+            with open(f"{old.volumes[from_volume].mailbox_dir(old.mailbox_id)}/{path}", "rb") as stream:
+                _write(f"{volume.mailbox_dir(new_id)}/{path}", stream.read(), volume.path, style)
+
+
+def _write(path, data, root, style):
+    (file_mode, uid, gid), (dir_mode, dir_uid, dir_gid) = style
+    missing = []
+    directory = os.path.dirname(path)
+    while directory != root and not os.path.isdir(directory):
+        missing.append(directory)
+        directory = os.path.dirname(directory)
+    for directory in reversed(missing):
+        os.mkdir(directory)
+        os.chmod(directory, dir_mode)
+        os.chown(directory, dir_uid, dir_gid)
+    with open(path, "wb") as stream:
+        stream.write(data)
+    os.chmod(path, file_mode)
+    os.chown(path, uid, gid)
+
+
+def _flip(lab, dn, destination):
+    lab.ldap().modify_s(dn, [
+        (ldap.MOD_REPLACE, "zimbraMailHost", [destination.name.encode()]),
+        (ldap.MOD_REPLACE, "zimbraMailTransport", [f"lmtp:{destination.name}:7025".encode()])])
+
+
+# ---- planted differences
+
+@dataclass
+class Case:
+    """One moved account on which a difference is planted."""
+    lab: object
+    before: object
+    account_id: str
+    source: object
+    destination: object
+    undo: list  # what must be put back because it is not the account's own
+
+    def __post_init__(self):
+        self.old = self.before.moved[self.account_id].copies[self.source.name]
+        self.new = read_copy(self.lab, self.destination, self.account_id)
+        self.dn = self.before.moved[self.account_id].dn
+        self.entry = self.before.moved[self.account_id].entry
+
+    def sql(self, statement, store=None):
+        """{z} is the mailbox's id at the destination, {g} its group schema."""
+        with truth.Sql(store or self.destination) as sql:
+            sql.query("SET SESSION foreign_key_checks = 0")
+            with sql.connection.cursor() as cursor:
+                count = cursor.execute(statement.format(z=self.new.mailbox_id, g=f"mboxgroup{self.new.group}",
+                                                        old=self.old.mailbox_id))
+        assert count, f"planted nothing: {statement}"
+
+    def blob(self, plain=False):
+        """(row, path) of some message's blob at the destination."""
+        for row in self.new.dicts("group.mail_item"):
+            if row["type"] == b"5" and row["locator"] is not None:
+                volume = self.new.volumes[int(row["locator"])]
+                path = f"{volume.mailbox_dir(self.new.mailbox_id)}/" + volume.blob(int(row["id"]),
+                                                                                  int(row["mod_content"]))
+                if os.path.exists(path) and (not plain or os.path.getsize(path) == int(row["size"])):
+                    return row, path
+        raise AssertionError("no blob to plant on")
+
+    def mailbox_dir(self, volume_type=1):
+        volume = next(v for v in self.new.volumes.values() if v.type == volume_type
+                      and os.path.isdir(v.mailbox_dir(self.new.mailbox_id)))
+        return volume.mailbox_dir(self.new.mailbox_id)
+
+    def ldap(self, dn, name, value):
+        self.lab.ldap().modify_s(dn, [(ldap.MOD_REPLACE, name, None if value is None else [value.encode()])])
+
+    def key(self, key, value="left"):
+        for server in memcached_servers(self.lab):
+            with truth.Memcached(*server) as memcached:
+                memcached.set(key, value)
+
+    def stranger(self, store):
+        """(mailbox id, group, account id) of an account of the domain that was not moved."""
+        with truth.Sql(store) as sql:
+            for account in self.before.scope.accounts:
+                if sql.mailbox(account):
+                    return (*sql.mailbox(account), account)
+        raise AssertionError(f"no stranger on {store.name}")
+
+
+CONTROLS = []
+
+
+def control(*kinds):
+    """Registers a function that plants a difference; `kinds` are all that the checker may say of it, the
+    first it must say."""
+    def register(function):
+        CONTROLS.append((function.__name__.replace("_", " "), kinds, function))
+        return function
+    return register
+
+
+# Rows: one table of each sort, then every other table.
+
+@control("row-missing")
+def message_row_missing(case):
+    case.sql("DELETE FROM {g}.tagged_item WHERE mailbox_id = {z} LIMIT 1")
+
+
+@control("row-altered")
+def row_altered_by_one_byte(case):
+    case.sql("UPDATE {g}.mail_item SET metadata = CONCAT(LEFT(metadata, LENGTH(metadata) - 1), 'X')"
+             " WHERE mailbox_id = {z} AND type = 5 AND metadata IS NOT NULL LIMIT 1")
+
+
+@control("row-altered")
+def null_became_empty(case):
+    case.sql("UPDATE {g}.mail_item SET name = '' WHERE mailbox_id = {z} AND type = 5 AND name IS NULL LIMIT 1")
+
+
+@control("row-altered")
+def count_without_change_number(case):
+    case.sql("UPDATE {g}.mail_item SET unread = unread + 1 WHERE mailbox_id = {z} AND id = 2")
+
+
+@control("row-altered")
+def letter_case_of_a_digest(case):
+    row, _ = case.blob()
+    other = row["blob_digest"].decode().swapcase()
+    case.sql(f"UPDATE {{g}}.mail_item SET blob_digest = '{other}' WHERE mailbox_id = {{z}} AND id = {int(row['id'])}")
+
+
+@control("row-doubled")
+def tombstone_doubled(case):
+    case.sql("INSERT INTO {g}.tombstone SELECT * FROM {g}.tombstone WHERE mailbox_id = {z} LIMIT 1")
+
+
+@control("row-doubled")
+def event_doubled(case):
+    case.sql("INSERT INTO {g}.event SELECT * FROM {g}.event WHERE mailbox_id = {z} LIMIT 1")
+
+
+@control("row-extra")
+def row_of_a_deleted_item(case):
+    case.sql("INSERT INTO {g}.watch (mailbox_id, target, item_id) VALUES ({z}, 'nobody', 1)")
+
+
+def _every_table():
+    """A row missing and a row altered in each table that moves."""
+    tables = ["zimbra.mailbox_metadata", "zimbra.out_of_office", "zimbra.scheduled_task",
+              "zimbra.pending_acl_push", "zimbra.mobile_devices", "zimbra.zmg_devices"]
+    tables += ["{g}." + t for t in (
+        "mail_item_dumpster", "revision", "revision_dumpster", "tag", "open_conversation", "appointment",
+        "appointment_dumpster", "tombstone", "pop3_message", "imap_folder", "imap_message", "data_source_item",
+        "purged_conversations", "purged_messages", "event", "watch")]
+    for table in tables:
+        def missing(case, table=table):
+            case.sql(f"DELETE FROM {table} WHERE mailbox_id = {{z}} LIMIT 1")
+        missing.__name__ = f"row_missing_in_{table.split('.')[1]}"
+        control("row-missing", "blob-missing", "file-extra", "checkpoint")(missing)
+
+
+_every_table()
+
+
+@control("row-altered")
+def device_time_moved(case):
+    case.sql("UPDATE zimbra.mobile_devices SET update_time = update_time + INTERVAL 1 SECOND"
+             " WHERE mailbox_id = {z} LIMIT 1")
+
+
+@control("acl-push-date")
+def share_push_with_its_old_date(case):
+    case.sql("UPDATE zimbra.pending_acl_push SET date = 1 WHERE mailbox_id = {z} LIMIT 1")
+
+
+# The mailbox row and what is translated.
+
+@control("checkpoint")
+def item_checkpoint_too_low(case):
+    case.sql("UPDATE zimbra.mailbox SET item_id_checkpoint = item_id_checkpoint - 1 WHERE id = {z}")
+
+
+@control("checkpoint")
+def change_checkpoint_too_low(case):
+    case.sql("UPDATE zimbra.mailbox SET change_checkpoint = change_checkpoint - 1 WHERE id = {z}")
+
+
+@control("mailbox-row")
+def group_of_the_other_count(case):
+    case.sql("UPDATE zimbra.mailbox SET itemcache_checkpoint = itemcache_checkpoint + 1 WHERE id = {z}")
+
+
+@control("mailbox-row")
+def last_backup_kept(case):
+    case.sql("UPDATE zimbra.mailbox SET last_backup_at = 1 WHERE id = {z}")
+
+
+@control("mailbox-row")
+def tracking_lost(case):
+    case.sql("UPDATE zimbra.mailbox SET tracking_sync = tracking_sync + 1 WHERE id = {z}")
+
+
+@control("locator", "blob-missing", "file-extra")
+def locator_not_translated(case):
+    row, _ = case.blob()
+    case.sql(f"UPDATE {{g}}.mail_item SET locator = '200' WHERE mailbox_id = {{z}} AND id = {int(row['id'])}")
+
+
+# Files.
+
+@control("blob-missing")
+def blob_missing(case):
+    os.unlink(case.blob()[1])
+
+
+@control("blob-altered")
+def blob_altered(case):
+    with open(case.blob()[1], "r+b") as stream:
+        stream.seek(-1, os.SEEK_END)
+        last = stream.read(1)
+        stream.seek(-1, os.SEEK_END)
+        stream.write(bytes([last[0] ^ 1]))
+
+
+@control("blob-altered")
+def blob_cut_short(case):
+    path = case.blob()[1]
+    os.truncate(path, os.path.getsize(path) - 1)
+
+
+@control("blob-encoding", "blob-altered")
+def blob_packed_again(case):
+    path = case.blob(plain=True)[1]
+    with open(path, "rb") as stream:
+        data = stream.read()
+    with open(path, "wb") as stream:
+        stream.write(gzip.compress(data))
+
+
+@control("blob-mode")
+def blob_of_the_wrong_mode(case):
+    path = case.blob()[1]
+    os.chmod(path, os.stat(path).st_mode ^ 0o004)
+
+
+@control("blob-owner")
+def blob_of_another_owner(case):
+    os.chown(case.blob()[1], 65534, -1)
+
+
+@control("dir-mode")
+def directory_of_the_wrong_mode(case):
+    path = os.path.dirname(case.blob()[1])
+    os.chmod(path, os.stat(path).st_mode ^ 0o002)
+
+
+@control("blob-volume", "leftover")
+def blob_on_the_wrong_volume(case):
+    row, path = case.blob()
+    here = case.new.volumes[int(row["locator"])]
+    other = next(v for v in case.new.volumes.values() if v.type in (1, 2) and v.id != here.id)
+    target = f"{other.mailbox_dir(case.new.mailbox_id)}/{other.blob(int(row['id']), int(row['mod_content']))}"
+    styles = case.before.styles[case.destination.name][other.id]
+    with open(path, "rb") as stream:
+        _write(target, stream.read(), other.path, styles)
+    os.unlink(path)
+
+
+@control("file-extra")
+def temporary_file_left(case):
+    _, path = case.blob()
+    with open(path, "rb") as stream:
+        _write(f"{os.path.dirname(path)}/.{os.path.basename(path)}.tmp", stream.read(), path,
+               case.before.styles[case.destination.name][int(case.blob()[0]["locator"])])
+
+
+@control("file-extra")
+def symbolic_link_left(case):
+    os.symlink("/etc/hostname", f"{case.mailbox_dir()}/msg/999999-1.msg")
+
+
+def _index_file(case, name):
+    for path in sorted(case.new.index_files()):
+        if name in path:
+            return f"{case.mailbox_dir(10)}/index/{path}"
+    raise AssertionError("no index to plant on")
+
+
+@control("index-missing")
+def index_file_missing(case):
+    os.unlink(_index_file(case, "segments_"))
+
+
+@control("index-altered")
+def index_file_altered(case):
+    with open(_index_file(case, "/_"), "ab") as stream:
+        stream.write(b"!")
+
+
+@control("index-extra")
+def index_file_left_over(case):
+    path = _index_file(case, "segments_")
+    with open(path, "rb") as stream:
+        _write(f"{os.path.dirname(path)}/_zz.tmp", stream.read(), path,
+               case.before.styles[case.destination.name][case.new.index_dir_volumes()[0]])
+
+
+# The directory.
+
+@control("status", "account-cache")
+def left_in_maintenance(case):
+    case.ldap(case.dn, "zimbraAccountStatus", "maintenance")
+
+
+@control("mail-status")
+def mail_status_changed(case):
+    case.ldap(case.dn, "zimbraMailStatus", "disabled")
+
+
+@control("host")
+def home_not_changed(case):
+    case.ldap(case.dn, "zimbraMailHost", case.source.name)
+
+
+@control("transport")
+def transport_not_changed(case):
+    case.ldap(case.dn, "zimbraMailTransport", f"lmtp:{case.source.name}:7025")
+
+
+@control("directory")
+def another_attribute_changed(case):
+    case.ldap(case.dn, "displayName", "somebody else")
+
+
+@control("list")
+def list_membership_lost(case):
+    dn = next(dn for dn, entry in case.before.world.directory.items()
+              if b"zimbraDistributionList" in entry.get("objectClass", []))
+    name = "zimbraMailForwardingAddress"
+    members = case.before.world.directory[dn][name]
+    connection = case.lab.ldap()
+    connection.modify_s(dn, [(ldap.MOD_DELETE, name, [members[0]])])
+    case.undo.append(lambda: connection.modify_s(dn, [(ldap.MOD_ADD, name, [members[0]])]))
+
+
+@control("other-directory")
+def another_account_s_entry_changed(case):
+    other = next(dn for dn, entry in case.before.world.directory.items()
+                 if entry.get("zimbraId", [b""])[0].decode() in case.before.scope.accounts)
+    connection = case.lab.ldap()
+    connection.modify_s(other, [(ldap.MOD_REPLACE, "zimbraMailStatus", [b"disabled"])])
+    case.undo.append(lambda: connection.modify_s(other, [(ldap.MOD_REPLACE, "zimbraMailStatus", [b"enabled"])]))
+
+
+# Memcached.
+
+@control("route-key")
+def route_left_raw(case):
+    case.key(f"route:proto=imapssl;user={truth.one(case.entry, 'zimbraMailDeliveryAddress')}")
+
+
+@control("route-key")
+def route_left_hashed(case):
+    case.key(truth.key_forms(f"route:proto=httpssl;admin=1;id={case.account_id}")[1])
+
+
+@control("route-key")
+def route_of_an_alias_left(case):
+    case.key(f"route:proto=pop3;user={truth.many(case.entry, 'zimbraMailAlias')[0]}")
+
+
+@control("other-key")
+def another_account_s_key_gone(case):
+    (server, key), value = next(iter(case.before.world.keys.items()))
+    with truth.Memcached(*server) as memcached:
+        memcached.delete(key)
+    case.undo.append(lambda: case.key(key, value))
+
+
+# Others, and what belongs to the whole store.
+
+def _with_sql(case, store, do, undo):
+    case.sql(do, store)
+    case.undo.append(lambda: case.sql(undo, store))
+
+
+@control("other-rows")
+def another_account_s_row_touched(case):
+    mailbox, group, _ = case.stranger(case.destination)
+    where = f"mailbox_id = {mailbox} AND id = 2"
+    _with_sql(case, case.destination, f"UPDATE mboxgroup{group}.mail_item SET unread = unread + 1 WHERE {where}",
+              f"UPDATE mboxgroup{group}.mail_item SET unread = unread - 1 WHERE {where}")
+
+
+@control("other-files")
+def another_account_s_blob_gone(case):
+    mailbox, _, _ = case.stranger(case.source)
+    path = next(p for p in case.before.world.files[case.source.name]
+                if f"/{mailbox}/msg/" in p and p.endswith(".msg"))
+    os.rename(path, "/tmp/zxlab-control")
+    case.undo.append(lambda: os.rename("/tmp/zxlab-control", path))
+
+
+@control("server-variable")
+def global_variable_changed(case):
+    _with_variable(case, "innodb_flush_log_at_trx_commit", 1)
+
+
+def _with_variable(case, name, value):
+    old = case.before.world.variables[case.destination.name][name]
+    with truth.Sql(case.destination) as sql:
+        sql.query(f"SET GLOBAL {name} = {value}")
+
+    def undo():
+        with truth.Sql(case.destination) as sql:
+            sql.query(f"SET GLOBAL {name} = {old}")
+    case.undo.append(undo)
+
+
+@control("storewide")
+def volume_changed(case):
+    _with_sql(case, case.destination, "UPDATE zimbra.volume SET file_bits = file_bits + 1 WHERE id ="
+              " (SELECT message_volume_id FROM zimbra.current_volumes)",
+              "UPDATE zimbra.volume SET file_bits = file_bits - 1 WHERE id ="
+              " (SELECT message_volume_id FROM zimbra.current_volumes)")
+
+
+@control("next-mailbox-id")
+def next_mailbox_id_lowered(case):
+    _with_sql(case, case.destination, "UPDATE zimbra.current_volumes SET next_mailbox_id = next_mailbox_id - 1000",
+              "UPDATE zimbra.current_volumes SET next_mailbox_id = next_mailbox_id + 1000")
+
+
+@control("schema")
+def staging_table_left(case):
+    with truth.Sql(case.destination) as sql:
+        sql.query("CREATE TABLE zimbra.zx_staging (id INT)")
+
+    def undo():
+        with truth.Sql(case.destination) as sql:
+            sql.query("DROP TABLE zimbra.zx_staging")
+    case.undo.append(undo)
+
+
+# Leftovers under the old or the new id.
+
+@control("leftover")
+def dedupe_rows_under_the_new_id(case):
+    case.sql("INSERT INTO zimbra.volume_blobs (volume_id, mailbox_id, item_id, revision, processed)"
+             " VALUES (1, {z}, 257, 1, 0)")
+
+
+@control("leftover")
+def rows_under_the_old_id_at_the_destination(case):
+    case.sql("INSERT INTO {g}.watch (mailbox_id, target, item_id) VALUES ({old}, 'nobody', 1)")
+    case.undo.append(lambda: case.sql("DELETE FROM {g}.watch WHERE mailbox_id = {old}"))
+
+
+@control("leftover")
+def directory_under_the_old_id_at_the_destination(case):
+    volume = case.new.volumes[int(case.blob()[0]["locator"])]
+    path = volume.mailbox_dir(case.old.mailbox_id)
+    os.makedirs(path, exist_ok=True)
+    case.undo.append(lambda: os.rmdir(path))
+
+
+@control("leftover")
+def rows_in_another_group(case):
+    with truth.Sql(case.destination) as sql:
+        group = next(g for g in sql.groups() if g != f"mboxgroup{case.new.group}")
+    case.sql(f"INSERT INTO {group}.watch (mailbox_id, target, item_id) VALUES ({{z}}, 'nobody', 1)")
+
+
+@control("leftover")
+def calendar_cache_under_the_new_id(case):
+    path = calendar_dirs(case.destination, [case.new.mailbox_id])[0]
+    os.makedirs(path)
+    with open(f"{path}/10.dat", "wb") as stream:
+        stream.write(b"cache")
+
+
+@control("leftover")
+def deleted_account_still_there(case):
+    case.sql("INSERT INTO zimbra.deleted_account (email, account_id, mailbox_id, deleted_at) SELECT comment,"
+             " account_id, 1, 1 FROM zimbra.mailbox WHERE id = {z}")
+
+
+# The source's copy, and who is home.
+
+@control("source-changed")
+def source_row_changed(case):
+    case.sql(f"UPDATE mboxgroup{case.old.group}.mail_item SET change_date = change_date + 1"
+             " WHERE mailbox_id = {old} AND id = 2", case.source)
+
+
+@control("source-changed", "blob-altered")
+def source_blob_removed(case):
+    place = next(p for p, f in case.old.files.items() if f.kind == "f" and p[1].startswith("msg/"))
+    os.unlink(f"{case.old.volumes[place[0]].mailbox_dir(case.old.mailbox_id)}/{place[1]}")
+
+
+@control("lock")
+def source_not_locked(case):
+    Soap(case.lab, case.source).call("<LockoutMailboxRequest xmlns='urn:zimbraAdmin' op='end'>"
+                                     f"<account by='id'>{case.account_id}</account></LockoutMailboxRequest>")
+
+
+@control("mapping")
+def no_mailbox_at_the_destination(case):
+    case.sql("DELETE FROM zimbra.mailbox WHERE id = {z}")
+
+
+@control("directory")
+def data_source_lost(case):
+    child = next(iter(case.before.moved[case.account_id].below))
+    case.lab.ldap().delete_s(child)
+
+
+def describe(findings):
+    return json.dumps([f"{f.kind}: {f.text}" for f in findings][:6])

@@ -1,0 +1,169 @@
+"""moves.py - what tests of moves share: a domain of the test's own with accounts, mailboxes, lists, keys and
+strangers in it, a move in one line, and the checker's verdict as TAP.
+
+    scene = Scene(lab)
+    ann = scene.mailbox("ann", lab.stores[0], messages=50)
+    before = scene.snapshot(ann)
+    moved_clean(scene.move(ann, lab.stores[1]), before, ann, lab.stores[0], lab.stores[1], "a plain move")
+"""
+
+import uuid
+
+from . import truth
+from .check import check_move, check_purged, check_unmoved
+from .seed import seed_mailbox
+from .snapshot import Snapshot, memcached_servers, read_copy
+from .tap import diag, is_, ok
+
+
+class Scene:
+    """A domain with an alias domain, virtual hosts and addresses, so that every route key exists; in it, on
+    every store, an account that nobody moves."""
+
+    def __init__(self, lab, exclusive=False, strangers=True, **domain_options):
+        self.lab, self.exclusive = lab, exclusive
+        self.domain = f"d{uuid.uuid4().hex[:8]}.test"
+        options = {"virtual_hosts": [f"mail.{self.domain}"], "virtual_ips": [f"192.0.2.{hash(self) % 250 + 1}"]}
+        lab.new_domain(self.domain, **{**options, **domain_options})
+        lab.new_domain(f"alias-{self.domain}", alias_of=self.domain)
+        self.keys, self.addresses = [], {}
+        if strangers:
+            for store in lab.stores:
+                self._stranger(store)
+
+    def address(self, name):
+        return f"{name}@{self.domain}"
+
+    def account(self, name, store, alias=True, **options):
+        """An account without a mailbox; answers its id."""
+        if alias:
+            options.setdefault("aliases", [self.address(f"{name}.alias"), f"{name}@alias-{self.domain}"])
+        account = self.lab.new_account(self.address(name), store, **options)
+        self.addresses[account] = self.address(name)
+        return account
+
+    def mailbox(self, name, store, messages=10, rich=True, **options):
+        """An account with a seeded mailbox on the store; answers its id."""
+        account = self.account(name, store, **options)
+        seed_mailbox(self.lab, account, store, messages=messages, rich=rich)
+        return account
+
+    def mail_list(self, name, members):
+        """A distribution list of accounts (ids)."""
+        self.lab.new_list(self.address(name), [self.addresses[m] for m in members])
+
+    def _stranger(self, store):
+        name = f"stranger{self.lab.stores.index(store)}"
+        account = self.mailbox(name, store, messages=3)
+        for key in (f"route:proto=http;user={self.address(name)}", f"zmFldrsTags:{account}",
+                    f"test:{self.domain}:{name}"):
+            self.key(key, f"{store.name}:of {name}")
+
+    def key(self, key, value):
+        """A key of somebody else's, in both forms on every memcached; it must stay."""
+        for form in truth.key_forms(key):
+            self.keys.append(form)
+            for server in memcached_servers(self.lab):
+                with truth.Memcached(*server) as memcached:
+                    memcached.set(form, value)
+
+    def plant_routes(self, *accounts):
+        """Everything a proxy and mailboxd may have cached of the accounts, in both forms."""
+        directory = truth.Directory(self.lab)
+        for account in accounts:
+            dn, entry = directory.account(account)
+            folders = {f for store in self.lab.stores if (copy := read_copy(self.lab, store, account))
+                       for f in copy.folders()}
+            keys = truth.route_keys(directory, dn, entry) + truth.cache_keys(account, sorted(folders))
+            for server in memcached_servers(self.lab):
+                with truth.Memcached(*server) as memcached:
+                    for key in keys:
+                        for form in truth.key_forms(key):
+                            memcached.set(form, f"{truth.one(entry, 'zimbraMailHost')}:8080")
+
+    def snapshot(self, *accounts, plant=True):
+        """The laboratory before a move of these; with their routes planted, so that removing them shows."""
+        if plant:
+            self.plant_routes(*accounts)
+        return Snapshot(self.lab, list(accounts), keys=self.keys, exclusive=self.exclusive)
+
+    def move(self, accounts, destination, *words, stages=None, timeout=300, **options):
+        """doMailboxMove of one account or several (ids), run to its end; CompletedProcess."""
+        return self.lab.zxmove(*self.words(accounts, destination, *words, stages=stages), timeout=timeout, **options)
+
+    def start_move(self, accounts, destination, *words, stages=None, **options):
+        """The same, left running; Popen."""
+        return self.lab.zxmove_start(*self.words(accounts, destination, *words, stages=stages), **options)
+
+    def words(self, accounts, destination, *words, stages=None):
+        accounts = [accounts] if isinstance(accounts, str) else list(accounts)
+        line = ["doMailboxMove", getattr(destination, "name", destination), "accounts",
+                ",".join(self.addresses.get(a, a) for a in accounts)]
+        return line + (["stages", stages] if stages else []) + list(words)
+
+
+# ---- verdicts
+
+def findings_none(findings, name):
+    """One test: the checker found nothing; else what it found is said."""
+    findings = list(findings)
+    if not ok(not findings, name):
+        for finding in findings[:20]:
+            diag(f"{finding.kind}: {finding.text}")
+        if len(findings) > 20:
+            diag(f"... {len(findings)} findings")
+    return not findings
+
+
+def exits(result, status, name):
+    """One test: the program ended with this status; else its output is said."""
+    if not is_(result.returncode, status, name):
+        for line in (result.stdout or "").splitlines()[-20:] + (result.stderr or "").splitlines()[-20:]:
+            diag(line)
+        return False
+    return True
+
+
+def says(result, words, name):
+    """One test: the output (both kinds) holds these words, upper or lower case."""
+    text = f"{result.stdout or ''}\n{result.stderr or ''}"
+    if not ok(words.lower() in text.lower(), name):
+        diag(text)
+        return False
+    return True
+
+
+def moved_clean(result, before, account, source, destination, name, expect=None):
+    """Two tests: exit 0, and the checker accepts the move."""
+    done = exits(result, 0, f"{name}: exit status")
+    return findings_none(check_move(before.lab, before, account, source, destination, expect),
+                         f"{name}: the checker finds nothing") and done
+
+
+def led_back(result, before, account, name, status=None, changing=False):
+    """Two tests: it failed (with this status), and everything is as it was."""
+    if status is None:
+        failed = ok(result.returncode != 0, f"{name}: exit status tells of the failure")
+    else:
+        failed = exits(result, status, f"{name}: exit status")
+    return findings_none(check_unmoved(before.lab, before, account, changing=changing),
+                         f"{name}: everything is as it was") and failed
+
+
+def purged_clean(result, before, account, store, mailbox_id, name, live=None):
+    """Two tests: exit 0, and nothing is left of the old copy."""
+    done = exits(result, 0, f"{name}: exit status")
+    return findings_none(check_purged(before.lab, before, account, store, mailbox_id, live),
+                         f"{name}: nothing is left, the live mailbox is whole") and done
+
+
+def home(lab, account):
+    """The store that the directory names."""
+    name = truth.one(truth.Directory(lab).account(account)[1], "zimbraMailHost")
+    return next(s for s in lab.stores if s.name == name)
+
+
+def account_status(lab, account):
+    """(zimbraAccountStatus, zimbraMailStatus) as they are stored."""
+    entry = truth.Directory(lab).account(account)[1]
+    return truth.one(entry, "zimbraAccountStatus"), truth.one(entry, "zimbraMailStatus")
