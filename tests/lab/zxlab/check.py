@@ -59,7 +59,7 @@ def check_move(lab, before, account_id, source, destination, expect=None):
     findings += _state(lab, moved, source, destination, old, new, expect)
     findings += _keys(lab, before, moved)
     findings += _own_schema(lab, account_id)
-    return findings + _surroundings(lab, before, expect)
+    return findings + list(_surroundings(lab, before, expect))
 
 
 def check_unmoved(lab, before, account_id, changing=False, expect=None):
@@ -84,7 +84,7 @@ def check_unmoved(lab, before, account_id, changing=False, expect=None):
     findings += _entry(lab, moved, None)
     findings += _cached_views(lab, moved, moved.home, expect)
     findings += _own_schema(lab, account_id)
-    return findings + _surroundings(lab, before, expect)
+    return findings + list(_surroundings(lab, before, expect))
 
 
 def check_purged(lab, before, account_id, store, mailbox_id, live=None):
@@ -108,7 +108,7 @@ def check_purged(lab, before, account_id, store, mailbox_id, live=None):
         else:
             findings += [f._replace(kind="live-changed") for f in _unchanged(live, now)]
     findings += _own_schema(lab, account_id)
-    return findings + _surroundings(lab, before, Expect())
+    return findings + list(_surroundings(lab, before, Expect()))
 
 
 # ---- the mailbox itself
@@ -202,8 +202,7 @@ def _entry(lab, moved, destination):
         yield Finding("directory", f"the entry is now {dn}")
     expected = {name.lower(): values for name, values in moved.entry.items()}
     if destination is not None:
-        port = next(truth.one(e, "zimbraLmtpBindPort", "7025") for e in directory.servers().values()
-                    if truth.one(e, "zimbraServiceHostname") == destination.name)
+        port = truth.server_setting(directory, destination.name, "zimbraLmtpBindPort", "7025")
         expected["zimbramailhost"] = [destination.name.encode()]
         expected["zimbramailtransport"] = [f"lmtp:{destination.name}:{port}".encode()]
     kinds = {"zimbraaccountstatus": "status", "zimbramailstatus": "mail-status", "zimbramailhost": "host",

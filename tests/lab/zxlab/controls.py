@@ -7,6 +7,7 @@ correct move without the product."""
 import gzip
 import json
 import os
+import shutil
 import ssl
 import time
 import urllib.request
@@ -157,6 +158,19 @@ def _write(path, data, root, style):
         stream.write(data)
     os.chmod(path, file_mode)
     os.chown(path, uid, gid)
+
+
+def purge_by_hand(store, copy):
+    """All of a copy, rows and files."""
+    with truth.Sql(store) as sql:
+        sql.query("SET SESSION foreign_key_checks = 0")
+        for table in sql.keyed_tables():
+            if table.schema in ("zimbra", f"mboxgroup{copy.group}") and table.name != "deleted_account":
+                sql.query(f"DELETE FROM `{table.schema}`.`{table.name}` WHERE `{table.owner}` = {copy.mailbox_id}")
+    for volume in copy.volumes.values():
+        shutil.rmtree(volume.mailbox_dir(copy.mailbox_id), ignore_errors=True)
+    for path in calendar_dirs(store, [copy.mailbox_id]):
+        shutil.rmtree(path, ignore_errors=True)
 
 
 def _flip(lab, dn, destination):

@@ -256,8 +256,14 @@ def _other_files(sql, store, snapshot, own):
         roots[caches] = {os.path.relpath(d, caches) for d in calendar_dirs(store, own)}
     else:
         roots.update((directory, set()) for directory in calendar_dirs(store, others_of(sql, snapshot)))
-    return {os.path.join(root, path): file for root, skip in roots.items()
-            for path, file in truth.scan(root, skip=skip).items() if file.kind in "fld"}
+    found = {}
+    for root, skip in roots.items():
+        for path, file in truth.scan(root, skip=skip).items():
+            if root == store.dir:  # configuration: the laboratory itself writes some of it anew
+                file = file._replace(ino=0, mtime=0)
+            if file.kind != "?":
+                found[os.path.join(root, path)] = file
+    return found
 
 
 def others_of(sql, snapshot):
@@ -286,12 +292,11 @@ def _directory(directory, snapshot):
 
 def memcached_servers(lab):
     """(address, port) of every memcached the directory names."""
-    servers = []
-    for entry in truth.Directory(lab).servers().values():
-        if "memcached" in truth.many(entry, "zimbraServiceEnabled"):
-            name = truth.one(entry, "zimbraServiceHostname")
-            servers.append((lab.address(name), int(truth.one(entry, "zimbraMemcachedBindPort", "11211"))))
-    return servers
+    directory = truth.Directory(lab)
+    names = [truth.one(entry, "zimbraServiceHostname") for entry in directory.servers().values()
+             if "memcached" in truth.many(entry, "zimbraServiceEnabled")]
+    return [(lab.addresses[name], int(truth.server_setting(directory, name, "zimbraMemcachedBindPort", "11211")))
+            for name in sorted(names)]
 
 
 def account_keys(lab, moved):

@@ -68,11 +68,11 @@ class Sql:
         config = localconfig(store)
         self.connection = pymysql.connect(
             host=store.address, port=int(config.get("mysql_port", "7306")), user=config["zimbra_mysql_user"],
-            password=config["zimbra_mysql_password"], charset="binary", autocommit=True, connect_timeout=10,
-            read_timeout=120)
+            password=config["zimbra_mysql_password"], charset="utf8mb4", init_command="SET NAMES binary",
+            autocommit=True, connect_timeout=10, read_timeout=120)
         self.connection.use_unicode = False
         self.connection.decoders = {}
-        self.query("SET SESSION time_zone = '+00:00', TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+        self.query("SET SESSION time_zone = '+00:00', tx_isolation = 'REPEATABLE-READ'")
 
     def __enter__(self):
         return self
@@ -351,6 +351,14 @@ def one(entry, name, default=None):
 
 def many(entry, name):
     return [v.decode() for key, values in entry.items() if key.lower() == name.lower() for v in values]
+
+
+def server_setting(directory, host, name, default):
+    """An attribute of the server with this service host name, or what it inherits."""
+    for entry in directory.servers().values():
+        if one(entry, "zimbraServiceHostname") == host and one(entry, name) is not None:
+            return one(entry, name)
+    return one(directory.config(), name, default)
 
 
 def domain_of(dn):
