@@ -93,7 +93,7 @@ def unmoved(lab, before, account):
                      f" '{account}', index_volume_id FROM zimbra.current_volumes")
     said(check_unmoved(lab, before, account), "mapping", "a mailbox row left at the destination")
     sql(destination, "DELETE FROM zimbra.mailbox WHERE id = 9999")
-    row = f"mboxgroup{copy.group}.mail_item SET change_date = change_date + %s WHERE mailbox_id = {copy.mailbox_id}"
+    row = f"mboxgroup{copy.group}.mail_item SET date = date + %s WHERE mailbox_id = {copy.mailbox_id}"
     sql(source, f"UPDATE {row % 1} AND id = 2")
     said(check_unmoved(lab, before, account), "source-changed", "a row that changed")
     sql(source, f"UPDATE {row % '-1'} AND id = 2")

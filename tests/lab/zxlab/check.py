@@ -13,8 +13,8 @@ from dataclasses import dataclass
 
 from . import compare, truth
 from .compare import Finding
-from .snapshot import (OWN_SCHEMA, World, account_keys, calendar_dirs, memcached_servers, own_tables,
-                       read_copy, reserved)
+from .snapshot import (OWN_SCHEMA, World, calendar_dirs, memcached_servers, own_tables, read_copy,
+                       reserved)
 
 # Zimbra itself clears these when an active account's status is written (doc/platform.md 6.6).
 CLEARED_BY_ACTIVE = {"zimbraPasswordLockoutFailureTime", "zimbraPasswordLockoutLockedTime",
@@ -255,12 +255,11 @@ def _cached_views(lab, moved, home, expect):
 
 def _keys(lab, before, moved):
     """No route at all; of mailboxd's own caches nothing that was there before."""
-    keys = account_keys(lab, moved)
     for server in memcached_servers(lab):
         with truth.Memcached(*server) as memcached:
-            for key in memcached.get(keys["route"]):
+            for key in memcached.get(moved.keys["route"]):
                 yield Finding("route-key", f"{key} on {server[0]}")
-            for key, (_, cas) in memcached.get(keys["cache"]).items():
+            for key, (_, cas) in memcached.get(moved.keys["cache"]).items():
                 if cas <= before.clock[server]:
                     yield Finding("cache-key", f"{key} on {server[0]} is of before the move")
 
@@ -273,7 +272,7 @@ def _own_leftovers(lab, before, source, destination, old_id, new_id, new_group):
         with truth.Sql(store) as sql:
             mailbox = {row[0]: row[1] for row in sql.text(
                 f"SELECT id, group_id FROM zimbra.mailbox WHERE id IN ({old_id}, {new_id})")}
-            known = {int(i) for i in mailbox} | _reserved_by_any(sql)
+            known = {int(i) for i in mailbox} | reserved(sql)
             tables = sql.keyed_tables()
             group = mailbox.get(str(own))
             for (schema, table, owner), count in sql.owners(tables, {own, other}).items():
@@ -292,12 +291,6 @@ def _own_leftovers(lab, before, source, destination, old_id, new_id, new_group):
     for path in calendar_dirs(destination, [new_id]):
         if os.path.lexists(path):
             yield Finding("leftover", f"{path}: a calendar cache nobody made for this mailbox")
-
-
-def _reserved_by_any(sql):
-    if OWN_SCHEMA not in sql.schemas() or "reservation" not in own_tables(sql):
-        return set()
-    return {int(i) for i, in sql.text(f"SELECT mailbox_id FROM {OWN_SCHEMA}.reservation")}
 
 
 def _own_schema(lab, account_id):

@@ -17,7 +17,7 @@ from xml.sax.saxutils import escape
 import ldap
 
 from . import compare, truth
-from .snapshot import BLOB_TABLES, account_keys, calendar_dirs, memcached_servers, read_copy
+from .snapshot import BLOB_TABLES, calendar_dirs, memcached_servers, read_copy
 
 
 # ---- a move by hand
@@ -62,7 +62,7 @@ def move_by_hand(lab, before, account_id, source, destination):
     _flip(lab, before.moved[account_id].dn, destination)
     for server in memcached_servers(lab):
         with truth.Memcached(*server) as memcached:
-            for keys in account_keys(lab, before.moved[account_id]).values():
+            for keys in before.moved[account_id].keys.values():
                 for key in keys:
                     memcached.delete(key)
     for store in lab.stores:
@@ -338,7 +338,7 @@ def change_checkpoint_too_low(case):
 
 
 @control("mailbox-row")
-def group_of_the_other_count(case):
+def item_cache_checkpoint_wrong(case):
     case.sql("UPDATE zimbra.mailbox SET itemcache_checkpoint = itemcache_checkpoint + 1 WHERE id = {z}")
 
 
@@ -639,9 +639,9 @@ def deleted_account_still_there(case):
 
 # The source's copy, and who is home.
 
-@control("source-changed")
+@control("source-changed", "row-altered")
 def source_row_changed(case):
-    case.sql(f"UPDATE mboxgroup{case.old.group}.mail_item SET change_date = change_date + 1"
+    case.sql(f"UPDATE mboxgroup{case.old.group}.mail_item SET date = date + 1"
              " WHERE mailbox_id = {old} AND id = 2", case.source)
 
 
@@ -657,9 +657,14 @@ def source_not_locked(case):
                                      f"<account by='id'>{case.account_id}</account></LockoutMailboxRequest>")
 
 
-@control("mapping")
+@control("mapping", "leftover")
 def no_mailbox_at_the_destination(case):
     case.sql("DELETE FROM zimbra.mailbox WHERE id = {z}")
+
+    def undo():
+        with truth.Sql(case.destination) as sql:
+            _insert(sql, "zimbra", "mailbox", [case.new.mailbox()])
+    case.undo.append(undo)
 
 
 @control("directory")

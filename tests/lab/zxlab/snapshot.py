@@ -97,6 +97,7 @@ class Moved:
     below: dict   # entries under the account's: data sources, identities
     home: str
     copies: dict  # store name -> Copy, wherever it has a row (old copies of earlier moves, too)
+    keys: dict    # its keys in memcached, in both forms: {"route": [...], "cache": [...]}
 
 
 class Snapshot:
@@ -117,7 +118,10 @@ class Snapshot:
         below = {name: e for name, e in directory.search(dn).items() if name != dn}
         copies = {store.name: copy for store in lab.stores
                   if (copy := read_copy(lab, store, account_id)) is not None}
-        return Moved(account_id, dn, entry, below, truth.one(entry, "zimbraMailHost"), copies)
+        folders = sorted({folder for copy in copies.values() for folder in copy.folders()})
+        keys = {"route": _both_forms(truth.route_keys(directory, dn, entry)),
+                "cache": _both_forms(truth.cache_keys(account_id, folders))}
+        return Moved(account_id, dn, entry, below, truth.one(entry, "zimbraMailHost"), copies, keys)
 
 
 class Scope:
@@ -159,20 +163,20 @@ class World:
 def own_mailboxes(sql, snapshot, store_name):
     """Mailbox ids on the store that are of the moved accounts: those of before, those of now, reserved."""
     ids = {m.copies[store_name].mailbox_id for m in snapshot.moved.values() if store_name in m.copies}
-    for account in snapshot.moved:
-        found = sql.mailbox(account)
-        if found:
-            ids.add(found[0])
-        ids.update(reserved(sql, account))
+    accounts = ", ".join(f"'{account}'" for account in snapshot.moved) or "''"
+    places = ["SELECT id FROM zimbra.mailbox"]
+    if "reservation" in own_tables(sql):
+        places.append(f"SELECT mailbox_id FROM {OWN_SCHEMA}.reservation")
+    for place in places:
+        ids.update(int(i) for i, in sql.text(f"{place} WHERE LOWER(account_id) IN ({accounts})"))
     return ids
 
 
-def reserved(sql, account_id):
-    """Ids the product keeps for the account on this store."""
-    if OWN_SCHEMA not in sql.schemas() or "reservation" not in own_tables(sql):
-        return []
-    return [int(i) for i, in sql.text(
-        f"SELECT mailbox_id FROM {OWN_SCHEMA}.reservation WHERE account_id = '{account_id}'")]
+def reserved(sql):
+    """Ids that the product keeps for some account on this store."""
+    if "reservation" not in own_tables(sql):
+        return set()
+    return {int(i) for i, in sql.text(f"SELECT mailbox_id FROM {OWN_SCHEMA}.reservation")}
 
 
 def own_tables(sql):
@@ -212,7 +216,9 @@ def _passing(table, row, snapshot):
 def _other_rows(sql, snapshot, own):
     """{(schema, table, mailbox id): (digest, rows)}, without those of the moved accounts."""
     if snapshot.exclusive:
-        tables, where = sql.filled(sql.keyed_tables()), lambda table: "TRUE"
+        tables = sql.filled(sql.keyed_tables())
+        not_these = ", ".join(map(str, sorted(own | {0})))
+        where = lambda table: f"`{table.owner}` NOT IN ({not_these})"
     else:
         mailboxes = [m for m in map(sql.mailbox, snapshot.scope.accounts) if m]
         if not mailboxes:
@@ -272,10 +278,10 @@ def others_of(sql, snapshot):
 
 def _calendar_caches(store):
     config = truth.localconfig(store)
-    path = config.get("calendar_cache_directory") or config.get("zimbra_tmp_directory", "") + "/calcache"
-    if not path.startswith("/") or "$" in path:
-        path = os.path.join(store.dir, "data", "tmp", "calcache")
-    return os.path.normpath(path)
+    home = config.get("zimbra_home", store.dir)
+    temporary = config.get("zimbra_tmp_directory", "${zimbra_home}/data/tmp").replace("${zimbra_home}", home)
+    path = config.get("calendar_cache_directory", "${zimbra_tmp_directory}/calcache")
+    return os.path.normpath(path.replace("${zimbra_tmp_directory}", temporary).replace("${zimbra_home}", home))
 
 
 def calendar_dirs(store, mailboxes):
@@ -299,22 +305,13 @@ def memcached_servers(lab):
             for name in sorted(names)]
 
 
-def account_keys(lab, moved):
-    """Keys of the account in both forms: {"route": [...], "cache": [...]}."""
-    directory = truth.Directory(lab)
-    folders = {f for copy in moved.copies.values() for f in copy.folders()}
-    return {"route": [form for key in truth.route_keys(directory, moved.dn, moved.entry)
-                      for form in truth.key_forms(key)],
-            "cache": [form for key in truth.cache_keys(moved.account_id, sorted(folders))
-                      for form in truth.key_forms(key)]}
+def _both_forms(keys):
+    return [form for key in keys for form in truth.key_forms(key)]
 
 
 def _keys(lab, snapshot):
     """{(server, key): value} of others' keys: those named by the test, in an exclusive laboratory all."""
-    own = set()
-    for moved in snapshot.moved.values():
-        for keys in account_keys(lab, moved).values():
-            own.update(keys)
+    own = {key for moved in snapshot.moved.values() for keys in moved.keys.values() for key in keys}
     found = {}
     for server in memcached_servers(lab):
         with truth.Memcached(*server) as memcached:
@@ -329,16 +326,16 @@ def _clock(server):
     """The server's cas counter now: what has a lower one was there before."""
     with truth.Memcached(*server) as memcached:
         memcached.set("zxlab.clock", "0")
-        return memcached.get(["zxlab.clock"])["zxlab.clock"][1]
+        now = memcached.get(["zxlab.clock"])["zxlab.clock"][1]
+        memcached.delete("zxlab.clock")
+        return now
 
 
 def _styles(store):
     """{volume id: ((mode, uid, gid) of files, of directories)}: what is usual on the volume for what the
     product did not put there, else what follows from its root."""
     with truth.Sql(store) as sql:
-        volumes, product = sql.volumes(), set()
-        if OWN_SCHEMA in sql.schemas() and "reservation" in own_tables(sql):
-            product = {i for i, in sql.text(f"SELECT mailbox_id FROM {OWN_SCHEMA}.reservation")}
+        volumes, product = sql.volumes(), reserved(sql)
     return {volume.id: _style(volume, product) for volume in volumes.values()}
 
 
@@ -347,7 +344,7 @@ def _style(volume, product, enough=200):
     files = Counter({(root.st_mode & 0o666, root.st_uid, root.st_gid): 0})
     dirs = Counter({(root.st_mode & 0o777, root.st_uid, root.st_gid): 0})
     for mailbox in sorted(glob.glob(f"{volume.path}/[0-9]*/[0-9]*")):
-        if os.path.basename(mailbox) in product:
+        if int(os.path.basename(mailbox)) in product:
             continue
         for file in truth.scan(mailbox, content=False).values():
             (dirs if file.kind == "d" else files)[file.mode, file.uid, file.gid] += 1
