@@ -16,7 +16,7 @@ from zxlab.moves import Scene, findings_none
 from zxlab.snapshot import read_copy
 from zxlab.tap import diag, done, is_, ok
 
-MESSAGES = 12
+MESSAGES = 32  # the seeder spreads what hangs on messages over that many
 
 
 def main():

@@ -12,7 +12,7 @@ import uuid
 from . import truth
 from .check import check_move, check_purged, check_unmoved
 from .seed import seed_mailbox
-from .snapshot import Snapshot, memcached_servers, read_copy
+from .snapshot import Snapshot, memcached_servers
 from .tap import diag, is_, ok
 
 
@@ -72,14 +72,23 @@ class Scene:
         directory = truth.Directory(self.lab)
         for account in accounts:
             dn, entry = directory.account(account)
-            folders = {f for store in self.lab.stores if (copy := read_copy(self.lab, store, account))
-                       for f in copy.folders()}
-            keys = truth.route_keys(directory, dn, entry) + truth.cache_keys(account, sorted(folders))
+            keys = truth.route_keys(directory, dn, entry) + truth.cache_keys(account, self._folders(account))
             for server in memcached_servers(self.lab):
                 with truth.Memcached(*server) as memcached:
                     for key in keys:
                         for form in truth.key_forms(key):
                             memcached.set(form, f"{truth.one(entry, 'zimbraMailHost')}:8080")
+
+    def _folders(self, account):
+        found = set()
+        for store in self.lab.stores:
+            with truth.Sql(store) as sql:
+                mailbox = sql.mailbox(account)
+                if mailbox:
+                    found.update(int(i) for i, in sql.text(
+                        f"SELECT id FROM mboxgroup{mailbox[1]}.mail_item WHERE mailbox_id = {mailbox[0]}"
+                        " AND type IN (1, 2, 13)"))
+        return sorted(found)
 
     def snapshot(self, *accounts, plant=True):
         """The laboratory before a move of these; with their routes planted, so that removing them shows."""

@@ -315,10 +315,10 @@ def _keys(lab, snapshot):
     found = {}
     for server in memcached_servers(lab):
         with truth.Memcached(*server) as memcached:
-            names = [k for k in memcached.keys() if not any(a in k for a in snapshot.moved)] \
-                if snapshot.exclusive else snapshot.keys
-            for key, (value, _) in memcached.get(k for k in names if k not in own).items():
-                found[server, key] = value
+            names = [k for k in (memcached.keys() if snapshot.exclusive else snapshot.keys) if k not in own]
+            for key, (value, _) in memcached.get(names).items():
+                if not any(account in key for account in snapshot.moved):
+                    found[server, key] = value
     return found
 
 
