@@ -1,30 +1,35 @@
 /* blobs.h - brings the blobs a mailbox's rows refer to onto the destination's volume
  * (doc/platform.md 3). The source's database says which blobs must exist; zxmove.staged at the
- * destination says which are there, verified and durable; the two are compared by buckets as rows are
- * (rows.h), so that a round costs what changed. What is missing or different streams agent to agent
- * through us, many blobs in flight, hashed at both ends on the way. Existence of a file with the right
- * name proves nothing. */
+ * destination says which are there, verified and durable; the two are compared by buckets as rows
+ * are (rows.h), so that a round costs what changed. What is missing or different streams agent to
+ * agent through us, many blobs in flight, hashed at both ends on the way. Existence of a file with
+ * the right name proves nothing. */
 #ifndef ZX_MOVE_BLOBS_H
 #define ZX_MOVE_BLOBS_H
 
 #include "core/base/wait.h"
-#include "core/net/peer.h"
 #include "core/net/db.h"
+#include "core/net/peer.h"
 
 typedef struct BlobsJob {
     const char *account_id;
-    Db *source_db;  /* inside the caller's snapshot */
+    Db *source_db; /* inside the caller's snapshot */
+    /* Another connection there, outside any snapshot and idle during the call: a blob that is
+     * missing is judged by its row of today (hazard 18). NULL: outside a window it stays open until
+     * a later round. */
+    Db *source_now;
     Db *target_db;
     Peer *source, *target;
     const GPtrArray *source_volumes; /* of Volume */
     const Volume *target_volume;
     unsigned source_group;
     uint32_t source_mailbox, target_mailbox;
-    uint32_t link_mailbox; /* an older copy of the account there whose blobs may be hard-linked; 0 = none */
-    bool compress;     /* gzip what the destination's volume would compress */
-    bool digest;       /* verify = digest; false: size only */
+    uint32_t link_mailbox; /* an older copy of the account there whose blobs may be hard-linked; 0 =
+                              none */
+    bool compress;         /* gzip what the destination's volume would compress */
+    bool digest;           /* verify = digest; false: size only */
     bool overwrite;
-    bool window;       /* new files fdatasync'ed one by one with their directories; no syncfs */
+    bool window; /* new files fdatasync'ed one by one with their directories; no syncfs */
 } BlobsJob;
 
 /* A blob that is not as its row says. */
@@ -35,32 +40,36 @@ typedef struct BlobTrouble {
 } BlobTrouble;
 
 typedef struct BlobsCount {
-    uint64_t blobs, bytes;           /* the rows call for, all volumes */
-    uint64_t already;                /* staged before */
-    uint64_t copied, copied_bytes;   /* this call; bytes as on the source's disk */
-    uint64_t linked;                 /* hard-linked from an older copy */
-    uint64_t removed;                /* staged before, no row any more: files taken away */
+    uint64_t blobs, bytes;                 /* the rows call for, all volumes */
+    uint64_t already;                      /* staged before */
+    uint64_t copied, copied_bytes;         /* this call; bytes as on the source's disk */
+    uint64_t linked;                       /* hard-linked from an older copy */
+    uint64_t removed;                      /* staged before, no row any more: files taken away */
     uint64_t total_to_copy, bytes_to_copy; /* for progress */
 } BlobsCount;
 
 typedef void BlobsProgress(void *data, const BlobsCount *so_far);
 
-/* One round. Blobs that no row calls for any more are removed from the destination's copy. @trouble (of
- * BlobTrouble) is appended to. Errors: NO_SPACE, CONNECT, DATA, INTERRUPTED; what was staged and synced by
- * then stays recorded. A locator that is no file of ours is REFUSED by name. */
+/* One round. Blobs that no row calls for any more are removed from the destination's copy. @trouble
+ * (of BlobTrouble) is made anew: all that is wrong after this round. Errors: NO_SPACE, CONNECT,
+ * DATA, INTERRUPTED; what was staged and synced by then stays recorded. A locator that is no file
+ * of ours is REFUSED by name. */
 bool blobs_sync(const BlobsJob *job, BlobsProgress *progress, void *data, const Wait *wait,
                 GPtrArray *trouble, BlobsCount *count, GError **error) MUST_USE;
 
-/* Looks at every staged blob on the destination's disk: there, with the length recorded? Pipelined. Those
- * that are not are struck from zxmove.staged, so that the next round brings them. @full also hashes. */
-bool blobs_check(const BlobsJob *job, bool full, uint64_t *checked, uint64_t *struck, const Wait *wait,
-                 GError **error) MUST_USE;
+/* Looks at every staged blob on the destination's disk: there, with the length recorded? Pipelined.
+ * Those that are not are struck from zxmove.staged, so that the next round brings them. @full also
+ * hashes. What is recorded as damaged at the source is struck as well: the next round looks whether
+ * it was mended. */
+bool blobs_check(const BlobsJob *job, bool full, uint64_t *checked, uint64_t *struck,
+                 const Wait *wait, GError **error) MUST_USE;
 
 /* Bytes and number of blobs still to come (for the space check of a plan), by SQL alone. */
 bool blobs_missing(const BlobsJob *job, uint64_t *blobs, uint64_t *bytes, GError **error) MUST_USE;
 
-/* True if manifest and staged records agree in every bucket: every expected blob is recorded with size and
- * digest (but those in @trouble that were damaged before). One line a bucket from each side. */
+/* True if manifest and staged records agree: every expected blob is recorded with size and digest
+ * (what was damaged before is recorded, too), and nothing in @trouble is ours. One line a bucket
+ * from each side. */
 bool blobs_proved(const BlobsJob *job, const GPtrArray *trouble, bool *equal, char **difference,
                   GError **error) MUST_USE;
 

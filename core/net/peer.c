@@ -22,7 +22,7 @@ struct Peer {
     WireBuffer in;
     WireOut out;
     uint16_t stream;
-    gint64 heard; /* last bytes received, or first request sent after an idle time */
+    gint64 heard; /* when its patience began: last bytes received or taken, last request begun */
 };
 
 /* What a local agent said on its stderr, for the message that it ended. */
@@ -104,7 +104,7 @@ static Greeting await_greeting(Peer *peer, GError **error)
     char byte;
     int got;
 
-    peer->heard = g_get_monotonic_time();
+    peer_touch(peer);
     while (said->len < AGENT_NOISE && (got = greeting_byte(peer, &byte, error)) != 0) {
         if (got < 0)
             return GREETING_BROKEN;
@@ -229,10 +229,20 @@ WireOut *peer_out(Peer *peer)
     return &peer->out;
 }
 
-uint16_t peer_begin(Peer *peer, uint8_t type, uint8_t flags)
+void peer_begin(Peer *peer, uint8_t type, uint8_t flags)
 {
     wire_begin(&peer->out, type, flags, ++peer->stream);
+    peer_touch(peer);
+}
+
+uint16_t peer_stream(const Peer *peer)
+{
     return peer->stream;
+}
+
+void peer_touch(Peer *peer)
+{
+    peer->heard = g_get_monotonic_time();
 }
 
 bool peer_pump(Peer *peer, bool receive, GError **error)
@@ -249,7 +259,7 @@ bool peer_pump(Peer *peer, bool receive, GError **error)
         if (done <= 0)
             break;
         wire_out_sent(&peer->out, (size_t)done);
-        peer->heard = g_get_monotonic_time(); /* it takes what we send: it is at work */
+        peer_touch(peer); /* it takes what we send: it is at work */
     }
     if (done < 0 && errno != EAGAIN)
         return peer_break(peer, error, g_strerror(errno));
@@ -263,7 +273,7 @@ bool peer_pump(Peer *peer, bool receive, GError **error)
         if (done < 0)
             return errno == EAGAIN || errno == EINTR || peer_break(peer, error, g_strerror(errno));
         wire_filled(&peer->in, (size_t)done);
-        peer->heard = g_get_monotonic_time();
+        peer_touch(peer);
     }
     return true;
 }
@@ -320,7 +330,6 @@ static bool answer(Peer *peer, WireFrame *frame, GError **error)
 static bool ask(Peer *peer, uint8_t type, WireFrame *frame, GError **error)
 {
     wire_finish(&peer->out);
-    peer->heard = g_get_monotonic_time();
     if (!answer(peer, frame, error))
         return false;
     return frame->type == type || peer_break(peer, error, "an answer of the wrong kind");
@@ -373,7 +382,6 @@ GHashTable *peer_facts(Peer *peer, const char *zimbra_home, bool mariadb_passwor
     wire_put_text(&peer->out, zimbra_home);
     wire_put_u8(&peer->out, mariadb_password);
     wire_finish(&peer->out);
-    peer->heard = g_get_monotonic_time();
     while ((ok = answer(peer, &frame, error)) && frame.type == AGENT_FACT) {
         char name[NAME_SIZE], value[WIRE_TEXT];
         WireIn in = wire_in(&frame);
@@ -555,7 +563,6 @@ GPtrArray *peer_index_list(Peer *peer, unsigned volume, uint32_t mailbox_id, GEr
 
     begin_mailbox(peer, AGENT_INDEX_LIST, volume, mailbox_id);
     wire_finish(&peer->out);
-    peer->heard = g_get_monotonic_time();
     while ((ok = answer(peer, &frame, error)) && frame.type == AGENT_INDEX_ENTRY) {
         IndexFile *file = g_new0(IndexFile, 1);
         WireIn in = wire_in(&frame);

@@ -83,14 +83,18 @@ void index_file_free(IndexFile *file);
 /* The wire below, for core/move/stream.c, which keeps many requests under way. */
 int peer_fd(Peer *peer); /* to poll */
 WireOut *peer_out(Peer *peer);
-/* Begins a request in peer_out(); wire_finish() ends it. Returns its stream number. */
-uint16_t peer_begin(Peer *peer, uint8_t type, uint8_t flags);
+/* Begins a request in peer_out(); wire_finish() ends it. */
+void peer_begin(Peer *peer, uint8_t type, uint8_t flags);
+/* The stream number of the request begun last. */
+uint16_t peer_stream(const Peer *peer);
 /* Sends and receives what is possible without waiting; @receive false: sends only. */
 bool peer_pump(Peer *peer, bool receive, GError **error) MUST_USE;
 /* A frame that was received: 1, 0 none, -1 broken. Its payload lives until the next peer_pump. */
 int peer_next(Peer *peer, WireFrame *frame, GError **error) MUST_USE;
 /* TIMEOUT, and broken, if an answer is due and the peer was silent for its time. */
 bool peer_patience(Peer *peer, GError **error) MUST_USE;
+/* Its patience begins anew: it was not listened to. */
+void peer_touch(Peer *peer);
 /* Decodes an ERROR frame into @error, with the store's name; returns false. */
 bool peer_refusal(Peer *peer, const WireFrame *frame, GError **error);
 /* Marks the conversation broken (a stream that ended half-way); returns false with CONNECT. */

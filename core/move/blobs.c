@@ -1,0 +1,613 @@
+/* blobs.c - see blobs.h. The stream copies and syncs; here is decided what has to be copied and
+ * what the outcome of each file means. */
+#include "core/move/blobs.h"
+#include "core/move/manifest.h"
+#include "core/move/stream.h"
+#include <string.h>
+
+#define PROGRESS_US (100 * 1000)
+#define CHECK_ROWS  4096
+
+typedef enum Task { TASK_COPY, TASK_REMOVE, TASK_STAT, TASK_HASH } Task;
+
+typedef struct Blob {
+    StreamFile file; /* first: the stream knows it by this */
+    Task task;
+    ManifestRow row;
+    bool ours;    /* recorded before: an older state of it may be replaced */
+    bool retried; /* by the locator its row has today */
+} Blob;
+
+typedef struct Round {
+    const BlobsJob *job;
+    BlobsProgress *progress;
+    void *progress_data;
+    gint64 shown;
+    BlobsCount *count;
+    GPtrArray *trouble;
+    ManifestDiff diff;
+    unsigned range;   /* of diff: the next to be read */
+    GQueue todo;      /* of Blob */
+    GHashTable *live; /* of Blob: owned here until they are settled */
+    bool elsewhere_done;
+} Round;
+
+void blob_trouble_free(BlobTrouble *trouble)
+{
+    g_free(trouble->what);
+    g_free(trouble);
+}
+
+static void blob_free(gpointer data)
+{
+    Blob *blob = data;
+
+    stream_file_clear(&blob->file);
+    g_free(blob);
+}
+
+static void add_trouble(Round *round, const ManifestRow *row, bool before, char *what)
+{
+    BlobTrouble *trouble = g_new0(BlobTrouble, 1);
+
+    trouble->item_id = row->item_id;
+    trouble->mod_content = row->mod_content;
+    trouble->damaged_before = before;
+    trouble->what = what;
+    g_ptr_array_add(round->trouble, trouble);
+}
+
+static Blob *add_blob(Round *round, Task task, const ManifestRow *row)
+{
+    Blob *blob = g_new0(Blob, 1);
+
+    blob->task = task;
+    blob->row = *row;
+    blob->file.ask = true;
+    blob->file.ask_only = task != TASK_COPY;
+    blob->file.expected = row->size;
+    g_hash_table_add(round->live, blob);
+    g_queue_push_tail(&round->todo, blob);
+    return blob;
+}
+
+/* What the two sides of a range mean: @copy (may be NULL) is told of rows whose blob has to come,
+ * @remove of records no row calls for. */
+typedef void OnRow(void *data, const ManifestRow *row, const ManifestRow *staged);
+
+static void merge(const GArray *rows, const GArray *staged, OnRow *copy, OnRow *remove, void *data)
+{
+    unsigned i = 0, j = 0;
+
+    while (i < rows->len || j < staged->len) {
+        const ManifestRow *row = i < rows->len ? &g_array_index(rows, ManifestRow, i) : NULL;
+        const ManifestRow *have = j < staged->len ? &g_array_index(staged, ManifestRow, j) : NULL;
+        int order = row == NULL ? 1 : have == NULL ? -1 : manifest_order(row, have);
+
+        if (order > 0)
+            remove(data, have, have);
+        else if (order < 0 || !manifest_same(row, have))
+            copy(data, row, order < 0 ? NULL : have);
+        i += order <= 0;
+        j += order >= 0;
+    }
+}
+
+static void want_copy(void *data, const ManifestRow *row, const ManifestRow *staged)
+{
+    Round *round = data;
+
+    if (row->conflict == CONFLICT_TWO_FILES) {
+        add_trouble(round, row, false,
+                    g_strdup_printf("two different files of %s have one name on different volumes, "
+                                    "and one place at the destination",
+                                    peer_store(round->job->source)));
+        return;
+    }
+    add_blob(round, TASK_COPY, row)->ours = staged != NULL;
+    round->count->already--;
+}
+
+static void want_removal(void *data, const ManifestRow *row, const ManifestRow *staged)
+{
+    (void)staged;
+    add_blob(data, TASK_REMOVE, row);
+}
+
+/* Records on another volume than the one chosen now: their files go, the rows' blobs come again. */
+static bool find_elsewhere(Round *round, GError **error)
+{
+    ManifestRow last = { 0 };
+    unsigned found;
+
+    do {
+        g_autoptr(GArray) rows =
+            manifest_staged(round->job, last.item_id == 0 ? NULL : &last, true, CHECK_ROWS, error);
+
+        if (rows == NULL)
+            return false;
+        for (unsigned i = 0; i < rows->len; i++)
+            add_blob(round, TASK_REMOVE, &g_array_index(rows, ManifestRow, i));
+        found = rows->len;
+        if (found > 0)
+            last = g_array_index(rows, ManifestRow, found - 1);
+    } while (found == CHECK_ROWS);
+    return true;
+}
+
+static StreamFile *next_blob(void *data, GError **error)
+{
+    Round *round = data;
+
+    while (round->todo.length == 0 && round->range < round->diff.ranges->len) {
+        const ManifestRange *range =
+            &g_array_index(round->diff.ranges, ManifestRange, round->range++);
+        g_autoptr(GArray) rows = NULL, staged = NULL;
+
+        if (!manifest_read(round->job, round->job->source_db, range->from, range->to, &rows,
+                           &staged, error))
+            return NULL;
+        merge(rows, staged, want_copy, want_removal, round);
+    }
+    return g_queue_pop_head(&round->todo);
+}
+
+static uint8_t durable(const BlobsJob *job)
+{
+    return job->window ? AGENT_DURABLE : 0;
+}
+
+static void put_ref(Peer *peer, const ManifestRow *row, unsigned volume, uint32_t mailbox)
+{
+    BlobRef ref = { .volume = (uint8_t)volume,
+                    .mailbox = mailbox,
+                    .item = row->item_id,
+                    .mod_content = row->mod_content,
+                    .size = row->size };
+
+    g_strlcpy(ref.digest, row->digest, sizeof ref.digest);
+    blob_ref_put(peer_out(peer), &ref);
+}
+
+static uint8_t overwrite(const BlobsJob *job, const Blob *blob)
+{
+    return job->overwrite || blob->ours ? AGENT_OVERWRITE : 0;
+}
+
+static void ask_blob(void *data, const StreamFile *file, Peer *target)
+{
+    static const uint8_t requests[] = { [TASK_COPY] = AGENT_BLOB_HAVE,
+                                        [TASK_REMOVE] = AGENT_BLOB_UNLINK,
+                                        [TASK_STAT] = AGENT_BLOB_STAT,
+                                        [TASK_HASH] = AGENT_BLOB_HASH };
+    const Round *round = data;
+    const Blob *blob = (const Blob *)file;
+    const BlobsJob *job = round->job;
+
+    peer_begin(target, requests[blob->task],
+               blob->task == TASK_COPY ? durable(job) | overwrite(job, blob) : 0);
+    put_ref(target, &blob->row, blob->task == TASK_COPY ? job->target_volume->id : blob->row.volume,
+            job->target_mailbox);
+    if (blob->task == TASK_COPY)
+        wire_put_u32(peer_out(target), job->link_mailbox);
+}
+
+static void read_blob(void *data, const StreamFile *file, Peer *source)
+{
+    const Round *round = data;
+    const Blob *blob = (const Blob *)file;
+
+    peer_begin(source, AGENT_BLOB_READ, AGENT_OTHERS | (round->job->digest ? AGENT_DIGEST : 0));
+    put_ref(source, &blob->row, blob->row.volume, round->job->source_mailbox);
+}
+
+static void write_blob(void *data, const StreamFile *file, Peer *target)
+{
+    const Round *round = data;
+    const Blob *blob = (const Blob *)file;
+    const BlobsJob *job = round->job;
+    bool compress = job->compress && job->target_volume->compress;
+
+    peer_begin(target, AGENT_BLOB_WRITE,
+               durable(job) | overwrite(job, blob) | (job->digest ? AGENT_DIGEST : 0) |
+                   (compress ? AGENT_COMPRESS : 0));
+    put_ref(target, &blob->row, job->target_volume->id, job->target_mailbox);
+    wire_put_u64(peer_out(target), file->length);
+}
+
+static void sync_blobs(void *data, Peer *target)
+{
+    const Round *round = data;
+
+    peer_begin(target, round->job->window ? AGENT_FLUSH : AGENT_SYNCFS, 0);
+    if (!round->job->window)
+        wire_put_u8(peer_out(target), (uint8_t)round->job->target_volume->id);
+}
+
+static void show(void *data, uint64_t bytes)
+{
+    Round *round = data;
+    gint64 now = g_get_monotonic_time();
+
+    (void)bytes;
+    if (round->progress == NULL || now - round->shown < PROGRESS_US)
+        return;
+    round->shown = now;
+    round->progress(round->progress_data, round->count);
+}
+
+/* What the source's file has to do with its row; NULL if it is as the row says. */
+static char *damage(const Round *round, const Blob *blob)
+{
+    const char *store = peer_store(round->job->source);
+
+    if (blob->row.conflict == CONFLICT_SAME_FILE)
+        return g_strdup_printf("two rows on %s tell different sizes or digests of it", store);
+    if (blob->file.result != STREAM_COPIED)
+        return NULL; /* verified against the row */
+    if (blob->file.raw_size != blob->row.size)
+        return g_strdup_printf("%" G_GUINT64_FORMAT " bytes on %s, its row says %" G_GUINT64_FORMAT,
+                               blob->file.raw_size, store, blob->row.size);
+    if (round->job->digest && strcmp(blob->file.digest, blob->row.digest) != 0)
+        return g_strdup_printf("content on %s differs from its row's digest", store);
+    return NULL;
+}
+
+typedef struct Records {
+    GArray *rows;       /* of ManifestRow, to be recorded */
+    GPtrArray *damaged; /* of char *, one for each of rows */
+    GArray *struck;     /* of ManifestRow, to be deleted */
+} Records;
+
+static void record(Records *records, const ManifestRow *row, uint64_t disk_size, char *damaged)
+{
+    ManifestRow copy = *row;
+
+    copy.disk_size = disk_size;
+    g_array_append_val(records->rows, copy);
+    g_ptr_array_add(records->damaged, damaged);
+}
+
+/* A blob that is on none of the source's volumes. The row may have changed since the snapshot (then
+ * a later round sees to it), or its file may have been carried to another volume in this moment. */
+static bool judge_absent(Round *round, Blob *blob, Records *records, GError **error)
+{
+    const BlobsJob *job = round->job;
+    Db *db = job->source_now != NULL ? job->source_now : job->source_db;
+    g_autoptr(GArray) rows = NULL;
+    const ManifestRow *now = NULL;
+
+    if (job->source_now == NULL && !job->window)
+        return true;
+    if (!manifest_read(job, db, blob->row.item_id, blob->row.item_id, &rows, NULL, error))
+        return false;
+    for (unsigned i = 0; i < rows->len && now == NULL; i++)
+        if (manifest_same(&g_array_index(rows, ManifestRow, i), &blob->row))
+            now = &g_array_index(rows, ManifestRow, i);
+    if (now == NULL)
+        return true;
+    if (now->volume != blob->row.volume && !blob->retried) {
+        Blob *again = add_blob(round, TASK_COPY, now);
+
+        again->ours = blob->ours;
+        again->retried = true;
+        return true;
+    }
+    record(records, &blob->row, 0,
+           g_strdup_printf("missing on %s, volume %u", peer_store(job->source), blob->row.volume));
+    return true;
+}
+
+static bool judge_copy(Round *round, Blob *blob, Records *records, GError **error)
+{
+    BlobsCount *count = round->count;
+    char *what;
+
+    switch (blob->file.result) {
+    case STREAM_COPIED:
+        count->copied++;
+        count->copied_bytes += blob->file.length;
+        break;
+    case STREAM_LINKED:
+        count->linked++;
+        break;
+    case STREAM_THERE:
+        count->already++;
+        break;
+    case STREAM_ABSENT:
+        return judge_absent(round, blob, records, error);
+    case STREAM_DIFFERS:
+    case STREAM_FAILED:
+        add_trouble(round, &blob->row, false, g_strdup(blob->file.trouble));
+        return true;
+    case STREAM_OPEN:
+        g_assert_not_reached();
+    }
+    what = damage(round, blob);
+    record(records, &blob->row, blob->file.disk_size, what);
+    return true;
+}
+
+static void judge_removal(Round *round, Blob *blob, Records *records)
+{
+    if (blob->file.result == STREAM_FAILED) {
+        add_trouble(round, &blob->row, false, g_strdup(blob->file.trouble));
+        return;
+    }
+    round->count->removed++;
+    g_array_append_val(records->struck, blob->row);
+}
+
+static void records_init(Records *records)
+{
+    records->rows = g_array_new(FALSE, FALSE, sizeof(ManifestRow));
+    records->damaged = g_ptr_array_new_with_free_func(g_free);
+    records->struck = g_array_new(FALSE, FALSE, sizeof(ManifestRow));
+}
+
+static bool records_write(Records *records, const BlobsJob *job, GError **error)
+{
+    bool ok = manifest_strike(job, records->struck, error) &&
+              manifest_record(job, records->rows, records->damaged, error);
+
+    g_array_free(records->rows, TRUE);
+    g_ptr_array_free(records->damaged, TRUE);
+    g_array_free(records->struck, TRUE);
+    return ok;
+}
+
+/* The files are durable: only now they are recorded. */
+static bool settle_blobs(void *data, GPtrArray *files, GError **error)
+{
+    Round *round = data;
+    Records records;
+    bool ok = true;
+
+    records_init(&records);
+    for (unsigned i = 0; i < files->len; i++) {
+        Blob *blob = g_ptr_array_index(files, i);
+
+        if (ok && blob->task == TASK_COPY)
+            ok = judge_copy(round, blob, &records, error);
+        else if (blob->task == TASK_REMOVE)
+            judge_removal(round, blob, &records);
+        g_hash_table_remove(round->live, blob);
+    }
+    /* What was judged is written even if a later judgement failed. */
+    return records_write(&records, round->job, ok ? error : NULL) && ok;
+}
+
+static bool round_begin(Round *round, GError **error)
+{
+    BlobsCount *count = round->count;
+
+    g_queue_init(&round->todo);
+    round->live = g_hash_table_new_full(NULL, NULL, blob_free, NULL);
+    if (!find_elsewhere(round, error) || !manifest_compare(round->job, &round->diff, error))
+        return false;
+    count->blobs = count->already = round->diff.blobs;
+    count->bytes = round->diff.bytes;
+    for (unsigned i = 0; i < round->diff.ranges->len; i++) {
+        const ManifestRange *range = &g_array_index(round->diff.ranges, ManifestRange, i);
+
+        if (range->source_rows > range->staged_rows)
+            count->total_to_copy += range->source_rows - range->staged_rows;
+        if (range->source_bytes > range->staged_bytes)
+            count->bytes_to_copy += range->source_bytes - range->staged_bytes;
+    }
+    return true;
+}
+
+static void round_end(Round *round)
+{
+    g_queue_clear(&round->todo);
+    g_hash_table_destroy(round->live);
+    manifest_diff_clear(&round->diff);
+}
+
+bool blobs_sync(const BlobsJob *job, BlobsProgress *progress, void *data, const Wait *wait,
+                GPtrArray *trouble, BlobsCount *count, GError **error)
+{
+    static const StreamCalls calls = { .next = next_blob,
+                                       .ask = ask_blob,
+                                       .read = read_blob,
+                                       .write = write_blob,
+                                       .sync = sync_blobs,
+                                       .settled = settle_blobs,
+                                       .tick = show };
+    Round round = {
+        .job = job, .progress = progress, .progress_data = data, .count = count, .trouble = trouble
+    };
+    bool ok;
+
+    *count = (BlobsCount){ 0 };
+    g_ptr_array_set_size(trouble, 0);
+    ok = round_begin(&round, error) &&
+         stream_run(job->source, job->target, &calls, &round, wait, error) &&
+         manifest_damaged(job, trouble, error);
+    if (ok && progress != NULL)
+        progress(data, count);
+    round_end(&round);
+    return ok;
+}
+
+typedef struct Missing {
+    uint64_t blobs, bytes;
+} Missing;
+
+static void count_missing(void *data, const ManifestRow *row, const ManifestRow *staged)
+{
+    Missing *missing = data;
+
+    (void)staged;
+    missing->blobs++;
+    missing->bytes += row->size;
+}
+
+static void count_nothing(void *data, const ManifestRow *row, const ManifestRow *staged)
+{
+    (void)data;
+    (void)row;
+    (void)staged;
+}
+
+bool blobs_missing(const BlobsJob *job, uint64_t *blobs, uint64_t *bytes, GError **error)
+{
+    Missing missing = { 0 };
+    ManifestDiff diff;
+    bool ok = manifest_compare(job, &diff, error);
+
+    for (unsigned i = 0; ok && i < diff.ranges->len; i++) {
+        const ManifestRange *range = &g_array_index(diff.ranges, ManifestRange, i);
+        g_autoptr(GArray) rows = NULL, staged = NULL;
+
+        if (range->staged_rows == 0) { /* all of them: the sums say it */
+            missing.blobs += range->source_rows;
+            missing.bytes += range->source_bytes;
+            continue;
+        }
+        ok = manifest_read(job, job->source_db, range->from, range->to, &rows, &staged, error);
+        if (ok)
+            merge(rows, staged, count_missing, count_nothing, &missing);
+    }
+    manifest_diff_clear(&diff);
+    if (!ok)
+        return false;
+    *blobs = missing.blobs;
+    *bytes = missing.bytes;
+    return true;
+}
+
+/* The first difference that no damage explains. */
+static void first_difference(void *data, const ManifestRow *row, const ManifestRow *staged)
+{
+    char **difference = data;
+
+    if (*difference == NULL)
+        *difference = g_strdup_printf("blob %u-%u %s", row->item_id, row->mod_content,
+                                      staged == NULL  ? "is not staged"
+                                      : staged == row ? "is staged, and no row calls for it"
+                                                      : "is staged with another size or digest");
+}
+
+static void find_two_files(const GArray *rows, char **difference)
+{
+    for (unsigned i = 0; i < rows->len && *difference == NULL; i++) {
+        const ManifestRow *row = &g_array_index(rows, ManifestRow, i);
+
+        if (row->conflict == CONFLICT_TWO_FILES)
+            *difference = g_strdup_printf("blob %u-%u is two different files", row->item_id,
+                                          row->mod_content);
+    }
+}
+
+bool blobs_proved(const BlobsJob *job, const GPtrArray *trouble, bool *equal, char **difference,
+                  GError **error)
+{
+    g_autofree char *found = NULL;
+    ManifestDiff diff;
+    bool ok = manifest_compare(job, &diff, error);
+
+    for (unsigned i = 0; i < trouble->len && found == NULL; i++) {
+        const BlobTrouble *one = g_ptr_array_index(trouble, i);
+
+        if (!one->damaged_before)
+            found = g_strdup_printf("blob %u-%u: %s", one->item_id, one->mod_content, one->what);
+    }
+    for (unsigned i = 0; ok && found == NULL && i < diff.ranges->len; i++) {
+        const ManifestRange *range = &g_array_index(diff.ranges, ManifestRange, i);
+        g_autoptr(GArray) rows = NULL, staged = NULL;
+
+        /* Buckets differ although their rows do not where several rows name one damaged file. */
+        ok = manifest_read(job, job->source_db, range->from, range->to, &rows, &staged, error);
+        if (ok) {
+            merge(rows, staged, first_difference, first_difference, &found);
+            find_two_files(rows, &found);
+        }
+    }
+    manifest_diff_clear(&diff);
+    if (!ok)
+        return false;
+    *equal = found == NULL;
+    if (found != NULL)
+        *difference = g_steal_pointer(&found);
+    return true;
+}
+
+typedef struct Check {
+    Round round; /* first: ask_blob knows it as one */
+    bool full, at_end;
+    ManifestRow last;
+    uint64_t checked, struck;
+} Check;
+
+static StreamFile *next_check(void *data, GError **error)
+{
+    Check *check = data;
+    Round *round = &check->round;
+    g_autoptr(GArray) rows = NULL;
+
+    if (round->todo.length > 0 || check->at_end)
+        return g_queue_pop_head(&round->todo);
+    rows = manifest_staged(round->job, check->last.item_id == 0 ? NULL : &check->last, false,
+                           CHECK_ROWS, error);
+    if (rows == NULL)
+        return NULL;
+    for (unsigned i = 0; i < rows->len; i++) {
+        check->last = g_array_index(rows, ManifestRow, i);
+        add_blob(round,
+                 check->last.damaged ? TASK_REMOVE
+                 : check->full       ? TASK_HASH
+                                     : TASK_STAT,
+                 &check->last);
+    }
+    check->at_end = rows->len < CHECK_ROWS;
+    return g_queue_pop_head(&round->todo);
+}
+
+static bool as_recorded(const Blob *blob)
+{
+    if (blob->task == TASK_REMOVE || blob->file.result != STREAM_THERE ||
+        blob->file.disk_size != blob->row.disk_size)
+        return false;
+    return blob->task == TASK_STAT || (blob->file.raw_size == blob->row.size &&
+                                       strcmp(blob->file.digest, blob->row.digest) == 0);
+}
+
+static bool settle_checks(void *data, GPtrArray *files, GError **error)
+{
+    Check *check = data;
+    Records records;
+
+    records_init(&records);
+    for (unsigned i = 0; i < files->len; i++) {
+        Blob *blob = g_ptr_array_index(files, i);
+
+        check->checked++;
+        if (!as_recorded(blob)) {
+            check->struck++;
+            g_array_append_val(records.struck, blob->row);
+        }
+        g_hash_table_remove(check->round.live, blob);
+    }
+    return records_write(&records, check->round.job, error);
+}
+
+bool blobs_check(const BlobsJob *job, bool full, uint64_t *checked, uint64_t *struck,
+                 const Wait *wait, GError **error)
+{
+    static const StreamCalls calls = { .next = next_check,
+                                       .ask = ask_blob,
+                                       .settled = settle_checks };
+    BlobsCount unused = { 0 };
+    Check check = { .round = { .job = job, .count = &unused }, .full = full };
+    bool ok;
+
+    g_queue_init(&check.round.todo);
+    check.round.live = g_hash_table_new_full(NULL, NULL, blob_free, NULL);
+    ok = stream_run(NULL, job->target, &calls, &check, wait, error);
+    round_end(&check.round);
+    *checked = check.checked;
+    *struck = check.struck;
+    return ok;
+}

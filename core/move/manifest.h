@@ -1,0 +1,64 @@
+/* manifest.h - which blobs a mailbox's rows call for, and which are recorded as staged
+ * (doc/platform.md 3.3).
+ *
+ * Both sides are cut into buckets of item ids, and each side answers one line a bucket: how many
+ * blobs, how many bytes, the sums of the halves of an MD5 over item, mod_content, size and digest.
+ * Only buckets that differ are read row by row, so that a round costs what changed. */
+#ifndef ZX_MOVE_MANIFEST_H
+#define ZX_MOVE_MANIFEST_H
+
+#include "core/agent/protocol.h"
+#include "core/move/blobs.h"
+
+/* A blob of one side. */
+typedef struct ManifestRow {
+    uint32_t item_id, mod_content;
+    uint64_t size;
+    char digest[DIGEST_SIZE];
+    unsigned volume;    /* of the source by the locator; of a staged one where it was put */
+    uint64_t disk_size; /* staged: length of the file */
+    bool damaged;       /* staged: it was not as its row says at the source already */
+    /* Source: rows of several tables that name one file tell different sizes or digests. */
+    enum { CONFLICT_NONE, CONFLICT_SAME_FILE, CONFLICT_TWO_FILES } conflict;
+} ManifestRow;
+
+/* Neighbouring buckets that differ. */
+typedef struct ManifestRange {
+    uint32_t from, to; /* item ids, inclusive */
+    uint64_t source_rows, source_bytes, staged_rows, staged_bytes;
+} ManifestRange;
+
+typedef struct ManifestDiff {
+    GArray *ranges;        /* of ManifestRange, ascending */
+    uint64_t blobs, bytes; /* all that the rows call for */
+} ManifestDiff;
+
+/* One query on each side at the same time. */
+bool manifest_compare(const BlobsJob *job, ManifestDiff *diff, GError **error) MUST_USE;
+void manifest_diff_clear(ManifestDiff *diff);
+
+/* Rows of both sides (of ManifestRow, by item id and mod_content) in a range of item ids; REFUSED
+ * for a locator that is no volume of files. The source's rows are read through @source, which may
+ * be another connection than the job's. */
+bool manifest_read(const BlobsJob *job, Db *source, uint32_t from, uint32_t to, GArray **rows,
+                   GArray **staged, GError **error) MUST_USE;
+
+/* Order of copy: -1, 0, 1. */
+int manifest_order(const ManifestRow *a, const ManifestRow *b);
+/* The same blob with the same content? */
+bool manifest_same(const ManifestRow *a, const ManifestRow *b);
+
+/* Staged rows after @after (NULL: from the beginning), at most @limit, on any volume, or, with
+ * @elsewhere, only those on another volume than the job's. */
+GArray *manifest_staged(const BlobsJob *job, const ManifestRow *after, bool elsewhere,
+                        unsigned limit, GError **error) MUST_USE;
+
+/* Records of zxmove.staged, many in one statement. @damaged (of char *, as many as @rows) is NULL
+ * for what is as its row says. */
+bool manifest_record(const BlobsJob *job, const GArray *rows, const GPtrArray *damaged,
+                     GError **error) MUST_USE;
+bool manifest_strike(const BlobsJob *job, const GArray *rows, GError **error) MUST_USE;
+/* What is recorded as damaged, of BlobTrouble, appended to @trouble. */
+bool manifest_damaged(const BlobsJob *job, GPtrArray *trouble, GError **error) MUST_USE;
+
+#endif
