@@ -50,6 +50,10 @@ MailboxResult *operation_add_result(Operation *op, const char *address, const ch
                                     const char *source, const char *destination);
 void operation_emit(Operation *op, const Event *event);
 
+/* How long a change of status whose answer did not come may still land: a server that works on it
+ * has it done long before. */
+#define STATUS_GRACE_US (15 * G_USEC_PER_SEC)
+
 /* What is at the destination when the move begins, and so what to do about it (the table of
  * doc/architecture.md, "a store that knew the account"). */
 typedef enum OldCopy {

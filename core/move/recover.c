@@ -114,10 +114,14 @@ static bool restore(Move *move, GError **error)
  * itself. */
 static void assume_the_worst(Move *move)
 {
+    int64_t began = g_get_monotonic_time() - move->fence->age_ms * 1000;
+
     move->status_written = move->fence->status_touched;
     move->lock_tried = move->source_mailbox != 0;
     move->lock_ours = move->fence->locked;
-    move->lock_tried_at = g_get_monotonic_time() - move->fence->age_ms * 1000;
+    move->lock_tried_at = began;
+    /* A lock-out comes after the status was answered. */
+    move->status_doubt_until = move->fence->locked ? 0 : began + STATUS_GRACE_US;
     move->row_inserted = move->source_mailbox != 0;
 }
 

@@ -53,6 +53,22 @@ static bool release_lock(Move *move, GError **error)
     return true;
 }
 
+/* The account as the master has it; after a status that was sent and not answered, once that shows
+ * or its time is over: taken back too early, it would come after us and stay. */
+static Account *settled_account(Move *move, GError **error)
+{
+    for (;;) {
+        g_autoptr(Account) now = directory_account(move->op->directory, move->account->id, error);
+
+        if (now == NULL)
+            return NULL;
+        if (strcmp(now->status, "maintenance") == 0 ||
+            g_get_monotonic_time() > move->status_doubt_until)
+            return g_steal_pointer(&now);
+        wait_pause(NULL, 100);
+    }
+}
+
 static bool restore_status(Move *move, GError **error)
 {
     const Fence *fence = move->fence;
@@ -62,7 +78,7 @@ static bool restore_status(Move *move, GError **error)
 
     if (!move->status_written)
         return true;
-    now = directory_account(move->op->directory, move->account->id, error);
+    now = settled_account(move, error);
     if (now == NULL)
         return false;
     if (now->mail_host == NULL || g_ascii_strcasecmp(now->mail_host, move->source->name) != 0)

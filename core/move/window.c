@@ -79,6 +79,8 @@ static bool set_maintenance(Move *move, GError **error)
     const char *const pairs[] = { "zimbraAccountStatus", "maintenance", "zimbraMailStatus",
                                   mail_status, NULL };
 
+    SoapOutcome outcome;
+
     if (!move->fence->status_touched)
         return true;
     move->status_written = true;
