@@ -92,7 +92,9 @@ typedef struct Move {
 
     /* How far the window got, for undo. */
     bool status_written, lock_tried, lock_ours, row_inserted, in_doubt, committed;
-    int64_t lock_tried_at; /* monotonic us */
+    int64_t
+        status_doubt_until; /* monotonic us: a status sent without an answer may land until then */
+    int64_t lock_tried_at;  /* monotonic us */
     int64_t window_began, window_ended;
 } Move;
 

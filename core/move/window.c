@@ -84,10 +84,10 @@ static bool set_maintenance(Move *move, GError **error)
     if (!move->fence->status_touched)
         return true;
     move->status_written = true;
-    if (admin_modify(move->source->soap, move->account->id, pairs, move->op->wait, error) !=
-        SOAP_ANSWER)
-        return false;
-    return failpoint("fence:status", error);
+    outcome = admin_modify(move->source->soap, move->account->id, pairs, move->op->wait, error);
+    if (outcome == SOAP_UNKNOWN)
+        move->status_doubt_until = g_get_monotonic_time() + STATUS_GRACE_US;
+    return outcome == SOAP_ANSWER && failpoint("fence:status", error);
 }
 
 static bool flush_both(Move *move, GError **error)
