@@ -2,8 +2,8 @@
  *
  * A call has three outcomes and no other: an answer, a definite fault of the server, or unknown (no
  * answer, broken connection, garbage: the request may have taken effect or may still). Nothing here
- * ever repeats a request by itself, except once after service.AUTH_EXPIRED / AUTH_REQUIRED, which are
- * answered before anything is done. */
+ * ever repeats a request by itself, except once after service.AUTH_EXPIRED / AUTH_REQUIRED, which
+ * are answered before anything is done. */
 #ifndef ZX_NET_SOAP_H
 #define ZX_NET_SOAP_H
 
@@ -18,13 +18,13 @@ typedef struct Soap Soap;
 #define XML_TEXT(text) ((const xmlChar *)(text))
 
 typedef struct SoapTarget {
-    const char *name;      /* the store: its certificate is checked against this */
-    const char *address;   /* where to connect */
+    const char *name;    /* the store: its certificate is checked against this */
+    const char *address; /* where to connect */
     unsigned port;
     const char *ca_file;
-    const char *user;      /* AuthRequest name */
+    const char *user; /* AuthRequest name */
     const Secret *password;
-    unsigned timeout_s;    /* of one call, unless its Wait ends earlier */
+    unsigned timeout_s; /* of one call, unless its Wait ends earlier */
 } SoapTarget;
 
 /* Remembers the target; the first call connects and logs in. One connection, kept alive. */
@@ -48,25 +48,29 @@ typedef enum SoapOutcome { SOAP_ANSWER, SOAP_FAULT, SOAP_UNKNOWN } SoapOutcome;
 
 typedef struct SoapReply {
     SoapOutcome outcome;
-    xmlDoc *document;  /* ANSWER: the envelope */
-    xmlNode *body;     /* ANSWER: the response element (e.g. GetAccountResponse) */
-    char *fault_code;  /* FAULT: "service.WRONG_HOST"; also of the fault inside a BatchResponse */
-    char *message;     /* FAULT: the reason text; UNKNOWN: what happened */
+    xmlDoc *document; /* ANSWER: the envelope */
+    xmlNode *body;    /* ANSWER: the response element (e.g. GetAccountResponse) */
+    char *fault_code; /* FAULT: "service.WRONG_HOST"; also of the fault inside a BatchResponse */
+    char *message;    /* FAULT: the reason text; UNKNOWN: what happened */
+    bool untrusted;   /* UNKNOWN: the certificate was not accepted; nothing was sent */
 } SoapReply;
 
-/* Takes @request. Never NULL. A BatchResponse that holds a Fault is an ANSWER: look at its children. */
+/* Takes @request. Never NULL. A BatchResponse that holds a Fault is an ANSWER: look at its
+ * children. */
 SoapReply *soap_call(Soap *soap, xmlNode *request, const Wait *wait);
 void soap_reply_free(SoapReply *reply);
 
-/* Sets @error from a reply that is no answer: DENIED for service.PERM_DENIED, CONNECT for UNKNOWN,
- * else FAILED, with store, request and fault code in the message. Returns false. */
+/* Sets @error from a reply that is no answer: DENIED for service.PERM_DENIED, a refused login or
+ * certificate, CONNECT for the rest of UNKNOWN, else FAILED, with store, request and fault code in
+ * the message. Returns false. */
 bool soap_fail(const Soap *soap, const char *request, const SoapReply *reply, GError **error);
 
 /* First child element called @name, or NULL. */
 xmlNode *soap_child(const xmlNode *parent, const char *name);
 /* Attribute or NULL; caller frees with g_free. */
 char *soap_attribute(const xmlNode *node, const char *name);
-/* Text of the child <a n="@name"> (as in <account><a n="zimbraMailHost">..</a>), or NULL. g_free. */
+/* Text of the child <a n="@name"> (as in <account><a n="zimbraMailHost">..</a>), or NULL. g_free.
+ */
 char *soap_a(const xmlNode *parent, const char *name);
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Soap, soap_close)
