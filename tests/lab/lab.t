@@ -18,7 +18,7 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
 from zxlab import blobs, network, process, servers  # noqa: E402
 from zxlab.lab import Lab  # noqa: E402
-from zxlab.seed import ORDER, plant_damage, seed_company, seed_mailbox  # noqa: E402
+from zxlab.seed import ORDER, grow_metadata, plant_damage, seed_company, seed_mailbox  # noqa: E402
 from zxlab.tap import done, is_, ok, wait_for  # noqa: E402
 
 NAME = f"lab-t-{os.getpid()}"
@@ -74,6 +74,9 @@ def test_servers(lab):
     ok(order[0] != order[1] and sorted(order[0]) == sorted(order[1]), "same columns, other order")
     lab.memcached_set("some:key", "value")
     is_(lab.memcached_get("some:key"), b"value", "memcached keeps a value")
+    lab.stores[1].configure({"zimbra_mailbox_lock_timeout": 1}, {"lock_timeout_ms": 1000})
+    with lab.stores[1].db() as db:
+        ok(db.open, "a change of localconfig keeps the rest as it was")
     subprocess.run([servers.program("smtp-source"), "-f", "a@lab.test", "-t", "b@lab.test",
                     f"{lab.host(network.SINK)}:{network.SMTP_PORT}"], check=True)
     ok(wait_for(lab.mails, 10, "the mail") and "b@lab.test" in lab.mails()[0], "the sink keeps a mail")
@@ -187,6 +190,12 @@ def test_seed(lab, ids):
     files = subprocess.run(["find", volumes[message].mailbox_dir(again), "-type", "f", "-links", "+1"],
                            check=True, capture_output=True, text=True).stdout.split()
     ok(files, f"{len(files)} blobs are linked to other mailboxes or items")
+    grown = grow_metadata(lab.stores[0], again, 16777215)
+    with lab.stores[0].db() as db, db.cursor() as cursor:
+        cursor.execute("SELECT LENGTH(metadata), CONCAT(metadata, subject, 'x') IS NULL FROM"
+                       f" mboxgroup{(again - 1) % 5 + 1}.mail_item WHERE mailbox_id = %s AND id = %s",
+                       (again, grown))
+        is_(cursor.fetchone(), (16777215, 1), "metadata as long as it gets")
     bare = seed_mailbox(lab, ids["locked"], lab.stores[0], messages=0, rich=False)
     ok(not wrong_blobs(lab.stores[0], bare)[1], "a mailbox of no messages")
 

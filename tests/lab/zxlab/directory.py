@@ -109,7 +109,10 @@ class Directory:
 
     def add(self, dn, attributes):
         """Adds one entry."""
-        self.connection.add_s(dn, ldap.modlist.addModlist(_encoded(attributes)))
+        try:
+            self.connection.add_s(dn, ldap.modlist.addModlist(_encoded(attributes)))
+        except ldap.ALREADY_EXISTS as error:
+            raise FileExistsError(f"{dn} is in the directory already") from error
 
     def set(self, dn, **attributes):
         """Replaces attributes; None removes one."""
@@ -150,7 +153,7 @@ class Directory:
             try:
                 self.add(domain_dn(parent), {"objectClass": ("dcObject", "organization"),
                                              "dc": labels[depth], "o": f"{parent} domain"})
-            except ldap.ALREADY_EXISTS:
+            except FileExistsError:
                 pass
         zimbra_id = new_id()
         target = self.domain(alias_of)[1]["zimbraId"][0] if alias_of else None

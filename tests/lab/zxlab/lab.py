@@ -100,7 +100,10 @@ class Lab:
     @classmethod
     def attach(cls, name):
         """A laboratory that was started before; FileNotFoundError if there is none."""
-        with open(os.path.join(lab_directory(name), "lab.json"), encoding="utf-8") as file:
+        path = os.path.join(lab_directory(name), "lab.json")
+        if not os.path.exists(path):
+            raise FileNotFoundError(f"there is no laboratory {name}")
+        with open(path, encoding="utf-8") as file:
             return cls(name, json.load(file))
 
     @classmethod

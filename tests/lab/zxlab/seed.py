@@ -75,6 +75,21 @@ def seed_mailbox(lab, account_id, store, messages=100, rich=True, seed=1, tracki
     return mailbox.id
 
 
+def grow_metadata(store, mailbox_id, size):
+    """Makes the metadata of one item so many bytes long, up to the 16777215 of MEDIUMTEXT: rows of
+    that size do not fit into one packet, and CONCAT of their columns is NULL (2.7). Returns the
+    item's id."""
+    with store.db() as db, db.cursor() as cursor:
+        cursor.execute("SELECT group_id FROM zimbra.mailbox WHERE id = %s", (mailbox_id,))
+        table = f"mboxgroup{cursor.fetchone()[0]}.mail_item"
+        cursor.execute(f"SELECT MAX(id) FROM {table} WHERE mailbox_id = %s", (mailbox_id,))
+        item = cursor.fetchone()[0]
+        cursor.execute(f"UPDATE {table} SET metadata = REPEAT('m', %s) WHERE mailbox_id = %s AND id = %s",
+                       (size, mailbox_id, item))
+        store.flush(db)
+    return item
+
+
 def plant_damage(store, mailbox_id, how, item=None):
     """Damages the blob of a message (`item`, or one not yet damaged) as the field does: "missing",
     "wrong" (same length, other bytes), "short". Returns the item's id."""

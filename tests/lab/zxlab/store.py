@@ -10,8 +10,16 @@ import subprocess
 import urllib.error
 import urllib.parse
 import urllib.request
+import xml.etree.ElementTree as ElementTree
 
 from . import network, servers, template
+
+
+def _localconfig_text(keys):
+    lines = ['<?xml version="1.0" encoding="UTF-8"?>', "", "<localconfig>"]
+    for name, value in keys.items():
+        lines += [f'  <key name="{name}">', f"    <value>{html.escape(str(value))}</value>", "  </key>"]
+    return "\n".join(lines + ["</localconfig>"]) + "\n"
 
 
 class Store:
@@ -114,11 +122,7 @@ class Store:
             "zimbra_mailbox_groups": self.groups,
             **self.kind.localconfig,
         }
-        lines = ['<?xml version="1.0" encoding="UTF-8"?>', "", "<localconfig>"]
-        for name, value in keys.items():
-            lines += [f'  <key name="{name}">', f"    <value>{html.escape(str(value))}</value>",
-                      "  </key>"]
-        return "\n".join(lines + ["</localconfig>"]) + "\n"
+        return _localconfig_text(keys)
 
     def _mailboxd_config(self, authority):
         lab = self.lab
@@ -132,7 +136,7 @@ class Store:
             "ldap": {"master": lab.ldap_master, "urls": lab.ldap_urls, "bind_dn": lab.ldap_dn,
                      "password": lab.ldap_password},
             "memcached": [f"{lab.host(network.MEMCACHED)}:{network.MEMCACHED_PORT}"],
-            "addresses": lab.addresses, "account_cache_ms": 900000, "lock_timeout_ms": 60000,
+            "addresses": lab.addresses,
         }, indent=2) + "\n"
 
     # Servers
@@ -166,6 +170,21 @@ class Store:
     def mailboxd_kill(self):
         """As a crash: its memory is gone, the database stays."""
         self.mailboxd.kill()
+
+    def configure(self, localconfig=None, mailboxd=None):
+        """Changes keys of localconfig.xml and of the stand-in's own configuration; a running
+        stand-in is started anew to read them."""
+        path = self.path("conf/localconfig.xml")
+        keys = {key.get("name"): key.findtext("value", "")
+                for key in ElementTree.parse(path).getroot().iter("key")}
+        servers.write(path, _localconfig_text({**keys, **(localconfig or {})}), 0o640)
+        path = self.path("conf/mailboxd.json")
+        with open(path, encoding="utf-8") as file:
+            settings = json.load(file)
+        servers.write(path, json.dumps({**settings, **(mailboxd or {})}, indent=2) + "\n", 0o600)
+        if self.mailboxd.pid:
+            self.mailboxd_stop()
+            self.mailboxd_start()
 
     def pause(self, server):
         """Freezes "mariadb", "sshd" or "mailboxd": it keeps its connections and answers nothing."""
