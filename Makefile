@@ -68,6 +68,7 @@ $(OUT)/mailboxd: $(MAILBOXD_OBJ)
 	@echo "  LINK  $@"
 	$(Q)$(LINK) -o $@ $^ $$(pkg-config --libs $(MAILBOXD_PKGS))
 
+$(OUT)/tests/unit/test_agent $(OUT)/tests/unit/test_blobs: | $(OUT)/zxmove-agent
 $(OUT)/tests/unit/test_%: $(OUT)/tests/unit/test_%.o $(OUT)/libzxmove.a
 	@echo "  LINK  $@"
 	$(Q)$(LINK) -o $@ $^ $$(pkg-config --libs cmocka) $(PKG_LIBS)

@@ -1,0 +1,405 @@
+/* test_agent.c - the agent by way of a peer, on directories of the test's own. */
+#include "core/agent/protocol.h"
+#include "core/move/index.h"
+#include "core/net/peer.h"
+#include "tests/unit/files.h"
+#include <poll.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+
+static char *agent_file;
+
+typedef struct Fixture {
+    char *dir;
+    Peer *peer;
+    Volume volume;
+} Fixture;
+
+static int begin(void **state)
+{
+    Fixture *fixture = g_new0(Fixture, 1);
+    GError *error = NULL;
+
+    fixture->dir = temporary_dir();
+    fixture->peer = peer_open("store1.test", NULL, agent_file, 10, &error);
+    assert_null(error);
+    assert_non_null(fixture->peer);
+    fixture->volume = (Volume){ .id = 3,
+                                .type = VOLUME_PRIMARY,
+                                .path = fixture->dir,
+                                .file_bits = 12,
+                                .file_group_bits = 8,
+                                .mailbox_bits = 12,
+                                .mailbox_group_bits = 8,
+                                .store_type = 1 };
+    assert_true(peer_volume(fixture->peer, &fixture->volume, &error));
+    *state = fixture;
+    return 0;
+}
+
+static int end(void **state)
+{
+    Fixture *fixture = *state;
+
+    peer_close(fixture->peer);
+    remove_dir(fixture->dir);
+    g_free(fixture);
+    return 0;
+}
+
+static void test_facts(void **state)
+{
+    static const char localconfig[] =
+        "<?xml version=\"1.0\"?>\n<localconfig>\n"
+        "<key name=\"zimbra_server_hostname\"><value>a&amp;b.test</value></key>\n"
+        "<key name=\"zimbra_mysql_password\"><value>s3&lt;cret</value></key>\n"
+        "<key name=\"ldap_url\"><value>ldap://${ldap_host}:${ldap_port}</value></key>\n"
+        "<key name=\"ldap_host\"><value>ldap.test</value></key>\n"
+        "<key name=\"unknown_key\"><value>never told</value></key>\n"
+        "<key name=\"zimbra_mailbox_groups\"><value>7</value></key>\n"
+        "<key name=\"zimbra_tmp_directory\"><value>${nothing}/tmp</value></key>\n"
+        "</localconfig>\n";
+    Fixture *fixture = *state;
+    g_autoptr(GHashTable) facts = NULL;
+    g_autofree char *mysql = g_strdup_printf("%s/db/data", fixture->dir);
+
+    write_file(fixture->dir, "conf/localconfig.xml", localconfig, strlen(localconfig));
+    facts = peer_facts(fixture->peer, fixture->dir, false, NULL);
+    assert_non_null(facts);
+    assert_string_equal(g_hash_table_lookup(facts, "zimbra_server_hostname"), "a&b.test");
+    assert_string_equal(g_hash_table_lookup(facts, "ldap_url"), "ldap://ldap.test:389");
+    assert_string_equal(g_hash_table_lookup(facts, "zimbra_mailbox_groups"), "7");
+    assert_string_equal(g_hash_table_lookup(facts, "zimbra_mailbox_lock_timeout"), "60");
+    assert_string_equal(g_hash_table_lookup(facts, "mysql_data_directory"), mysql);
+    assert_string_equal(g_hash_table_lookup(facts, "calendar_cache_directory"),
+                        "${nothing}/tmp/calcache");
+    assert_string_equal(g_hash_table_lookup(facts, "zimbra_class_index_store_factory"),
+                        "com.zimbra.cs.index.LuceneIndex$Factory");
+    assert_non_null(g_hash_table_lookup(facts, "timezone"));
+    assert_true(g_ascii_strtoll(g_hash_table_lookup(facts, "clock"), NULL, 10) > 1500000000000);
+    assert_null(g_hash_table_lookup(facts, "unknown_key"));
+    assert_null(g_hash_table_lookup(facts, "zimbra_mysql_password"));
+    g_hash_table_unref(facts);
+    facts = peer_facts(fixture->peer, fixture->dir, true, NULL);
+    assert_string_equal(g_hash_table_lookup(facts, "zimbra_mysql_password"), "s3<cret");
+}
+
+static void test_facts_refused(void **state)
+{
+    static const char circle[] = "<localconfig><key name=\"ldap_host\"><value>${ldap_port}</value>"
+                                 "</key><key name=\"ldap_port\"><value>${ldap_host}</value></key>"
+                                 "</localconfig>";
+    static const char broken[] = "<localconfig><key name=\"x\"><value>secret</key></localconfig>";
+    Fixture *fixture = *state;
+    g_autoptr(GError) missing = NULL, damaged = NULL, endless = NULL;
+
+    assert_null(peer_facts(fixture->peer, fixture->dir, false, &missing));
+    assert_int_equal(error_code(missing), ZX_ERROR_NOT_FOUND);
+    write_file(fixture->dir, "conf/localconfig.xml", broken, strlen(broken));
+    assert_null(peer_facts(fixture->peer, fixture->dir, false, &damaged));
+    assert_int_equal(error_code(damaged), ZX_ERROR_DATA);
+    assert_null(strstr(damaged->message, "secret"));
+    write_file(fixture->dir, "conf/localconfig.xml", circle, strlen(circle));
+    assert_null(peer_facts(fixture->peer, fixture->dir, false, &endless));
+    assert_int_equal(error_code(endless), ZX_ERROR_DATA);
+}
+
+static void test_space(void **state)
+{
+    Fixture *fixture = *state;
+    g_autoptr(GError) error = NULL;
+    PeerSpace space, other;
+
+    assert_true(peer_space(fixture->peer, 3, &space, NULL));
+    assert_true(space.total_bytes >= space.free_bytes && space.total_bytes > 0);
+    assert_true(peer_space_path(fixture->peer, fixture->dir, &other, NULL));
+    assert_true(space.device == other.device);
+    assert_false(peer_space(fixture->peer, 9, &space, &error));
+    assert_int_equal(error_code(error), ZX_ERROR_NOT_FOUND);
+    assert_non_null(strstr(error->message, "store1.test"));
+    assert_true(peer_syncfs(fixture->peer, 3, NULL));
+}
+
+static void test_usage_and_remove(void **state)
+{
+    Fixture *fixture = *state;
+    g_autofree char *outside = temporary_dir();
+    g_autofree char *link = g_build_filename(fixture->dir, "1", "4098", "msg", "evil", NULL);
+    uint64_t files = 9, bytes = 9;
+
+    assert_true(peer_mailbox_usage(fixture->peer, 3, 4098, &files, &bytes, NULL));
+    assert_true(files == 0 && bytes == 0);
+    write_file(fixture->dir, "1/4098/msg/0/270-13.msg", "hello", 5);
+    write_file(fixture->dir, "1/4098/index/0/segments_1", "x", 1);
+    write_file(fixture->dir, "1/4099/msg/0/270-13.msg", "neighbour", 9);
+    write_file(outside, "keep", "kept", 4);
+    assert_int_equal(symlink(outside, link), 0);
+    assert_true(peer_mailbox_usage(fixture->peer, 3, 4098, &files, &bytes, NULL));
+    assert_true(files == 3 && bytes == 6);
+    assert_true(peer_mailbox_remove(fixture->peer, 3, 4098, &bytes, NULL));
+    assert_true(bytes == 6);
+    assert_false(exists(fixture->dir, "1/4098"));
+    assert_true(exists(fixture->dir, "1/4099/msg/0/270-13.msg"));
+    assert_true(exists(outside, "keep"));
+    remove_dir(g_steal_pointer(&outside));
+}
+
+static void test_no_link_is_followed(void **state)
+{
+    Fixture *fixture = *state;
+    g_autofree char *outside = temporary_dir();
+    g_autofree char *link = g_build_filename(fixture->dir, "0", NULL);
+    g_autoptr(GError) error = NULL;
+    uint64_t bytes;
+
+    write_file(outside, "7/msg/0/1-1.msg", "not ours", 8);
+    assert_int_equal(symlink(outside, link), 0);
+    assert_false(peer_mailbox_remove(fixture->peer, 3, 7, &bytes, &error));
+    assert_int_equal(error_code(error), ZX_ERROR_REFUSED);
+    assert_true(exists(outside, "7/msg/0/1-1.msg"));
+    remove_dir(g_steal_pointer(&outside));
+}
+
+static void test_calendar_cache(void **state)
+{
+    Fixture *fixture = *state;
+    bool seen = true;
+
+    assert_true(peer_calcache_exists(fixture->peer, fixture->dir, 40000, &seen, NULL));
+    assert_false(seen);
+    write_file(fixture->dir, "8/40000/8/10.dat", "x", 1); /* (40000 >> 12) & 8 = 8 */
+    write_file(fixture->dir, "0/40001/0/10.dat", "x", 1);
+    assert_true(peer_calcache_exists(fixture->peer, fixture->dir, 40000, &seen, NULL));
+    assert_true(seen);
+    assert_true(peer_calcache_remove(fixture->peer, fixture->dir, 40000, NULL));
+    assert_false(exists(fixture->dir, "8/40000"));
+    assert_true(exists(fixture->dir, "0/40001"));
+    assert_true(peer_calcache_remove(fixture->peer, fixture->dir, 40000, NULL));
+}
+
+static void test_probe(void **state)
+{
+    static const char token[] = "0123456789abcdef0123456789abcdef";
+    Fixture *fixture = *state;
+    bool seen = true;
+
+    assert_true(peer_probe_seen(fixture->peer, 3, token, &seen, NULL));
+    assert_false(seen);
+    assert_true(peer_probe_put(fixture->peer, 3, token, NULL));
+    assert_true(peer_probe_seen(fixture->peer, 3, token, &seen, NULL));
+    assert_true(seen);
+    assert_true(peer_probe_drop(fixture->peer, 3, token, NULL));
+    assert_true(peer_probe_drop(fixture->peer, 3, token, NULL));
+    assert_false(exists(fixture->dir, "zxmove.probe"));
+}
+
+static IndexJob index_job(Fixture *fixture, Peer *target)
+{
+    return (IndexJob){ .source = fixture->peer,
+                       .target = target,
+                       .source_volume = 3,
+                       .target_volume = 3,
+                       .source_mailbox = 5,
+                       .target_mailbox = 4100 };
+}
+
+static void test_index(void **state)
+{
+    Fixture *fixture = *state, *other = NULL;
+    IndexCount count;
+    IndexJob job;
+    struct stat a, b;
+    g_autofree char *from = g_build_filename(fixture->dir, "0/5/index/0/_0.cfs", NULL);
+    g_autofree char *big = g_malloc0(700000);
+    bool stable;
+
+    begin((void **)&other);
+    job = index_job(fixture, other->peer);
+    assert_true(index_sync(&job, 1000, &stable, NULL, &count, NULL));
+    assert_true(stable && count.files == 0);
+
+    write_file(fixture->dir, "0/5/index/0/_0.cfs", big, 700000);
+    write_file(fixture->dir, "0/5/index/0/_1.fdt", "", 0);
+    write_file(fixture->dir, "0/5/index/0/segments_2", "two", 3);
+    write_file(fixture->dir, "0/5/index/0/segments.gen", "2", 1);
+    write_file(fixture->dir, "0/5/index/0/no-index-file", "x", 1);
+    write_file(other->dir, "1/4100/index/0/segments_9", "old", 3);
+    assert_true(index_sync(&job, 1000, &stable, NULL, &count, NULL));
+    assert_true(stable);
+    assert_int_equal(count.files, 4);
+    assert_int_equal(count.copied, 4);
+    assert_int_equal(count.removed, 1);
+    assert_int_equal(count.copied_bytes, 700004);
+    assert_false(exists(other->dir, "1/4100/index/0/segments_9"));
+    assert_false(exists(other->dir, "1/4100/index/0/no-index-file"));
+    assert_int_equal(stat(from, &a), 0);
+    g_free(from);
+    from = g_build_filename(other->dir, "1/4100/index/0/_0.cfs", NULL);
+    assert_int_equal(stat(from, &b), 0);
+    assert_int_equal(b.st_size, 700000);
+    assert_true(a.st_mtim.tv_sec == b.st_mtim.tv_sec && a.st_mtim.tv_nsec == b.st_mtim.tv_nsec);
+    assert_int_equal(b.st_mode & 0777, 0640);
+
+    job.window = true;
+    write_file(fixture->dir, "0/5/index/0/segments_3", "three", 5);
+    assert_true(index_sync(&job, 1000, &stable, NULL, &count, NULL));
+    assert_true(stable && count.copied == 1 && count.files == 5);
+    assert_true(index_sync(&job, 1000, &stable, NULL, &count, NULL));
+    assert_true(stable && count.copied == 0);
+    assert_true(peer_index_remove(other->peer, 3, 4100, NULL));
+    assert_false(exists(other->dir, "1/4100/index"));
+    end((void **)&other);
+}
+
+/* Everything the agent may be sent by mistake or malice is refused, and ends the conversation. */
+static void test_garbage(void **state)
+{
+    static const uint8_t pieces[][16] = {
+        { 0xff, 0xff, 0xff, 0xff, 1, 0, 0, 1 },  /* an endless frame */
+        { 0, 0, 0, 0, 200, 0, 0, 1 },            /* an unknown request */
+        { 0, 0, 0, 1, AGENT_SPACE, 0, 0, 1, 3 }, /* fine, but below too long: */
+        { 0, 0, 0, 2, AGENT_SPACE, 0, 0, 1, 3, 3 },
+        { 0, 0, 0, 0, AGENT_DATA, 0, 0, 1 },       /* content of no file */
+        { 0, 0, 0, 0, AGENT_BLOB_WRITE, 0, 0, 1 }, /* cut short */
+        { 0, 0, 0, 0, 0, 0, 0, 1 },
+    };
+    static const size_t lengths[] = { 8, 8, 9, 10, 8, 8, 8 };
+
+    (void)state;
+    for (unsigned i = 0; i < G_N_ELEMENTS(lengths); i++) {
+        GError *error = NULL;
+        Peer *peer = peer_open("store1.test", NULL, agent_file, 10, &error);
+        struct pollfd poller;
+        WireFrame frame;
+        int got = 0;
+
+        assert_non_null(peer);
+        wire_put_bytes(peer_out(peer), pieces[i], lengths[i]);
+        poller = (struct pollfd){ .fd = peer_fd(peer), .events = POLLIN };
+        while (got == 0 && peer_pump(peer, true, &error)) {
+            got = peer_next(peer, &frame, &error);
+            if (got == 0)
+                assert_true(poll(&poller, 1, 10000) >= 0);
+            else if (got == 1)
+                assert_int_equal(frame.type, AGENT_ERROR);
+        }
+        g_clear_error(&error);
+        peer_close(peer);
+    }
+}
+
+static void test_random_garbage(void **state)
+{
+    GRand *random = g_rand_new_with_seed(4711);
+
+    (void)state;
+    for (unsigned i = 0; i < 60; i++) {
+        Peer *peer = peer_open("store1.test", NULL, agent_file, 10, NULL);
+        struct pollfd poller;
+        GError *error = NULL;
+        WireFrame frame;
+
+        assert_non_null(peer);
+        poller = (struct pollfd){ .fd = peer_fd(peer), .events = POLLIN };
+        for (unsigned request = 0; request < 20; request++) {
+            unsigned length = (unsigned)g_rand_int_range(random, 0, 60);
+            unsigned type = (unsigned)g_rand_int_range(random, 0, AGENT_REQUESTS + 2);
+
+            /* Any request but those that take a path. */
+            if (type == AGENT_FACTS || type == AGENT_VOLUME || type == AGENT_SPACE_PATH ||
+                type == AGENT_CALCACHE_REMOVE || type == AGENT_CALCACHE_SEEN)
+                continue;
+            peer_begin(peer, (uint8_t)type, (uint8_t)g_rand_int_range(random, 0, 32));
+            while (length-- > 0)
+                wire_put_u8(peer_out(peer), (uint8_t)g_rand_int_range(random, 0, 256));
+            wire_finish(peer_out(peer));
+        }
+        shutdown(peer_fd(peer), SHUT_RD);
+        while (peer_pump(peer, true, &error))
+            while (peer_next(peer, &frame, NULL) == 1)
+                assert_true(poll(&poller, 1, 10000) >= 0);
+        assert_int_equal(error_code(error), ZX_ERROR_CONNECT);
+        g_clear_error(&error);
+        peer_close(peer);
+    }
+    g_rand_free(random);
+}
+
+static void test_broken_for_ever(void **state)
+{
+    Fixture *fixture = *state;
+    g_autoptr(GError) first = NULL, second = NULL;
+
+    peer_break(fixture->peer, NULL, "by the test");
+    assert_false(peer_syncfs(fixture->peer, 3, &first));
+    assert_int_equal(error_code(first), ZX_ERROR_CONNECT);
+    assert_false(peer_syncfs(fixture->peer, 3, &second));
+    assert_non_null(strstr(second->message, "by the test"));
+}
+
+static void test_wrong_programs(void **state)
+{
+    static const char *const files[] = { "/bin/true", "/nonexistent", "/bin/cat" };
+
+    (void)state;
+    for (unsigned i = 0; i < G_N_ELEMENTS(files); i++) {
+        g_autoptr(GError) error = NULL;
+
+        assert_null(peer_open("store1.test", NULL, files[i], 1, &error));
+        assert_non_null(strstr(error->message, i == 1 ? "/nonexistent" : "store1.test"));
+        assert_true(error_code(error) == ZX_ERROR_CONNECT || error_code(error) == ZX_ERROR_TIMEOUT);
+    }
+}
+
+static void test_noise_before_the_greeting(void **state)
+{
+    g_autofree char *dir = temporary_dir();
+    g_autofree char *real = realpath(agent_file, NULL);
+    g_autofree char *noisy =
+        g_strdup_printf("#!/bin/sh\necho Welcome; echo ZXA; exec '%s'\n", real);
+    g_autofree char *loud = g_strdup_printf("#!/bin/sh\ni=0; while [ $i -lt 500 ]; do echo welcome "
+                                            "dear user; i=$((i+1)); done; exec '%s'\n",
+                                            real);
+    g_autofree char *path = g_build_filename(dir, "agent", NULL);
+    g_autoptr(GError) error = NULL;
+    Peer *peer;
+
+    (void)state;
+    write_file(dir, "agent", noisy, strlen(noisy));
+    assert_int_equal(chmod(path, 0700), 0);
+    peer = peer_open("store1.test", NULL, path, 10, &error);
+    assert_non_null(peer);
+    peer_close(peer);
+    write_file(dir, "agent", loud, strlen(loud));
+    assert_int_equal(chmod(path, 0700), 0);
+    assert_null(peer_open("store1.test", NULL, path, 10, &error));
+    assert_non_null(strstr(error->message, "welcome dear user"));
+    remove_dir(g_steal_pointer(&dir));
+}
+
+int main(int argc, char **argv)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_facts, begin, end),
+        cmocka_unit_test_setup_teardown(test_facts_refused, begin, end),
+        cmocka_unit_test_setup_teardown(test_space, begin, end),
+        cmocka_unit_test_setup_teardown(test_usage_and_remove, begin, end),
+        cmocka_unit_test_setup_teardown(test_no_link_is_followed, begin, end),
+        cmocka_unit_test_setup_teardown(test_calendar_cache, begin, end),
+        cmocka_unit_test_setup_teardown(test_probe, begin, end),
+        cmocka_unit_test_setup_teardown(test_index, begin, end),
+        cmocka_unit_test(test_garbage),
+        cmocka_unit_test(test_random_garbage),
+        cmocka_unit_test_setup_teardown(test_broken_for_ever, begin, end),
+        cmocka_unit_test(test_wrong_programs),
+        cmocka_unit_test(test_noise_before_the_greeting),
+    };
+    int failed;
+
+    (void)argc;
+    agent_file = agent_path(argv[0]);
+    cmocka_set_message_output(CM_OUTPUT_TAP);
+    failed = cmocka_run_group_tests(tests, NULL, NULL);
+    g_free(agent_file);
+    return failed;
+}
