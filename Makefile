@@ -74,7 +74,7 @@ $(OUT)/tests/unit/test_%: $(OUT)/tests/unit/test_%.o $(OUT)/libzxmove.a
 	$(Q)$(LINK) -o $@ $^ $$(pkg-config --libs cmocka) $(PKG_LIBS)
 
 LAB ?= try
-lab: all $(OUT)/mailboxd  ## start a laboratory to try zxmove in (LAB=name)
+lab: programs  ## start a laboratory to try zxmove in (LAB=name)
 	@tests/lab/lab start $(LAB) --mode $(MODE)
 
 lab-stop:  ## stop it

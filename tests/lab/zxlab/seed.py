@@ -10,6 +10,7 @@ import gzip
 import hashlib
 import os
 import random
+import unicodedata
 
 from . import blobs, extras
 from .content import NASTY_NAMES, SENDERS, SUBJECTS, Content, metadata
@@ -149,6 +150,12 @@ def seed_company(lab, domain, store):
     return ids
 
 
+def _folded(name):
+    """A name as the server's collation compares it, roughly: no case, accents, trailing blanks."""
+    plain = unicodedata.normalize("NFD", name.rstrip().casefold())
+    return "".join(char for char in plain if not unicodedata.combining(char))
+
+
 class MailboxSeed:
     """A mailbox in the making: rows are collected and written at the end, blobs at once."""
 
@@ -261,24 +268,18 @@ class MailboxSeed:
         return sorted(self.items.values(), key=rank)
 
     def _let_checkpoints_lag(self):
-        """The mailbox row holds the values of the last time it was written; since then ids and
-        change numbers went on to the end of their blocks without a reason to write it."""
+        """Ids and change numbers go on to the end of their blocks with nothing that would make
+        mailboxd write the mailbox row; that holds the values of the blocks' beginning."""
         step = int(self.store.kind.localconfig.get("zimbra_mailbox_change_checkpoint_frequency", 100))
-        self.id_checkpoint = self.last_id - self.last_id % ID_STEP
-        self.change_checkpoint = self.change - self.change % step
-        if self.last_id > FIRST_USER_ID:
-            while self.last_id % ID_STEP != ID_STEP - 1:
-                link = self.new_id()
-                self.item(LINK, 16, item_id=link, name=f"link {link}", subject="link")
-        else:
-            self.id_checkpoint = self.last_id
-        self.change_checkpoint = max(self.change_checkpoint, self.change - self.change % step)
+        while self.last_id >= FIRST_USER_ID and self.last_id % ID_STEP != ID_STEP - 1:
+            link = self.new_id()
+            self.item(LINK, 16, item_id=link, name=f"link {link}", subject="link")
         touchable = [row for row in self.items.values() if row["type"] in (MESSAGE, CONTACT)]
         while touchable and self.change % step != step - 1:
             row = self.rng.choice(touchable)
             row["mod_metadata"], row["change_date"] = self.next_change(), self.clock
-        if not touchable:
-            self.change_checkpoint = self.change
+        self.id_checkpoint = max(FIRST_USER_ID - 1, self.last_id - self.last_id % ID_STEP)
+        self.change_checkpoint = max(1, self.change - self.change % step)
 
     def _count(self):
         """Counters that mailboxd keeps in folder and tag rows without a change number (2.7 B)."""
@@ -366,27 +367,16 @@ class MailboxSeed:
     # What is in it
 
     def folders(self, rich):
-        """Folders of the user's own, three deep, with names that have broken programs before;
+        """Folders of the user's own in a tree, with names that have broken programs before;
         returns ids of those that hold messages."""
-        made = []
+        below = {1: set()}  # parent -> names that the server would take for the same
         for name in NASTY_NAMES if rich else ("Projects",):
-            twin = [f for f in made if self.items[f]["parent_id"] == 1]
-            parent = 1 if len(made) % 3 == 0 or not twin else self.rng.choice(made)
-            if any(self._same_name(self.items[f]["name"], name) for f in made
-                   if self.items[f]["parent_id"] == parent):
-                parent = next(f for f in reversed(made) if not any(
-                    self.items[other]["parent_id"] == f for other in made))
+            parents = self.rng.sample(list(below), len(below))
+            parent = next(p for p in parents if _folded(name) not in below[p])
+            below[parent].add(_folded(name))
             folder = self.item(FOLDER, parent, parent_id=parent, name=name, subject=name, unread=0)
-            made.append(folder["id"])
-        return made
-
-    @staticmethod
-    def _same_name(one, two):
-        """Roughly what the server's collation takes for equal."""
-        def fold(name):
-            plain = name.rstrip().casefold().replace("\u0308", "").replace("\u0307", "")
-            return plain.replace("\u00e4", "a")
-        return fold(one) == fold(two)
+            below[folder["id"]] = set()
+        return list(below)[1:]
 
     def tags(self, rich):
         """Tags of the user's own."""
