@@ -43,7 +43,7 @@ def _claim(net, directory):
     with os.fdopen(file, "r+", encoding="utf-8") as claim:
         fcntl.flock(claim, fcntl.LOCK_EX)
         owner = claim.read()
-        if owner and owner != directory and os.path.exists(os.path.join(owner, "lab.json")):
+        if owner and owner != directory and os.path.isdir(owner):
             return False
         if _busy(net):
             return False
