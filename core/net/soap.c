@@ -190,7 +190,10 @@ static SoapReply *post(Soap *soap, const char *request, const xmlChar *text, siz
                        const Wait *wait)
 {
     Body body = { .bytes = (const char *)text, .left = length };
-    const Wait limit = wait_within(wait, (int64_t)soap->timeout_s * 1000);
+    /* A lock-out may rightly take longer than any other call: then its Wait says so. */
+    const Wait limit = wait != NULL && wait->deadline != 0
+                           ? *wait
+                           : wait_within(wait, (int64_t)soap->timeout_s * 1000);
     g_autoptr(GString) answer = g_string_new(NULL);
     g_autoptr(GError) late = NULL;
     CURLcode result;

@@ -24,7 +24,7 @@ typedef struct SoapTarget {
     const char *ca_file;
     const char *user; /* AuthRequest name */
     const Secret *password;
-    unsigned timeout_s; /* of one call, unless its Wait ends earlier */
+    unsigned timeout_s; /* of one call whose Wait has no deadline of its own */
 } SoapTarget;
 
 /* Remembers the target; the first call connects and logs in. One connection, kept alive. */
