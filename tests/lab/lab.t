@@ -234,6 +234,26 @@ def test_failures(lab):
         ok(db.open, "a thawed one does")
 
 
+def test_mailboxd(lab, ids):
+    store = lab.stores[0]
+    if not store.has_mailboxd:
+        ok(True, "no stand-in has been built: nothing to ask it")
+        return
+    with store.db() as db, db.cursor() as cursor:
+        cursor.execute("SELECT id FROM zimbra.mailbox WHERE account_id = %s", (ids["ann"],))
+        mailbox = cursor.fetchone()[0]
+    store.mailboxd_start()
+    is_(store.state(ids["ann"])["mapped"], mailbox, "the stand-in maps a seeded mailbox")
+    lab.deliver("a+b@one.test", store, n=3)
+    is_(wrong_blobs(store, mailbox)[0], [], "and delivers into it")
+    ok(store.user(ids["ann"], "index")["ok"], "and goes on with its index")
+    ok(store.user(ids["ann"], "flag")["ok"], "and its user works")
+    ok("autoSendDraftTask" in str(store.tasks()), "and it has loaded the scheduled tasks")
+    store.mailboxd_kill()
+    store.mailboxd_start()
+    ok(not store.state(ids["ann"])["cached"], "killed, it has forgotten what it held")
+
+
 def test_end(lab):
     pids = [pid for pid in lab.pids().values() if pid]
     store = lab.stores[1]
@@ -272,6 +292,7 @@ def main():
         ids = test_directory(lab)
         test_seed(lab, ids)
         test_failures(lab)
+        test_mailboxd(lab, ids)
     finally:
         test_end(lab)
     test_killed_owner()
