@@ -82,12 +82,16 @@ typedef struct Session {
     char *line;               /* the command at hand, as typed */
     void (*note)(void *data, const char *text); /* a sentence for stderr, at once */
     EventSink *sink;
-    bool (*ask)(void *data,
-                const char *question); /* NULL: nobody is there to answer, run as typed */
-    void *data;                        /* of note, sink and ask */
+    /* NULL: nobody is there to answer, run as typed. */
+    bool (*ask)(void *data, const char *question);
+    void *data;       /* of note, sink and ask */
+    GHashTable *told; /* of MailboxResult *: those the sink has had, of the command at hand */
+    GMutex told_mutex;
 } Session;
 Core *session_core(Session *session, GError **error) MUST_USE;
 void session_note(Session *session, const char *fmt, ...) G_GNUC_PRINTF(2, 3);
+/* The sink to give to core, with the session as its data. */
+void session_event(void *session, const Event *event);
 void session_clear(Session *session);
 
 enum { COMMAND_HIDDEN = 1 };

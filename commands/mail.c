@@ -198,6 +198,9 @@ static void set_problem(const Report *report, const ReportText *text, Result *re
 
 void report_finish(Session *session, Core *core, Report *report, ReportText *text, Result *result)
 {
+    g_autofree char *untold = report_untold(report, session->told, session->switches->quiet);
+    g_autofree char *summary = NULL;
+
     text->retention_days = session->conf->retention_days;
     text->interrupted = wait_stopped(&session->wait);
     if (text->notifications != NULL)
@@ -205,6 +208,7 @@ void report_finish(Session *session, Core *core, Report *report, ReportText *tex
     keep_report(session, report, text);
     result->status = report_status(report, text);
     result->response = report_json(report, text);
-    result->text = report_summary(report, text);
+    summary = report_summary(report, text);
+    result->text = g_strconcat(untold, summary, NULL);
     set_problem(report, text, result);
 }

@@ -75,6 +75,7 @@ static const Arg args[] = {
     MOVE(request.overwrite, .name = "overwrite", .type = ARG_BOOL, .fallback = "true",
          .help = "replace a blob at the destination that differs; equal ones are left alone"),
     MOVE(request.threads, .name = "threads", .type = ARG_COUNT, .fallback = "1", .min = 1, .max = 32,
+         .no_effect = "this version moves one mailbox after the other",
          .help = "mailboxes in flight at the same time"),
     MOVE(request.hsm, .name = "hsm", .type = ARG_BOOL, .fallback = "false",
          .no_effect = "no HSM policy is run by zxmove, ignored",
@@ -121,6 +122,10 @@ static bool check(void *data, GError **error)
 
     if (request->accounts == NULL && request->domains == NULL && request->input_file == NULL)
         return fail(error, ZX_ERROR_USAGE, "doMailboxMove needs accounts, domains or input_file");
+    if (request->stages == STAGE_BACKUP)
+        return fail(
+            error, ZX_ERROR_USAGE,
+            "stages: backup alone is not in this version of zxmove: it knows no backup store");
     return true;
 }
 
@@ -153,8 +158,10 @@ static bool run(Session *session, void *data, Result *result, GError **error)
     core = session_core(session, error);
     if (core == NULL)
         return false;
+    if (request->stages & STAGE_BACKUP)
+        session_note(session, "backup: no backup store on the source, nothing to copy");
     request->command = g_strdup(session->line);
-    report = core_move(core, request, session->sink, session->data, &session->wait, error);
+    report = core_move(core, request, session_event, session, &session->wait, error);
     g_clear_pointer(&request->command, g_free);
     if (report == NULL)
         return false;

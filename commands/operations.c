@@ -87,7 +87,7 @@ static bool run_recover(Session *session, void *data, Result *result, GError **e
     if (core == NULL)
         return false;
     request->command = g_strdup(session->line);
-    report = core_recover(core, request, session->sink, session->data, &session->wait, error);
+    report = core_recover(core, request, session_event, session, &session->wait, error);
     g_clear_pointer(&request->command, g_free);
     if (report == NULL)
         return false;

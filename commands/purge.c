@@ -88,7 +88,7 @@ static bool run(Session *session, void *data, Result *result, GError **error)
 
     request->host = g_strdup(host);
     request->command = g_strdup(session->line);
-    report = core_purge(core, request, session->sink, session->data, &session->wait, error);
+    report = core_purge(core, request, session_event, session, &session->wait, error);
     g_clear_pointer(&request->command, g_free);
     g_clear_pointer(&request->host, g_free);
     if (report == NULL)

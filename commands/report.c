@@ -116,6 +116,24 @@ static bool has_code(const Report *report, ZxError code)
     return false;
 }
 
+/* The status of all failures when they agree on one (75: all were locked), else 1. */
+static int status_of_failures(const Report *report)
+{
+    int common = 0;
+
+    for (guint i = 0; i < report->mailboxes->len; i++) {
+        const MailboxResult *mailbox = g_ptr_array_index(report->mailboxes, i);
+        int status = error_exit_status(mailbox->code);
+
+        if (mailbox->outcome != OUTCOME_FAILED && mailbox->outcome != OUTCOME_IN_DOUBT)
+            continue;
+        if (common != 0 && status != common)
+            return error_exit_status(ZX_ERROR_FAILED);
+        common = status;
+    }
+    return common;
+}
+
 int report_status(const Report *report, const ReportText *text)
 {
     Totals t = report_totals(report);
@@ -130,7 +148,7 @@ int report_status(const Report *report, const ReportText *text)
     if (bad == 0)
         return 0;
     if (good == 0 && t.kept == 0)
-        return error_exit_status(ZX_ERROR_FAILED);
+        return status_of_failures(report);
     return error_exit_status(ZX_ERROR_PARTIAL);
 }
 
@@ -155,8 +173,9 @@ char *report_counts(const Totals *totals, const ReportText *text)
     GString *out = g_string_new(NULL);
 
     if (text->purge)
-        g_string_printf(out, "%u %s, %u kept", totals->purged,
-                        text->dry_run ? "would be purged" : "purged", totals->kept);
+        g_string_printf(
+            out, "%u %s, %u kept, %u not due", text->dry_run ? totals->explained : totals->purged,
+            text->dry_run ? "would be purged" : "purged", totals->kept, totals->skipped);
     else if (text->recover)
         g_string_printf(out, "%u finished, %u undone, %u explained, %u failed", totals->finished,
                         totals->undone, totals->explained, totals->failed);
@@ -204,24 +223,26 @@ static void append_purged(GString *out, const MailboxResult *mailbox)
     g_autofree char *freed = units_format_size(mailbox->bytes_freed);
     g_autofree char *when = report_time(mailbox->committed);
 
-    g_string_append_printf(out, "  mailbox %u on %s  moved %s to %s  %s", mailbox->source_mailbox,
+    g_string_append_printf(out, "  mailbox %u on %s, moved %s to %s", mailbox->source_mailbox,
                            mailbox->source, when != NULL ? when : "at an unknown time",
-                           mailbox->destination, mailbox->outcome == OUTCOME_PURGED ? freed : "");
-    if (mailbox->outcome == OUTCOME_PURGED)
-        g_string_append(out, " freed");
-    else
-        g_string_truncate(out, out->len - 2);
+                           mailbox->destination);
+    if (mailbox->outcome != OUTCOME_KEPT)
+        g_string_append_printf(out, "  %s%s", freed,
+                               mailbox->outcome == OUTCOME_PURGED ? " freed" : "");
 }
 
 char *report_mailbox(const MailboxResult *mailbox, unsigned index, unsigned total, bool detailed)
 {
     GString *out = g_string_new(NULL);
-    bool purge = mailbox->outcome == OUTCOME_PURGED || mailbox->outcome == OUTCOME_KEPT;
+    /* Of a purge; its dry run explains without a reason, a recovery always gives one. */
+    bool would = mailbox->outcome == OUTCOME_EXPLAINED && mailbox->reason == NULL;
+    bool purge = mailbox->outcome == OUTCOME_PURGED || mailbox->outcome == OUTCOME_KEPT || would;
     bool moved = mailbox->outcome == OUTCOME_MOVED || mailbox->outcome == OUTCOME_STAGED;
 
     if (total > 0)
         g_string_append_printf(out, "[%u/%u] ", index, total);
-    g_string_append_printf(out, "%s  %s", mailbox->address, report_outcome(mailbox->outcome));
+    g_string_append_printf(out, "%s  %s", mailbox->address,
+                           would ? "would be purged" : report_outcome(mailbox->outcome));
     if (moved) {
         g_string_append_printf(out, "  %s -> %s", mailbox->source, mailbox->destination);
         append_sizes(out, mailbox);
@@ -280,7 +301,7 @@ static void append_done(GString *out, const Report *report, const ReportText *te
     if (strcmp(word, "purged") == 0)
         memcpy(word, "done", 5);
     g_string_append_printf(out, "%-9s  %s", word, counts);
-    if (report->mailboxes->len == 0)
+    if (report->mailboxes->len == totals->skipped && !text->recover)
         g_string_append(out, text->purge ? "   nothing to purge" : "   nothing to move");
     else if (!text->recover)
         g_string_append_printf(out, "   %s %sin %s", size, text->purge ? "freed " : "", took);
@@ -292,6 +313,31 @@ static void append_done(GString *out, const Report *report, const ReportText *te
                                totals->longest_address);
     }
     g_string_append_c(out, '\n');
+}
+
+/* How many skipped mailboxes are named on the terminal: a domain may have thousands. */
+#define SKIPPED_SHOWN 20
+
+char *report_untold(const Report *report, GHashTable *told, bool quiet)
+{
+    GString *out = g_string_new(NULL);
+    unsigned skipped = 0;
+
+    for (guint i = 0; i < report->mailboxes->len; i++) {
+        const MailboxResult *mailbox = g_ptr_array_index(report->mailboxes, i);
+        bool skip = mailbox->outcome == OUTCOME_SKIPPED;
+        g_autofree char *line = NULL;
+
+        if (g_hash_table_contains(told, mailbox) || (skip && quiet) ||
+            (skip && ++skipped > SKIPPED_SHOWN))
+            continue;
+        line = report_mailbox(mailbox, 0, 0, false);
+        g_string_append(out, line);
+    }
+    if (skipped > SKIPPED_SHOWN)
+        g_string_append_printf(out, "and %u more skipped, all of them in the report\n",
+                               skipped - SKIPPED_SHOWN);
+    return g_string_free(out, FALSE);
 }
 
 char *report_summary(const Report *report, const ReportText *text)

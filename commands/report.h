@@ -36,6 +36,9 @@ char *report_counts(const Totals *totals, const ReportText *text);
 
 json_t *report_json(const Report *report, const ReportText *text);
 char *report_csv(const Report *report);
+/* The lines of mailboxes that no event told of (@told: the results that were): what was skipped or
+ * refused before anything began. */
+char *report_untold(const Report *report, GHashTable *told, bool quiet);
 /* What is printed at the end, after the lines of the mailboxes. */
 char *report_summary(const Report *report, const ReportText *text);
 /* One mailbox: a line, and below it its notes, and with @detailed the steps of its window. */

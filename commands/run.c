@@ -32,6 +32,19 @@ void session_note(Session *session, const char *fmt, ...)
     session->note(session->data, text);
 }
 
+/* Workers call this from their threads. */
+void session_event(void *data, const Event *event)
+{
+    Session *session = data;
+
+    if (event->type == EVENT_MAILBOX_DONE) {
+        g_mutex_lock(&session->told_mutex);
+        g_hash_table_add(session->told, (void *)(uintptr_t)event->result); /* a key, never used */
+        g_mutex_unlock(&session->told_mutex);
+    }
+    session->sink(session->data, event);
+}
+
 void session_clear(Session *session)
 {
     if (session->core != NULL)
@@ -87,7 +100,9 @@ static bool run_verb(Session *session, const Command *command, const char *const
         return false;
     for (guint i = 0; i < notes->len; i++)
         session->note(session->data, g_ptr_array_index(notes, i));
+    session->told = g_hash_table_new(NULL, NULL);
     ok = command->run(session, request, result, error);
+    g_clear_pointer(&session->told, g_hash_table_unref);
     args_free(command, request);
     return ok;
 }

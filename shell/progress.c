@@ -16,11 +16,11 @@ struct Progress {
     GMutex mutex;
     bool terminal;
     bool quiet, json, detailed;
-    bool drawn;    /* the terminal's last line is ours */
-    int64_t shown; /* when the last progress line was */
-    int64_t begun; /* of the bytes at hand: for rate and time left */
-    uint64_t begun_bytes;
-    char *account, *state;
+    bool drawn;     /* the terminal's last line is ours */
+    int64_t shown;  /* when the last progress line was */
+    int64_t begun;  /* when the bytes at hand began to be counted: for rate and time left */
+    uint64_t bytes; /* their number when last seen */
+    char *state;
 };
 
 Progress *progress_new(void)
@@ -35,7 +35,6 @@ Progress *progress_new(void)
 void progress_free(Progress *progress)
 {
     g_mutex_clear(&progress->mutex);
-    g_free(progress->account);
     g_free(progress->state);
     g_free(progress);
 }
@@ -46,7 +45,6 @@ void progress_begin(Progress *progress, const Switches *switches)
     progress->json = switches->json;
     progress->detailed = switches->progress;
     progress->shown = g_get_monotonic_time();
-    g_clear_pointer(&progress->account, g_free);
     g_clear_pointer(&progress->state, g_free);
 }
 
@@ -108,9 +106,8 @@ static void draw(Progress *progress, const char *text)
 static char *time_left(const Progress *progress, const Event *event, double *rate)
 {
     int64_t took = g_get_monotonic_time() - progress->begun;
-    uint64_t moved = event->done_bytes - MIN(event->done_bytes, progress->begun_bytes);
 
-    *rate = took > 0 ? (double)moved * G_USEC_PER_SEC / (double)took : 0;
+    *rate = took > 0 ? (double)event->done_bytes * G_USEC_PER_SEC / (double)took : 0;
     /* Withheld until 1% is copied: before that it is a guess. */
     if (*rate <= 0 || event->done_bytes * 100 < event->expected_bytes ||
         event->done_bytes > event->expected_bytes)
@@ -140,9 +137,17 @@ static char *progress_text(const Progress *progress, const Event *event)
                                speed);
     if (event->expected > 0)
         g_string_append_printf(out, "items %s/%s", done, expected);
+    else if (event->done > 0 && event->text != NULL)
+        g_string_append_printf(out, "%s %s", event->text, done);
     if (left != NULL)
         g_string_append_printf(out, "  ETA %s", left);
     return g_string_free(out, FALSE);
+}
+
+static void count_from(Progress *progress, uint64_t bytes)
+{
+    progress->begun = g_get_monotonic_time();
+    progress->bytes = bytes;
 }
 
 /* "commit of anna@company.ru": for the second Ctrl-C. */
@@ -154,12 +159,7 @@ static void remember(Progress *progress, const Event *event)
     stop_waits_for(text);
     g_free(progress->state);
     progress->state = g_strdup(event->text);
-    if (g_strcmp0(progress->account, event->account) == 0)
-        return;
-    g_free(progress->account);
-    progress->account = g_strdup(event->account);
-    progress->begun = g_get_monotonic_time();
-    progress->begun_bytes = event->done_bytes;
+    count_from(progress, 0);
 }
 
 static void show_progress(Progress *progress, const Event *event)
@@ -167,6 +167,9 @@ static void show_progress(Progress *progress, const Event *event)
     int64_t now = g_get_monotonic_time();
     g_autofree char *text = NULL;
 
+    if (event->done_bytes < progress->bytes) /* another round: it counts from nothing again */
+        count_from(progress, 0);
+    progress->bytes = event->done_bytes;
     if (progress->quiet || (progress->json && !progress->detailed) ||
         now - progress->shown < (progress->terminal ? REDRAW_US : PLAIN_US))
         return;
