@@ -134,11 +134,19 @@ void blob_free(Blob *blob)
     g_free(blob);
 }
 
-static char *locator_path(const char *locator, unsigned mailbox, unsigned item, unsigned revision)
+char *blob_find(const char *locator, unsigned mailbox, unsigned item, unsigned revision)
 {
     const Volume *volume = volume_get((unsigned)strtoul(locator, NULL, 10));
 
-    return volume == NULL ? NULL : volume_blob_path(volume, mailbox, item, revision);
+    if (volume == NULL)
+        return NULL;
+    char *path = volume_blob_path(volume, mailbox, item, revision);
+    g_autofree char *dir = g_path_get_dirname(path);
+    g_autofree char *old = g_strdup_printf("%s/%u.msg", dir, item);
+    if (access(path, F_OK) == 0 || access(old, F_OK) != 0)
+        return path;
+    g_free(path);
+    return g_steal_pointer(&old);
 }
 
 static GBytes *gunzip(const char *bytes, size_t length, uint64_t size)
@@ -164,7 +172,7 @@ static GBytes *gunzip(const char *bytes, size_t length, uint64_t size)
 GBytes *blob_read(const char *locator, unsigned mailbox, unsigned item, unsigned revision,
                   uint64_t size, GError **error)
 {
-    g_autofree char *path = locator_path(locator, mailbox, item, revision);
+    g_autofree char *path = blob_find(locator, mailbox, item, revision);
     char *bytes = NULL;
     gsize length = 0;
     GBytes *raw = NULL;
@@ -187,7 +195,7 @@ GBytes *blob_read(const char *locator, unsigned mailbox, unsigned item, unsigned
 
 void blob_delete(const char *locator, unsigned mailbox, unsigned item, unsigned revision)
 {
-    g_autofree char *path = locator_path(locator, mailbox, item, revision);
+    g_autofree char *path = blob_find(locator, mailbox, item, revision);
 
     if (path != NULL)
         unlink(path);

@@ -22,6 +22,9 @@ bool blob_link(const Blob *blob, unsigned mailbox, unsigned item, unsigned revis
 /* Removes the file from incoming/. */
 void blob_free(Blob *blob);
 
+/* Where the blob is: under its name, or under the name without revision that very old stores gave
+ * it (doc/platform.md 3.2). NULL if the volume is gone. */
+char *blob_find(const char *locator, unsigned mailbox, unsigned item, unsigned revision);
 /* The blob of an item, uncompressed; @size tells a compressed one from a document that is gzip. */
 GBytes *blob_read(const char *locator, unsigned mailbox, unsigned item, unsigned revision,
                   uint64_t size, GError **error);

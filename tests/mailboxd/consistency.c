@@ -48,7 +48,7 @@ static void check_row(Report *report, unsigned mailbox, const DbRows *rows, bool
     unsigned item = rows_uint(rows, 0), revision = rows_uint(rows, 1);
     uint64_t size = rows_u64(rows, 3);
     const Volume *volume = volume_get((unsigned)strtoul(locator, NULL, 10));
-    char *path = volume == NULL ? g_strdup("") : volume_blob_path(volume, mailbox, item, revision);
+    char *path = volume == NULL ? g_strdup("") : blob_find(locator, mailbox, item, revision);
     GStatBuf info;
 
     g_hash_table_add(expected, path);

@@ -123,7 +123,7 @@ static void forget_account(const Entry *account)
         forget("name", aliases->pdata[i]);
 }
 
-static Entry *read_account(LdapWhich which, AccountBy by, const char *key, GError **error)
+static Entry *search_account(LdapWhich which, AccountBy by, const char *key, GError **error)
 {
     static const char *const filters[] = {
         [BY_ID] = "(&(objectClass=zimbraAccount)(zimbraId=%s))",
@@ -134,10 +134,41 @@ static Entry *read_account(LdapWhich which, AccountBy by, const char *key, GErro
     g_autofree char *escaped = ldap_escape(key);
     g_auto(GStrv) parts = g_strsplit(filters[by], "%s", -1);
     g_autofree char *filter = g_strjoinv(escaped, parts);
-    GError *inner = NULL;
-    Entry *account =
-        find_one(which, by == BY_ADMIN_NAME ? "cn=admins,cn=zimbra" : "", filter, &inner);
 
+    return find_one(which, by == BY_ADMIN_NAME ? "cn=admins,cn=zimbra" : "", filter, error);
+}
+
+/* The same address in the domain that @address's domain is an alias of; NULL if it is none. */
+static char *in_real_domain(const char *address)
+{
+    const char *at = strchr(address, '@');
+    g_autofree char *domain = at == NULL ? NULL : ldap_escape(at + 1);
+    g_autofree char *filter =
+        at == NULL ? NULL
+                   : g_strdup_printf("(&(objectClass=zimbraDomain)(zimbraDomainType=alias)"
+                                     "(zimbraDomainName=%s))",
+                                     domain);
+    g_autoptr(Entry) alias = filter == NULL ? NULL : find_one(LDAP_NEAREST, "", filter, NULL);
+    const char *target = alias == NULL ? NULL : entry_get(alias, "zimbraDomainAliasTargetId");
+
+    if (target == NULL)
+        return NULL;
+    g_autofree char *target_filter =
+        g_strdup_printf("(&(objectClass=zimbraDomain)(zimbraId=%s))", target);
+    g_autoptr(Entry) real = find_one(LDAP_NEAREST, "", target_filter, NULL);
+    const char *name = real == NULL ? NULL : entry_get(real, "zimbraDomainName");
+    return name == NULL ? NULL : g_strdup_printf("%.*s%s", (int)(at + 1 - address), address, name);
+}
+
+static Entry *read_account(LdapWhich which, AccountBy by, const char *key, GError **error)
+{
+    GError *inner = NULL;
+    Entry *account = search_account(which, by, key, &inner);
+    g_autofree char *elsewhere =
+        account == NULL && inner == NULL && by == BY_NAME ? in_real_domain(key) : NULL;
+
+    if (elsewhere != NULL)
+        account = search_account(which, by, elsewhere, &inner);
     if (inner != NULL)
         g_propagate_error(error, inner);
     else if (account == NULL)
