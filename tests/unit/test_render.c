@@ -1,0 +1,339 @@
+/* How results look: the Report as lines, mail, CSV and JSON, lists as text, errors. */
+#include "commands/report.h"
+#include "shell/shell.h"
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include <cmocka.h>
+
+#define STARTED G_GINT64_CONSTANT(1760000000000) /* 2025-10-09 08:53:20 UTC */
+
+static char uuid[] = "6f0c2c1e-0000-4000-8000-000000000001";
+
+static void mailbox_clear(void *data)
+{
+    MailboxResult *mailbox = data;
+
+    g_clear_pointer(&mailbox->window_steps, g_array_unref);
+    g_clear_pointer(&mailbox->notes, g_ptr_array_unref);
+    g_free(mailbox);
+}
+
+static Report *report_new(const char *verb, const char *command)
+{
+    Report *report = g_new0(Report, 1);
+
+    memcpy(report->operation, uuid, sizeof uuid);
+    report->verb = g_strdup(verb);
+    report->command = g_strdup(command);
+    report->who = g_strdup("root");
+    report->host = g_strdup("admin1");
+    report->started = STARTED;
+    report->ended = STARTED + 9660 * 1000;
+    report->mailboxes = g_ptr_array_new_with_free_func(mailbox_clear);
+    return report;
+}
+
+/* Texts are literals here: the results of these tests are freed by mailbox_clear only. */
+static MailboxResult *add(Report *report, const char *address, Outcome outcome, const char *reason)
+{
+    MailboxResult *mailbox = g_new0(MailboxResult, 1);
+
+    mailbox->address = (char *)(uintptr_t)address;
+    mailbox->account_id = (char *)(uintptr_t) "id-1";
+    mailbox->source = (char *)(uintptr_t) "mail1";
+    mailbox->destination = (char *)(uintptr_t) "mail2";
+    mailbox->source_mailbox = 12;
+    mailbox->destination_mailbox = 31;
+    mailbox->outcome = outcome;
+    mailbox->reason = (char *)(uintptr_t)reason;
+    mailbox->code = reason != NULL ? ZX_ERROR_NO_SPACE : ZX_ERROR_USAGE;
+    mailbox->notes = g_ptr_array_new();
+    g_ptr_array_add(report->mailboxes, mailbox);
+    return mailbox;
+}
+
+static MailboxResult *add_moved(Report *report, const char *address, double window_ms)
+{
+    MailboxResult *mailbox = add(report, address, OUTCOME_MOVED, NULL);
+    StepTime steps[] = { { "fence", 4.04 }, { "commit", 40.5 } };
+
+    mailbox->rows = 20502;
+    mailbox->rows_window = 3;
+    mailbox->blobs = 20113;
+    mailbox->bytes = mailbox->bytes_copied = 42991616;
+    mailbox->window_ms = window_ms;
+    mailbox->window_steps = g_array_new(FALSE, FALSE, sizeof(StepTime));
+    g_array_append_vals(mailbox->window_steps, steps, G_N_ELEMENTS(steps));
+    mailbox->committed = STARTED + 1000;
+    return mailbox;
+}
+
+static void check(char *text, const char *expected)
+{
+    if (strcmp(text, expected) != 0)
+        fail_msg("is\n%s\nexpected\n%s", text, expected);
+    g_free(text);
+}
+
+static void contains(const char *text, const char *part)
+{
+    if (strstr(text, part) == NULL)
+        fail_msg("'%s' is not in\n%s", part, text);
+}
+
+static void lines(void **state G_GNUC_UNUSED)
+{
+    g_autoptr(Report) report = report_new("doMailboxMove", "x");
+    MailboxResult *mailbox = add_moved(report, "anna@company.ru", 312.34);
+
+    g_ptr_array_add(mailbox->notes, (char *)(uintptr_t) "2 delayed sends sleep");
+    check(report_mailbox(mailbox, 1, 3, false),
+          "[1/3] anna@company.ru  moved  mail1 -> mail2  20,502 rows, 20,113 blobs, 41.0 MB"
+          "  locked 312 ms\n"
+          "        note: 2 delayed sends sleep\n");
+    check(report_mailbox(mailbox, 1, 1, true),
+          "[1/1] anna@company.ru  moved  mail1 -> mail2  20,502 rows, 20,113 blobs, 41.0 MB"
+          "  locked 312 ms\n"
+          "        window 312.3 ms, 3 rows changed in it: fence 4.0, commit 40.5\n"
+          "        note: 2 delayed sends sleep\n");
+    mailbox = add(report, "b@x", OUTCOME_STAGED, NULL);
+    mailbox->bytes = 2048;
+    mailbox->bytes_copied = 1024;
+    check(report_mailbox(mailbox, 2, 3, true),
+          "[2/3] b@x  staged  mail1 -> mail2  0 rows, 0 blobs, 2.0 KB (1.0 KB now)\n");
+    check(report_mailbox(add(report, "c@x", OUTCOME_FAILED, "disk full"), 3, 3, true),
+          "[3/3] c@x  failed: disk full\n");
+    check(report_mailbox(add(report, "d@x", OUTCOME_SKIPPED, "already there"), 0, 0, false),
+          "d@x  skipped: already there\n");
+    mailbox = add(report, "e@x", OUTCOME_PURGED, NULL);
+    mailbox->committed = STARTED;
+    mailbox->bytes_freed = 1048576;
+    check(report_mailbox(mailbox, 0, 0, false),
+          "e@x  purged  mailbox 12 on mail1, moved 2025-10-09T08:53:20+00:00 to mail2"
+          "  1.0 MB freed\n");
+    mailbox->outcome = OUTCOME_EXPLAINED;
+    check(report_mailbox(mailbox, 0, 0, false),
+          "e@x  would be purged  mailbox 12 on mail1, moved 2025-10-09T08:53:20+00:00 to mail2"
+          "  1.0 MB\n");
+    mailbox = add(report, "f@x", OUTCOME_KEPT, "it was written to");
+    check(report_mailbox(mailbox, 0, 0, false),
+          "f@x  kept  mailbox 12 on mail1, moved at an unknown time to mail2: it was written to\n");
+    check(report_mailbox(add(report, "g@x", OUTCOME_EXPLAINED, "would be undone"), 0, 0, false),
+          "g@x  explained: would be undone\n");
+}
+
+static void summaries(void **state G_GNUC_UNUSED)
+{
+    g_autoptr(Report) report = report_new("doMailboxMove", "x");
+    ReportText text = { .destination = "mail2", .retention_days = 30 };
+
+    check(report_summary(report, &text),
+          "operation  6f0c2c1e-0000-4000-8000-000000000001  doMailboxMove  -> mail2\n"
+          "done       0 moved, 0 failed, 0 skipped   nothing to move\n");
+    add_moved(report, "ivan@company.ru", 1100);
+    check(report_summary(report, &text),
+          "operation  6f0c2c1e-0000-4000-8000-000000000001  doMailboxMove  -> mail2\n"
+          "done       1 moved, 0 failed, 0 skipped   41.0 MB in 2h41m   locked: median 1.1 s, "
+          "longest 1.1 s (ivan@company.ru)\n"
+          "old copy kept until 2025-11-08; remove now with: doPurgeMailboxes ivan@company.ru "
+          "ignore_retention true\n");
+    add_moved(report, "anna@company.ru", 300);
+    add(report, "c@x", OUTCOME_IN_DOUBT, "no answer");
+    report->report_path = g_strdup("/r.json");
+    report->mail_problem = g_strdup("refused");
+    check(report_summary(report, &text),
+          "operation  6f0c2c1e-0000-4000-8000-000000000001  doMailboxMove  -> mail2\n"
+          "partial    2 moved, 0 failed, 0 skipped, 1 in doubt   82.0 MB in 2h41m   locked: median "
+          "1.1 s, longest 1.1 s (ivan@company.ru)\n"
+          "in doubt   finish with: doRecover operation 6f0c2c1e-0000-4000-8000-000000000001 "
+          "dry_run false\n"
+          "old copies kept until 2025-11-08; remove now with: doPurgeMailboxes all "
+          "ignore_retention true\n"
+          "report     /r.json\n"
+          "mail       not sent: refused\n");
+}
+
+static void untold(void **state G_GNUC_UNUSED)
+{
+    g_autoptr(Report) report = report_new("doMailboxMove", "x");
+    g_autoptr(GHashTable) told = g_hash_table_new(NULL, NULL);
+    g_autofree char *many = NULL;
+
+    g_hash_table_add(told, add_moved(report, "told@x", 1));
+    add(report, "s@x", OUTCOME_SKIPPED, "already there");
+    add(report, "f@x", OUTCOME_FAILED, "refused");
+    check(report_untold(report, told, false),
+          "s@x  skipped: already there\nf@x  failed: refused\n");
+    check(report_untold(report, told, true), "f@x  failed: refused\n");
+    for (int i = 0; i < 30; i++)
+        add(report, "s@x", OUTCOME_SKIPPED, "already there");
+    many = report_untold(report, told, false);
+    assert_true(g_str_has_suffix(many, "\nand 11 more skipped, all of them in the report\n"));
+}
+
+/* Outcomes with the code of their failure, to the exit status and the first word of the mail. */
+static void statuses(void **state G_GNUC_UNUSED)
+{
+    static const struct {
+        Outcome outcomes[3];
+        unsigned count;
+        ZxError code;
+        bool purge, interrupted;
+        int status;
+        const char *word;
+    } cases[] = {
+        { { 0 }, 0, 0, false, false, 0, "DONE" },
+        { { OUTCOME_MOVED, OUTCOME_SKIPPED }, 2, ZX_ERROR_NO_SPACE, false, false, 0, "DONE" },
+        { { OUTCOME_MOVED, OUTCOME_FAILED }, 2, ZX_ERROR_NO_SPACE, false, false, 5, "PARTIAL" },
+        { { OUTCOME_MOVED, OUTCOME_IN_DOUBT }, 2, ZX_ERROR_IN_DOUBT, false, false, 5, "PARTIAL" },
+        { { OUTCOME_FAILED, OUTCOME_SKIPPED }, 2, ZX_ERROR_DATA, false, false, 1, "FAILED" },
+        { { OUTCOME_FAILED, OUTCOME_FAILED }, 2, ZX_ERROR_CONFLICT, false, false, 75, "FAILED" },
+        { { OUTCOME_IN_DOUBT }, 1, ZX_ERROR_IN_DOUBT, false, false, 1, "FAILED" },
+        { { OUTCOME_MOVED, OUTCOME_FAILED },
+          2,
+          ZX_ERROR_INTERRUPTED,
+          false,
+          true,
+          130,
+          "INTERRUPTED" },
+        { { OUTCOME_MOVED }, 1, 0, false, true, 0, "DONE" },
+        { { 0 }, 0, 0, false, true, 130, "INTERRUPTED" },
+        { { OUTCOME_FAILED }, 1, ZX_ERROR_STOPPED, false, false, 2, "STOPPED" },
+        { { OUTCOME_PURGED }, 1, 0, true, false, 0, "PURGED" },
+        { { OUTCOME_PURGED, OUTCOME_KEPT }, 2, ZX_ERROR_REFUSED, true, false, 5, "PARTIAL" },
+        { { OUTCOME_KEPT }, 1, ZX_ERROR_REFUSED, true, false, 5, "PARTIAL" },
+        { { OUTCOME_FINISHED, OUTCOME_UNDONE, OUTCOME_EXPLAINED }, 3, 0, false, false, 0, "DONE" },
+    };
+
+    for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
+        g_autoptr(Report) report = report_new("x", "x");
+        ReportText text = { .purge = cases[i].purge, .interrupted = cases[i].interrupted };
+
+        for (unsigned k = 0; k < cases[i].count; k++)
+            add(report, "a@x", cases[i].outcomes[k], NULL)->code = cases[i].code;
+        if (report_status(report, &text) != cases[i].status)
+            fail_msg("case %zu: %d", i, report_status(report, &text));
+        assert_string_equal(report_word(report, &text), cases[i].word);
+    }
+}
+
+static void mail(void **state G_GNUC_UNUSED)
+{
+    g_autoptr(Report) report =
+        report_new("doMailboxMove", "doMailboxMove mail2 domains company.ru stages data,account");
+    char selection[] = "company.ru";
+    ReportText text = { .destination = "mail2", .selection = selection, .retention_days = 30 };
+    MailboxResult *mailbox = add_moved(report, "anna@company.ru", 300);
+    g_autofree char *body = NULL;
+    g_autofree char *csv = NULL;
+
+    g_ptr_array_add(mailbox->notes, (char *)(uintptr_t) "1 delayed send sleeps, due 10:00");
+    check(mail_subject(report, &text),
+          "[zxmove] DONE 1 moved, 0 failed, 0 skipped: company.ru -> mail2");
+    add(report, "b@company.ru", OUTCOME_SKIPPED, "already there");
+    add(report, "c,d@company.ru", OUTCOME_FAILED, "a \"full\" disk");
+    add(report, "e@company.ru", OUTCOME_IN_DOUBT, "no answer");
+    check(mail_subject(report, &text),
+          "[zxmove] PARTIAL 1 moved, 1 failed, 1 skipped, 1 in doubt: company.ru -> mail2");
+    body = mail_body(report, &text);
+    contains(body, "command    doMailboxMove mail2 domains company.ru stages data,account\n");
+    contains(body, "by         root on admin1\n");
+    contains(body, "time       2025-10-09T08:53:20+00:00 to 2025-10-09T11:34:20+00:00 (2h41m)\n");
+    contains(body, "locked     median 300 ms, longest 300 ms (anna@company.ru)\n");
+    contains(body, "  b@company.ru  skipped: already there\n");
+    contains(body, "  c,d@company.ru  failed: a \"full\" disk\n      next: doMailboxMove mail2 ");
+    contains(body, "      next: doRecover operation 6f0c2c1e-0000-4000-8000-000000000001 dry_run "
+                   "false\n");
+    contains(body, "  anna@company.ru  1 delayed send sleeps, due 10:00\n");
+    contains(body, "kept until 2025-11-08");
+    contains(body, "  doMailboxMove mail1 accounts anna@company.ru\n");
+    csv = report_csv(report);
+    contains(csv, "account,outcome,code,reason,source,");
+    contains(csv, "\r\nanna@company.ru,moved,,,mail1,mail2,12,31,20502,20113,42991616,42991616,0,"
+                  "300.0,2025-10-09T08:53:21+00:00,\"1 delayed send sleeps, due 10:00\"\r\n");
+    contains(csv, "\r\n\"c,d@company.ru\",failed,NO_SPACE,\"a \"\"full\"\" disk\",mail1,");
+}
+
+static void mail_of_a_purge(void **state G_GNUC_UNUSED)
+{
+    g_autoptr(Report) report = report_new("doPurgeMailboxes", "doPurgeMailboxes all");
+    char selection[] = "all";
+    ReportText text = { .purge = true, .selection = selection };
+
+    add(report, "a@x", OUTCOME_PURGED, NULL)->bytes_freed = 1024;
+    check(mail_subject(report, &text), "[zxmove] PURGED 1 purged, 0 kept, 0 not due: all");
+}
+
+static void selections(void **state G_GNUC_UNUSED)
+{
+    char a[] = "a@x", b[] = "b@x", c[] = "c@x", d[] = "d@x";
+    char *names[] = { a, b, c, d, NULL };
+
+    check(report_selection(names), "a@x and 3 more");
+    names[3] = NULL;
+    check(report_selection(names), "a@x,b@x,c@x");
+    check(report_selection(NULL), "");
+}
+
+static void json(void **state G_GNUC_UNUSED)
+{
+    g_autoptr(Report) report = report_new("doMailboxMove", "x");
+    ReportText text = { .destination = "mail2" };
+    json_t *object, *mailbox;
+
+    add_moved(report, "anna@company.ru", 312.34);
+    add(report, "c@x", OUTCOME_FAILED, "full");
+    object = report_json(report, &text);
+    assert_string_equal(json_string_value(json_object_get(object, "operation")), uuid);
+    assert_string_equal(json_string_value(json_object_get(object, "result")), "PARTIAL");
+    mailbox = json_array_get(json_object_get(object, "mailboxes"), 0);
+    assert_true(json_real_value(json_object_get(mailbox, "window_ms")) == 312.3);
+    assert_int_equal(json_array_size(json_object_get(mailbox, "window_steps")), 2);
+    assert_null(json_object_get(mailbox, "code"));
+    mailbox = json_array_get(json_object_get(object, "mailboxes"), 1);
+    assert_string_equal(json_string_value(json_object_get(mailbox, "code")), "NO_SPACE");
+    json_decref(object);
+}
+
+static void lists(void **state G_GNUC_UNUSED)
+{
+    Result result = { .response = json_pack("{s:i, s:[{s:s, s:i, s:b}, {s:s, s:n}]}", "count", 2,
+                                            "mailboxes", "store", "mail1", "mailbox_id", 12, "due",
+                                            1, "store", "mail2", "size") };
+
+    check(render_text(&result), "count  2\n"
+                                "mailboxes\n\n"
+                                "        store       mail1\n"
+                                "        mailbox_id  12\n"
+                                "        due         true\n"
+                                "\n"
+                                "        store  mail2\n"
+                                "        size   -\n");
+    result_clear(&result);
+}
+
+static void terminals_are_spared(void **state G_GNUC_UNUSED)
+{
+    check(render_plain("a\033[2Jb\rc\nd\x7f\xc2\x9bz \xc3\xa9"), "a?[2Jb?c\nd??z \xc3\xa9");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(lines),      cmocka_unit_test(summaries),
+        cmocka_unit_test(untold),     cmocka_unit_test(statuses),
+        cmocka_unit_test(mail),       cmocka_unit_test(mail_of_a_purge),
+        cmocka_unit_test(selections), cmocka_unit_test(json),
+        cmocka_unit_test(lists),      cmocka_unit_test(terminals_are_spared),
+    };
+
+    setenv("TZ", "UTC", 1);
+    tzset();
+    cmocka_set_message_output(CM_OUTPUT_TAP);
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
