@@ -238,6 +238,16 @@ static bool is_unicode(const char *charset)
     return g_strcmp0(charset, "utf8") == 0 || g_strcmp0(charset, "utf8mb4") == 0;
 }
 
+/* Characters of 4 bytes begin with F0 to F4, and no other character contains these. */
+static char *four_byte_condition(const char *column)
+{
+    GString *sql = g_string_new("0");
+
+    for (unsigned lead = 0xF0; lead <= 0xF4; lead++)
+        g_string_append_printf(sql, " OR LOCATE(X'%X',CAST(`%s` AS BINARY))", lead, column);
+    return g_string_free(sql, FALSE);
+}
+
 /* Bytes travel as they are where they mean the same at the target, are converted where every
  * character exists there, and are refused otherwise. */
 static bool join_charsets(Db *source, Db *target, const StoreTable *table, const StoreColumn *from,
@@ -257,8 +267,7 @@ static bool join_charsets(Db *source, Db *target, const StoreTable *table, const
         return true;
     }
     if (strcmp(from->charset, "utf8mb4") == 0) {
-        outside = g_strdup_printf("OCTET_LENGTH(`%s`) <> OCTET_LENGTH(CONVERT(`%s` USING utf8))",
-                                  from->name, from->name);
+        outside = four_byte_condition(from->name);
         if (!any_row(source, table, mailbox, outside, &any, error))
             return false;
     }

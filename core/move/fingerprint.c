@@ -86,16 +86,21 @@ static void header_append(GString *sql, const Selection *rows)
     }
 }
 
-static void body_append(GString *sql, const Selection *rows, const char *function)
+/* The bytes, or, when they may be too many for one text, a digest of each column's: what the server
+ * computes it truncates at max_allowed_packet, a column it does not. */
+static void body_append(GString *sql, const Selection *rows, bool digests)
 {
     for (unsigned i = 0; i < rows->table->columns->len; i++) {
         const Column *column = rows->table->columns->pdata[i];
 
         if (!counts_as_bytes(column))
             continue;
-        g_string_append_printf(sql, ",IFNULL(%s(", function);
-        bytes_append(sql, rows->side, column);
-        g_string_append(sql, "),'')");
+        g_string_append(sql, digests ? ",IFNULL(MD5(" : ",IFNULL(");
+        if (digests && column->convert == NULL)
+            g_string_append(sql, column->name);
+        else
+            bytes_append(sql, rows->side, column);
+        g_string_append(sql, digests ? "),'')" : ",'')");
     }
 }
 
@@ -122,13 +127,13 @@ void fingerprint_append(GString *sql, const Selection *rows)
     if (large) {
         g_string_append_printf(sql, ">%d,MD5(CONCAT_WS(','", LARGE_BYTES);
         header_append(sql, rows);
-        body_append(sql, rows, "MD5");
+        body_append(sql, rows, true);
         g_string_append(sql, ")),");
     }
     /* CONCAT_WS leaves NULL out, and here nothing is NULL. */
     g_string_append(sql, "MD5(CONCAT_WS(','");
     header_append(sql, rows);
-    body_append(sql, rows, "");
+    body_append(sql, rows, false);
     g_string_append(sql, large ? ")))" : "))");
 }
 

@@ -2,11 +2,11 @@
  *
  * zimbra.mailbox is not here: it is written and proven by itself (mailbox_row.c).
  *
- * Sealed are the tables that only a writer with the mailbox's lock can change. Left out are those that
- * others write without it (2.7 E): a data source's mappings, out_of_office, event, scheduled_task,
- * pending_acl_push and, of the sealed tables, locator and blob_digest, which blob movers rewrite. The
- * device tables are written by extensions nobody has read. None of these can show that mail
- * reached an old copy, and each could keep one from being purged for nothing. */
+ * Sealed are the tables that only a writer with the mailbox's lock can change. Left out are those
+ * that others write without it (2.7 E): a data source's mappings, out_of_office, event,
+ * scheduled_task, pending_acl_push and, of the sealed tables, locator and blob_digest, which blob
+ * movers rewrite. The device tables are written by extensions nobody has read. None of these can
+ * show that mail reached an old copy, and each could keep one from being purged for nothing. */
 #include "core/move/catalogue.h"
 #include <string.h>
 

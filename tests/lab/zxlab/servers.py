@@ -56,8 +56,9 @@ def _greets(address, port, expected, say=b""):
 
 
 def _mariadb_argv(data, mariadb_socket, extra):
+    # A tmpdir of its own: a server that starts deletes every server's temporary tables in /tmp.
     argv = [program("mariadbd"), "--no-defaults", f"--datadir={data}", f"--socket={mariadb_socket}",
-            f"--pid-file={data}.pid", "--skip-name-resolve", "--character-set-server=utf8",
+            f"--pid-file={data}.pid", f"--tmpdir={os.path.dirname(data)}", "--skip-name-resolve", "--character-set-server=utf8",
             "--innodb-file-per-table=1", "--innodb-flush-log-at-trx-commit=0",
             "--innodb-flush-method=O_DIRECT", "--max-allowed-packet=16777216",
             "--max-connections=110", f"--innodb-log-file-size={INNODB_LOG_SIZE}",
