@@ -109,7 +109,7 @@ bool claim_take(Claim *claim, const char *account_id, const char *operation, Sto
 {
     bool swap = b != NULL && strcmp(b->server_id, a->server_id) < 0;
 
-    *claim = (Claim){ .account_id = account_id, .operation = operation, .lease_s = lease_s };
+    *claim = (Claim){ .account_id = g_strdup(account_id), .operation = operation, .lease_s = lease_s };
     claim->stores[0] = swap ? b : a;
     claim->stores[1] = swap ? a : b;
     claim->held = true;
@@ -210,4 +210,5 @@ void claim_release(Claim *claim)
         rows_free(db_query(db, &ignored, "SELECT RELEASE_LOCK(?)", DB_ARGS(db_text(name))));
         g_clear_error(&ignored);
     }
+    g_clear_pointer(&claim->account_id, g_free);
 }

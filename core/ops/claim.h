@@ -10,7 +10,8 @@
 #include "core/zimbra/store.h"
 
 typedef struct Claim {
-    const char *account_id, *operation; /* borrowed */
+    char *account_id;
+    const char *operation; /* borrowed */
     Store *stores[2];                   /* in the order of their ids; [1] may be NULL */
     uint64_t lease[2];                  /* number we hold on each */
     unsigned lease_s;
