@@ -295,18 +295,22 @@ def _own_leftovers(lab, before, source, destination, old_id, new_id, new_group):
 
 def _own_schema(lab, account_id):
     """The product's own database: nothing of the account is left open."""
+    own = f"WHERE account_id = '{account_id}'"
     for store in lab.stores:
         with truth.Sql(store) as sql:
-            tables = own_tables(sql)
-            for table in [t for t in tables if t == "claim" or t.startswith("late")]:
-                count, = sql.text(f"SELECT COUNT(*) FROM {OWN_SCHEMA}.{table} WHERE account_id = '{account_id}'")[0]
-                if int(count):
-                    yield Finding("own-leftover", f"{count} rows of the account in {OWN_SCHEMA}.{table} on"
+            for table in own_tables(sql):
+                if table == "claim":
+                    where = own
+                elif table.startswith("late_"):
+                    where = f"WHERE mailbox_id IN (SELECT mailbox_id FROM {OWN_SCHEMA}.reservation {own})"
+                elif table == "fence":
+                    where = f"{own} AND state NOT IN ('committed', 'done', 'undone')"
+                else:
+                    continue
+                count = int(sql.text(f"SELECT COUNT(*) FROM {OWN_SCHEMA}.{table} {where}")[0][0])
+                if count:
+                    yield Finding("own-leftover", f"{count} open rows of the account in {OWN_SCHEMA}.{table} on"
                                   f" {store.name}")
-            if "fence" in tables:
-                for state, in sql.text(f"SELECT state FROM {OWN_SCHEMA}.fence WHERE account_id = '{account_id}'"
-                                       " AND state NOT IN ('committed', 'done', 'undone')"):
-                    yield Finding("own-leftover", f"a fence on {store.name} is still {state}")
 
 
 def _surroundings(lab, before, expect):
