@@ -9,12 +9,14 @@ import sys
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
-from zxlab import controls, truth
+from zxlab import compare, controls, truth
 from zxlab.check import Expect, check_move, check_purged, check_unmoved
 from zxlab.lab import Lab
+from zxlab.load import Load, check_accepted
 from zxlab.moves import Scene, findings_none
+from zxlab.probe import Probe
 from zxlab.snapshot import read_copy
-from zxlab.tap import diag, done, is_, ok
+from zxlab.tap import diag, done, is_, ok, wait_for
 
 MESSAGES = 32  # the seeder spreads what hangs on messages over that many
 
@@ -40,6 +42,7 @@ def main():
         findings_none(check_move(lab, before, accounts[-2], source, destination),
                       "after all that was put back, a correct move is accepted")
         purged(lab, before, accounts[-2], source, destination)
+        at_work(lab, source, destination)
     done()
 
 
@@ -113,6 +116,53 @@ def purged(lab, before, account, source, destination):
                      f" {live.mailbox_id} AND type = 5 LIMIT 1")
     said(check_purged(lab, before, account, source, copy.mailbox_id, live), "live-changed",
          "a live mailbox that changed in a purge")
+
+
+def at_work(lab, source, destination):
+    """A user who works and gets mail across the move; then what could be lost on the way is taken away."""
+    scene = Scene(lab, strangers=False)
+    account = scene.mailbox("busy", source, messages=20)
+    before = scene.snapshot(account)
+    with Probe(lab, account) as probe, Load(lab, account, mails=20, changes=40) as load:
+        wait_for(lambda: len(load.done) > 25 and len(load.mail.accepted) > 5, 20, "work before the move")
+        controls.move_by_hand(lab, before, account, source, destination)
+        so_far, mails = len(load.done), len(load.mail.accepted)
+        wait_for(lambda: len(load.done) > so_far + 25 and len(load.mail.accepted) > mails + 5, 20, "work after it")
+    ok(load.rate() >= 20, "at least 20 changes a second")
+    diag(f"{load.rate():.0f} changes/s, refused {load.refused}, mail deferred {load.mail.deferred} times")
+    ok(0 < probe.longest_ms() < 10000, "the probe saw the window")
+    diag(f"{probe.longest_ms():.0f} ms, {probe.attempts()} attempts, {probe.reasons()}")
+    findings_none(check_accepted(load, lab, destination), "every accepted message is there once")
+    expect = Expect(load=load, changing=True)
+
+    def look():
+        return check_move(lab, before, account, source, destination, expect) + check_accepted(load, lab, destination)
+    findings_none(look(), "what was done since the move is not taken for damage")
+
+    copy = read_copy(lab, destination, account)
+    items = f"UPDATE mboxgroup{copy.group}.mail_item SET %s WHERE mailbox_id = {copy.mailbox_id} AND id = %d"
+    mail = [int(row["id"]) for row in copy.dicts("group.mail_item")
+            if (row["subject"] or b"").decode(errors="replace").startswith(load.mail.token)]
+    base = compare.maxima(read_copy(lab, source, account))[1]
+    quiet = next(int(row["id"]) for row in copy.dicts("group.mail_item")
+                 if row["type"] == b"5" and int(row["mod_metadata"]) <= base)
+    for change, back, item, kind, name in (
+            ("subject = CONCAT('x', subject)", "subject = SUBSTR(subject, 2)", mail[0], "mail-lost",
+             "an accepted message that is not there"),
+            (f"subject = CONCAT('{load.mail.token}-000001', subject)", f"subject = SUBSTR(subject, {len(load.mail.token) + 8})",
+             mail[-1], "mail-lost", "an accepted message under another name"),
+            ("size = size + 1", "size = size - 1", mail[-1], "mail-altered", "an accepted message of another size"),
+            ("date = date + 1", "date = date - 1", quiet, "row-altered", "a row altered that nobody touched since"),
+            ("size = size + 1", "size = size - 1", 5, "counts", "a folder's count from a stale cache")):
+        sql(destination, items % (change, item))
+        said(look(), kind, name)
+        sql(destination, items % (back, item))
+    findings_none(look(), "all put back, it is accepted")
+    twice = f"INSERT INTO mboxgroup{copy.group}.mail_item (%s) SELECT %s FROM mboxgroup{copy.group}.mail_item WHERE" \
+            f" mailbox_id = {copy.mailbox_id} AND id = {mail[-1]}"
+    columns = [c for c in ("mailbox_id",) + copy.table("group.mail_item").columns if c != "id"]
+    sql(destination, twice % (", ".join(["id"] + columns), ", ".join(["4000000"] + columns)))
+    said(look(), "mail-twice", "an accepted message that is there twice")
 
 
 def said(found, kind, name):

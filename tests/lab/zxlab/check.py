@@ -8,17 +8,23 @@ of how zxmove works; it compares the laboratory with what it was (snapshot.py).
 Each answers a list of Finding(kind, text); empty is good. tests/lab/checker.t plants every kind."""
 
 import os
+import re
+import time
 from collections import Counter
 from dataclasses import dataclass
 
 from . import compare, truth
 from .compare import Finding
 from .snapshot import (OWN_SCHEMA, World, calendar_dirs, memcached_servers, own_tables, read_copy,
-                       reserved)
+                       reserved, volume_roots)
 
 # Zimbra itself clears these when an active account's status is written (doc/platform.md 6.6).
 CLEARED_BY_ACTIVE = {"zimbraPasswordLockoutFailureTime", "zimbraPasswordLockoutLockedTime",
                      "zimbraAccountSuspensionReason"}
+
+
+# Where mailboxd puts a message together (doc/platform.md 3.6).
+INCOMING = re.compile(r"/incoming(/\d+-\d+\.msg)?$")
 
 
 @dataclass
@@ -136,7 +142,7 @@ def _content(before, moved, old, new, destination, expect, source):
             yield Finding(kind, f"{table}: {count} altogether")
     index_volume = current["index_volume_id"]
     yield from compare.mailbox_row(old, new, truth.mailbox_groups(destination), truth.change_increment(source),
-                                   index_volume, moved_on=going is not None)
+                                   index_volume, truth.change_increment(destination) if going else None)
     yield from _acl_push(before, moved, old, new, expect)
     if new.mailbox().get("comment") in addresses:
         yield Finding("leftover", f"deleted_account of {destination.name} still has the address")
@@ -154,7 +160,13 @@ def _files(before, old, new, destination, expect, current, index_volume):
     yield from blobs.findings()
     if expect.index == "same" and expect.load is None:
         yield from compare.index_findings(old, new, index_volume, style)
+    elif expect.index == "same" and _segments(old) and not _segments(new):
+        yield Finding("index-missing", "no segments file in the index")
     yield from compare.stray_findings(new, blobs.expected, index_volume, style)
+
+
+def _segments(copy):
+    return [path for path in copy.index_files() if "segments_" in path]
 
 
 def _acl_push(before, moved, old, new, expect):
@@ -294,10 +306,13 @@ def _own_leftovers(lab, before, source, destination, old_id, new_id, new_group):
 
 
 def _own_schema(lab, account_id):
-    """The product's own database: nothing of the account is left open."""
+    """The product's own database: nothing of the account is left open, nobody holds its lock."""
     own = f"WHERE account_id = '{account_id}'"
     for store in lab.stores:
         with truth.Sql(store) as sql:
+            holder, = sql.text(f"SELECT IS_USED_LOCK('zxmove.{account_id}')")[0]
+            if holder is not None:
+                yield Finding("own-leftover", f"connection {holder} of {store.name} holds the account's lock")
             for table in own_tables(sql):
                 if table == "claim":
                     where = own
@@ -333,6 +348,8 @@ def _surroundings(lab, before, expect):
             yield Finding(kind, f"{schema}.{table} of mailbox {owner} on {name}: rows"
                           f" {old and old[1]} -> {new and new[1]}")
         yield from _other_files(was.files[name], now.files[name])
+        if not before.exclusive:
+            yield from _volume_roots(store, was.roots[name])
     for dn, old, new in _changed(was.directory, now.directory):
         names = [n for n, _, _ in _changed(old or {}, new or {})]
         members = names == ["zimbraMailForwardingAddress"] and b"zimbraDistributionList" in (old or {}).get(
@@ -367,12 +384,25 @@ def _other_files(was, now):
         if old is None:
             if new.kind == "d" and os.path.basename(path).isdigit():
                 continue  # <dir1> of a mailbox: shared with whoever comes next
+            if INCOMING.search(path):
+                continue
             yield Finding("leftover", f"{path} appeared")
         elif new is None:
             yield Finding("other-files", f"{path} is gone")
         else:
             changed = [field for field in old._fields if getattr(old, field) != getattr(new, field)]
             yield Finding("other-files", f"{path}: {', '.join(changed)}")
+
+
+def _volume_roots(store, was, patience=2.0):
+    """In a shared laboratory: what appeared beside the mailboxes and stays. What goes again within moments is
+    another test's."""
+    deadline = time.monotonic() + patience
+    while (new := volume_roots(store) - was) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    for path in sorted(new):
+        if not INCOMING.search(path):
+            yield Finding("leftover", f"{path} appeared")
 
 
 # ---- a destination that was used after the commit

@@ -521,6 +521,24 @@ def route_of_an_alias_left(case):
     case.key(f"route:proto=pop3;user={truth.many(case.entry, 'zimbraMailAlias')[0]}")
 
 
+def _older(case, key):
+    """A key that was there before the move: written now, with the clock of the snapshot set forward."""
+    clock = dict(case.before.clock)
+    case.key(key)
+    case.before.clock.update({server: time + 10 ** 9 for server, time in clock.items()})
+    case.undo.append(lambda: case.before.clock.update(clock))
+
+
+@control("cache-key")
+def folder_cache_left_raw(case):
+    _older(case, f"zmFldrsTags:{case.account_id}")
+
+
+@control("cache-key")
+def calendar_cache_key_left_hashed(case):
+    _older(case, truth.key_forms(f"zmCtagInfo:{case.account_id}:10")[1])
+
+
 @control("other-key")
 def another_account_s_key_gone(case):
     (server, key), value = next(iter(case.before.world.keys.items()))
@@ -617,6 +635,21 @@ def directory_under_the_old_id_at_the_destination(case):
 
 
 @control("leftover")
+def directory_under_the_new_id_at_the_source(case):
+    volume = next(v for v in case.old.volumes.values() if v.type == 2)
+    path = volume.mailbox_dir(case.new.mailbox_id)
+    os.makedirs(path)
+    case.undo.append(lambda: os.rmdir(path))
+
+
+@control("leftover")
+def probe_of_shared_volumes_left(case):
+    path = f"{case.new.volumes[int(case.blob()[0]['locator'])].path}/.zxmove-probe"
+    os.mkdir(path)
+    case.undo.append(lambda: os.rmdir(path))
+
+
+@control("leftover")
 def rows_in_another_group(case):
     with truth.Sql(case.destination) as sql:
         group = next(g for g in sql.groups() if g != f"mboxgroup{case.new.group}")
@@ -640,6 +673,13 @@ def deleted_account_still_there(case):
 @control("own-leftover")
 def claim_not_given_back(case):
     _own_row(case, "claim (account_id CHAR(36))", f"claim VALUES ('{case.account_id}')")
+
+
+@control("own-leftover")
+def lock_still_held(case):
+    sql = truth.Sql(case.destination)
+    sql.query(f"SELECT GET_LOCK('zxmove.{case.account_id}', 0)")
+    case.undo.append(sql.connection.close)
 
 
 @control("own-leftover")

@@ -142,7 +142,7 @@ class World:
     def __init__(self, lab, snapshot):
         self.exclusive = snapshot.exclusive
         self.variables, self.storewide, self.schemas = {}, {}, {}
-        self.next_mailbox_id, self.rows, self.files = {}, {}, {}
+        self.next_mailbox_id, self.rows, self.files, self.roots = {}, {}, {}, {}
         for store in lab.stores:
             self._look_at(store, snapshot)
         self.directory = _directory(truth.Directory(lab), snapshot)
@@ -158,6 +158,7 @@ class World:
             self.storewide[store.name] = _storewide(sql, snapshot)
             self.rows[store.name] = _other_rows(sql, snapshot, own)
             self.files[store.name] = _other_files(sql, store, snapshot, own)
+            self.roots[store.name] = volume_roots(store)
 
 
 def own_mailboxes(sql, snapshot, store_name):
@@ -270,6 +271,13 @@ def _other_files(sql, store, snapshot, own):
             if file.kind != "?":
                 found[os.path.join(root, path)] = file
     return found
+
+
+def volume_roots(store):
+    """What lies in the volumes' roots beside the directories of mailboxes."""
+    with truth.Sql(store) as sql:
+        return {os.path.join(v.path, name) for v in sql.volumes().values() for name in os.listdir(v.path)
+                if not name.isdigit()}
 
 
 def others_of(sql, snapshot):
