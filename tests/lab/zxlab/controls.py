@@ -25,10 +25,10 @@ from .snapshot import BLOB_TABLES, calendar_dirs, memcached_servers, read_copy
 class Soap:
     """Just enough of the admin API."""
 
+    anybody = ssl._create_unverified_context()  # the laboratory's certificates are not what is tested here
+
     def __init__(self, lab, store):
         self.url, self.server = f"https://{store.address}:7071/service/admin/soap/", store.server_id
-        self.context = ssl.create_default_context()
-        self.context.check_hostname, self.context.verify_mode = False, ssl.CERT_NONE
         self.token = ""
         answer = self.call(f"<AuthRequest xmlns='urn:zimbraAdmin' name='zimbra'"
                            f" password='{escape(lab.ldap_password)}'/>")
@@ -40,7 +40,7 @@ class Soap:
                     f"<context xmlns='urn:zimbra'>{token}<nosession/></context></soap:Header>"
                     f"<soap:Body>{body}</soap:Body></soap:Envelope>")
         request = urllib.request.Request(self.url, envelope.encode(), {"Content-Type": "text/xml; charset=utf-8"})
-        with urllib.request.urlopen(request, timeout=90, context=self.context) as answer:
+        with urllib.request.urlopen(request, timeout=90, context=self.anybody) as answer:
             return answer.read().decode()
 
 
