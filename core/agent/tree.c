@@ -28,8 +28,7 @@ bool fail_errno(GError **error, int number, const char *what)
     case ELOOP:
     case ENOTDIR:
         return fail(error, ZX_ERROR_REFUSED,
-                    "%s: %s; symbolic links below a volume are not followed", what,
-                    g_strerror(number));
+                    "%s: no plain file or directory; links below a volume are not followed", what);
     default:
         return fail(error, ZX_ERROR_FAILED, "%s: %s", what, g_strerror(number));
     }

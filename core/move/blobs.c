@@ -405,6 +405,67 @@ static void round_end(Round *round)
     manifest_diff_clear(&round->diff);
 }
 
+/* The first difference that no damage explains. */
+static void first_difference(void *data, const ManifestRow *row, const ManifestRow *staged)
+{
+    char **difference = data;
+
+    if (*difference == NULL)
+        *difference = g_strdup_printf("blob %u-%u %s", row->item_id, row->mod_content,
+                                      staged == NULL  ? "is not staged"
+                                      : staged == row ? "is staged, and no row calls for it"
+                                                      : "is staged with another size or digest");
+}
+
+static void find_two_files(const GArray *rows, char **difference)
+{
+    for (unsigned i = 0; i < rows->len && *difference == NULL; i++) {
+        const ManifestRow *row = &g_array_index(rows, ManifestRow, i);
+
+        if (row->conflict == CONFLICT_TWO_FILES)
+            *difference = g_strdup_printf("blob %u-%u is two different files", row->item_id,
+                                          row->mod_content);
+    }
+}
+
+/* What is left of the differences that @diff found, after they were seen to; NULL for nothing. */
+static bool find_difference(const BlobsJob *job, const ManifestDiff *diff, const GPtrArray *trouble,
+                            char **found, GError **error)
+{
+    for (unsigned i = 0; i < trouble->len && *found == NULL; i++) {
+        const BlobTrouble *one = g_ptr_array_index(trouble, i);
+
+        if (!one->damaged_before)
+            *found = g_strdup_printf("blob %u-%u: %s", one->item_id, one->mod_content, one->what);
+    }
+    for (unsigned i = 0; *found == NULL && i < diff->ranges->len; i++) {
+        const ManifestRange *range = &g_array_index(diff->ranges, ManifestRange, i);
+        g_autoptr(GArray) rows = NULL, staged = NULL;
+
+        /* Buckets differ although their rows do not where several rows name one damaged file. */
+        if (!manifest_read(job, job->source_db, range->from, range->to, &rows, &staged, error))
+            return false;
+        merge(rows, staged, first_difference, first_difference, found);
+        find_two_files(rows, found);
+    }
+    return true;
+}
+
+/* In a window the end of a round is looked at once more, so that the proof need not sum up
+ * everything again. */
+static bool prove_round(Round *round, GError **error)
+{
+    char *found = NULL;
+
+    if (!round->job->window)
+        return true;
+    if (!find_difference(round->job, &round->diff, round->trouble, &found, error))
+        return false;
+    round->count->proved = found == NULL;
+    g_free(found);
+    return true;
+}
+
 bool blobs_sync(const BlobsJob *job, BlobsProgress *progress, void *data, const Wait *wait,
                 GPtrArray *trouble, BlobsCount *count, GError **error)
 {
@@ -424,7 +485,7 @@ bool blobs_sync(const BlobsJob *job, BlobsProgress *progress, void *data, const 
     g_ptr_array_set_size(trouble, 0);
     ok = round_begin(&round, error) &&
          stream_run(job->source, job->target, &calls, &round, wait, error) &&
-         manifest_damaged(job, trouble, error);
+         manifest_damaged(job, trouble, error) && prove_round(&round, error);
     if (ok && progress != NULL)
         progress(data, count);
     round_end(&round);
@@ -478,59 +539,22 @@ bool blobs_missing(const BlobsJob *job, uint64_t *blobs, uint64_t *bytes, GError
     return true;
 }
 
-/* The first difference that no damage explains. */
-static void first_difference(void *data, const ManifestRow *row, const ManifestRow *staged)
-{
-    char **difference = data;
-
-    if (*difference == NULL)
-        *difference = g_strdup_printf("blob %u-%u %s", row->item_id, row->mod_content,
-                                      staged == NULL  ? "is not staged"
-                                      : staged == row ? "is staged, and no row calls for it"
-                                                      : "is staged with another size or digest");
-}
-
-static void find_two_files(const GArray *rows, char **difference)
-{
-    for (unsigned i = 0; i < rows->len && *difference == NULL; i++) {
-        const ManifestRow *row = &g_array_index(rows, ManifestRow, i);
-
-        if (row->conflict == CONFLICT_TWO_FILES)
-            *difference = g_strdup_printf("blob %u-%u is two different files", row->item_id,
-                                          row->mod_content);
-    }
-}
-
 bool blobs_proved(const BlobsJob *job, const GPtrArray *trouble, bool *equal, char **difference,
                   GError **error)
 {
-    g_autofree char *found = NULL;
+    char *found = NULL;
     ManifestDiff diff;
-    bool ok = manifest_compare(job, &diff, error);
+    bool ok =
+        manifest_compare(job, &diff, error) && find_difference(job, &diff, trouble, &found, error);
 
-    for (unsigned i = 0; i < trouble->len && found == NULL; i++) {
-        const BlobTrouble *one = g_ptr_array_index(trouble, i);
-
-        if (!one->damaged_before)
-            found = g_strdup_printf("blob %u-%u: %s", one->item_id, one->mod_content, one->what);
-    }
-    for (unsigned i = 0; ok && found == NULL && i < diff.ranges->len; i++) {
-        const ManifestRange *range = &g_array_index(diff.ranges, ManifestRange, i);
-        g_autoptr(GArray) rows = NULL, staged = NULL;
-
-        /* Buckets differ although their rows do not where several rows name one damaged file. */
-        ok = manifest_read(job, job->source_db, range->from, range->to, &rows, &staged, error);
-        if (ok) {
-            merge(rows, staged, first_difference, first_difference, &found);
-            find_two_files(rows, &found);
-        }
-    }
     manifest_diff_clear(&diff);
-    if (!ok)
+    if (!ok) {
+        g_free(found);
         return false;
+    }
     *equal = found == NULL;
     if (found != NULL)
-        *difference = g_steal_pointer(&found);
+        *difference = found;
     return true;
 }
 

@@ -46,6 +46,7 @@ typedef struct BlobsCount {
     uint64_t linked;                       /* hard-linked from an older copy */
     uint64_t removed;                      /* staged before, no row any more: files taken away */
     uint64_t total_to_copy, bytes_to_copy; /* for progress */
+    bool proved; /* of a window's round: it ended as blobs_proved would find it, of the same snapshot */
 } BlobsCount;
 
 typedef void BlobsProgress(void *data, const BlobsCount *so_far);

@@ -16,6 +16,7 @@ BlobsJob copy_blobs_job(Move *move, bool window)
     return (BlobsJob){
         .account_id = move->account->id,
         .source_db = move->source->data,
+        .source_now = move->source->control,
         .target_db = move->target->data,
         .source = move->source->peer,
         .target = move->target->peer,

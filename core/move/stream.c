@@ -413,7 +413,7 @@ static void run(Stream *stream, const Wait *wait)
 {
     Wait drain = { 0 };
 
-    while (begin_more(stream), settle(stream, stream->final), !all_done(stream)) {
+    while (settle(stream, stream->final), begin_more(stream), !all_done(stream)) {
         GError *error = NULL;
 
         if (stream->calls->tick != NULL)
