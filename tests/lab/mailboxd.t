@@ -445,6 +445,97 @@ def test_mail(lab, first, soap):
     is_(lmtp(first, addresses[0]), (250, 452), "over quota")
 
 
+def test_threads(lab, first, soap):
+    address = f"thread@{DOMAIN}"
+    account = lab.new_account(address, first)
+    for subject in ("Plans", "Re: Plans", "Re: Fwd: Plans", "Other"):
+        lmtp(first, address, f"Subject: {subject}\r\n\r\ntext\r\n")
+    mailbox = soap.mailbox(account)
+    schema = group(first, mailbox)
+    is_(rows(first, f"SELECT c.size, COUNT(*) FROM {schema}.mail_item c JOIN {schema}.mail_item m ON m.mailbox_id ="
+             " c.mailbox_id AND m.parent_id = c.id WHERE c.mailbox_id = %s AND c.type = 4 GROUP BY c.id", mailbox),
+        ((3, 3),), "replies make a conversation, a lone message none")
+    for _ in range(4):
+        ok(first.user(account, "delete")["ok"], "a message deleted")
+    is_(one(first, f"SELECT COUNT(*) FROM {schema}.mail_item WHERE mailbox_id = %s AND type IN (4, 5)", mailbox), 0,
+        "the conversation went with its last message")
+    is_(rows(first, f"SELECT size, unread FROM {schema}.mail_item WHERE mailbox_id = %s AND id = 2", mailbox), ((0, 0),),
+        "nothing is counted any more")
+    is_(rows(first, f"SELECT item_count, unread FROM {schema}.tag WHERE mailbox_id = %s AND id = -10", mailbox),
+        ((0, 0),), "nor as unread")
+    is_(one(first, f"SELECT COUNT(*) FROM {schema}.mail_item_dumpster WHERE mailbox_id = %s", mailbox), 4,
+        "the dumpster has them")
+
+
+def test_tasks(lab, first, second, soap):
+    account = lab.new_account(f"tasks@{DOMAIN}", first)
+    mailbox = soap.mailbox(account)
+    task = "SELECT COUNT(*) FROM zimbra.scheduled_task WHERE mailbox_id = %s"
+
+    def schedule(seconds):
+        return first._control("user", account=account, do="schedule-send", **{"in": seconds})["item"]
+
+    def sent():
+        return [entry["item"] for entry in first.tasks()["sent"]]
+    draft = schedule(0)
+    wait_for(lambda: draft in sent(), 10, "the draft to be sent")
+    wait_for(lambda: one(first, task, mailbox) == 0, 10, "its task's row to go")
+    is_(rows(first, f"SELECT folder_id FROM {group(first, mailbox)}.mail_item WHERE mailbox_id = %s AND type = 5",
+             mailbox), ((5,),), "it is in Sent")
+    draft = schedule(1)
+    soap.lock(account)
+    wait_for(lambda: not [t for t in first.tasks()["tasks"] if t["mailbox"] == mailbox], 10, "the task to have run")
+    is_((one(first, task, mailbox), draft in sent()), (1, False), "a task that meets a lock keeps its row")
+    soap.lock(account, "end")
+    first.tick()
+    is_(draft in sent(), False, "and sleeps")
+    first.mailboxd_kill()
+    first.mailboxd_start()
+    wait_for(lambda: draft in sent(), 10, "the overdue task to run after the next start")
+    ok(True, "until the next start")
+    first.user(account, "acl-push")
+    soap.lock(account)
+    first.tick()
+    is_((one(first, "SELECT COUNT(*) FROM zimbra.pending_acl_push WHERE mailbox_id = %s", mailbox),
+         [p for p in first.tasks()["pushed"] if p["mailbox"] == mailbox]), (0, []),
+        "the push skips a locked mailbox and deletes its entries all the same")
+
+
+def test_broken_answers(lab, first, soap):
+    account = lab.new_account(f"broken@{DOMAIN}", first)
+    soap.mailbox(account)
+    for mode, status in (("garbage", "maintenance"), ("drop", "maintenance"), ("silence-after", "locked")):
+        first.fault("ModifyAccountRequest", mode, account=account, ms=200)
+        try:
+            soap.modify(account, zimbraAccountStatus="maintenance" if mode != "silence-after" else "locked")
+            ok(False, f"{mode} is no answer")
+        except (http.client.HTTPException, OSError, ElementTree.ParseError):
+            ok(True, f"{mode} is no answer")
+        is_(lab.directory.account(account)[1]["zimbraAccountStatus"], [status], f"after {mode}")
+        if mode == "garbage":
+            lab.directory.set(lab.directory.account(account)[0], zimbraAccountStatus="maintenance")
+    for body, code in (("<NonsenseRequest xmlns='urn:zimbraAdmin'/>", "service.UNKNOWN_DOCUMENT"),
+                       ("<PingRequest xmlns='urn:zimbraMail'/>", "service.UNKNOWN_DOCUMENT"),
+                       ("<LockoutMailboxRequest xmlns='urn:zimbraAdmin' op='start'/>", "service.INVALID_REQUEST"),
+                       ("<GetMailboxRequest xmlns='urn:zimbraAdmin'><mbox id='x'/></GetMailboxRequest>",
+                        "account.NO_SUCH_ACCOUNT"), ("", "service.INVALID_REQUEST")):
+        is_(soap.code(body), code, f"{body or 'an empty body'}: {code}")
+    token, soap.token = soap.token, ""
+    is_(soap.code("<NoOpRequest xmlns='urn:zimbraAdmin'/>"), "service.AUTH_REQUIRED", "no token")
+    is_(soap.code("<PingRequest xmlns='urn:zimbraAdmin'/>"), None, "ping needs none")
+    soap.token = "<authToken>0_abc_def</authToken>"
+    is_(soap.code("<NoOpRequest xmlns='urn:zimbraAdmin'/>"), "service.AUTH_EXPIRED", "a token nobody gave")
+    soap.token = token
+    is_(soap.code("<AuthRequest xmlns='urn:zimbraAdmin' name='zimbra' password='wrong'/>"), "account.AUTH_FAILED",
+        "a wrong password")
+    admin = lab.new_account(f"boss@{DOMAIN}", first, kind="admin")
+    is_(soap.code(f"<AuthRequest xmlns='urn:zimbraAdmin' name='boss@{DOMAIN}' password='laboratory'/>"), None,
+        "an admin account logs in")
+    soap.modify(admin, zimbraAccountStatus="maintenance")
+    is_(soap.code(f"<AuthRequest xmlns='urn:zimbraAdmin' name='boss@{DOMAIN}' password='laboratory'/>"),
+        "service.PERM_DENIED", "but not in maintenance")
+
+
 def test_load(lab, first, soap):
     address = f"load@{DOMAIN}"
     account = lab.new_account(address, first)
@@ -500,6 +591,9 @@ def main():
         test_everything(lab, first, soap)
         test_memcached(lab, first, soap)
         test_mail(lab, first, soap)
+        test_threads(lab, first, soap)
+        test_tasks(lab, first, second, soap)
+        test_broken_answers(lab, first, soap)
         test_load(lab, first, soap)
     done()
 

@@ -58,19 +58,29 @@ bool item_load(Change *change, unsigned id, Item *item, GError **error)
     return true;
 }
 
-bool item_pick(Change *change, unsigned type, unsigned folder, unsigned flags, unsigned *id,
-               GError **error)
+static bool pick_from(Change *change, unsigned type, unsigned folder, unsigned flags, unsigned from,
+                      unsigned *id, GError **error)
 {
-    g_autoptr(DbRows) rows =
-        db_query(change->db, error,
-                 "SELECT MAX(id) FROM mboxgroup%u.mail_item WHERE mailbox_id = %u AND type = %u"
-                 " AND (folder_id = %u OR (%u = 0 AND folder_id <> 3)) AND flags & %u = %u",
-                 change->mailbox->group, change->mailbox->id, type, folder, folder, flags, flags);
+    g_autoptr(DbRows) rows = db_query(
+        change->db, error,
+        "SELECT id FROM mboxgroup%u.mail_item WHERE mailbox_id = %u AND id >= %u"
+        " AND type = %u AND (folder_id = %u OR (%u = 0 AND folder_id <> 3))"
+        " AND flags & %u = %u ORDER BY id LIMIT 1",
+        change->mailbox->group, change->mailbox->id, from, type, folder, folder, flags, flags);
 
     if (rows == NULL)
         return false;
     *id = rows_next(rows) ? rows_uint(rows, 0) : 0;
     return true;
+}
+
+bool item_pick(Change *change, unsigned type, unsigned folder, unsigned flags, unsigned *id,
+               GError **error)
+{
+    unsigned from = (unsigned)g_random_int_range(0, (gint32)change->mailbox->now.last_item + 1);
+
+    return pick_from(change, type, folder, flags, from, id, error) &&
+           (*id != 0 || pick_from(change, type, folder, flags, 0, id, error));
 }
 
 GBytes *item_metadata(const char *fragment, const char *sender, const char *prefix)

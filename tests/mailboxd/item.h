@@ -18,7 +18,8 @@ typedef struct Item {
 void item_clear(Item *item);
 /* FAULT_NO_SUCH_ITEM if there is none. */
 bool item_load(Change *change, unsigned id, Item *item, GError **error);
-/* Newest item of @type outside Trash and with all of @flags; 0 if there is none. Folder 0: any. */
+/* Any item of @type in @folder (0: everywhere but in Trash) with all of @flags; 0 if there is none.
+ */
 bool item_pick(Change *change, unsigned type, unsigned folder, unsigned flags, unsigned *id,
                GError **error);
 
