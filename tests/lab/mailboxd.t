@@ -35,7 +35,7 @@ class Soap(Admin):
         code = envelope.find(".//{*}Error/{*}Code")
         return envelope.find("{*}Body")[0], None if code is None else code.text
 
-    def call_raw(self, body, here=True):
+    def call_raw(self, body, here=True, timeout=90):
         """The envelope of the answer or fault."""
         target = f"<targetServer>{self.store.server_id}</targetServer>" if here else ""
         text = ('<soap:Envelope xmlns:soap="http://www.w3.org/2003/05/soap-envelope"><soap:Header>'
@@ -43,7 +43,7 @@ class Soap(Admin):
                 f"<soap:Body>{body}</soap:Body></soap:Envelope>")
         request = urllib.request.Request(self.url, text.encode(), {"Content-Type": "text/xml"})
         try:
-            with urllib.request.urlopen(request, timeout=90, context=self.context) as answer:
+            with urllib.request.urlopen(request, timeout=timeout, context=self.context) as answer:
                 return ElementTree.fromstring(answer.read())
         except urllib.error.HTTPError as error:
             return ElementTree.fromstring(error.read())
@@ -220,6 +220,53 @@ def test_abandoned_start(lab, first, soap):
     entry = [e for e in first.log() if e["account"] == account and e["request"] == "LockoutMailboxRequest"][-1]
     is_((entry["op"], entry["executed"], entry["fault"]), ("start", False, "service.TEMPORARILY_UNAVAILABLE"),
         "the log tells")
+
+
+def test_late_lock(lab, first, soap):
+    """A start whose client hung up locks the mailbox all the same, once the running transaction ends."""
+    address = f"late@{DOMAIN}"
+    account = lab.new_account(address, first)
+    mailbox = soap.mailbox(account)
+    lab.deliver(address, first)
+    with first.db() as db, db.cursor() as cursor:
+        db.begin()
+        cursor.execute(f"SELECT id FROM {group(first, mailbox)}.mail_item WHERE mailbox_id = %s FOR UPDATE", (mailbox,))
+        writer = threading.Thread(target=first.user, args=(account, "flag"))
+        writer.start()
+        wait_for(lambda: rows(first, "SELECT 1 FROM INFORMATION_SCHEMA.INNODB_LOCK_WAITS"), 10, "the writer to wait",
+                 every=0.3)  # asked more often than every 100 ms, InnoDB repeats its last answer
+        try:
+            soap.call_raw('<LockoutMailboxRequest xmlns="urn:zimbraAdmin" op="start">'
+                          f'<account by="id">{account}</account></LockoutMailboxRequest>', timeout=1)
+            ok(False, "start waits for the writer")
+        except OSError:
+            ok(True, "start waits for the writer")
+        is_(first.state(account)["locked"], False, "nothing is locked yet")
+        is_(soap.lock(account, "end"), "service.NOT_FOUND", "so there is nothing to end")
+        db.rollback()
+    writer.join()
+    wait_for(lambda: first.state(account)["locked"], 10, "the abandoned start to lock the mailbox")
+    ok(True, "the abandoned start locks the mailbox later")
+    is_(soap.lock(account, "end"), None, "end")
+
+
+def test_database_killed(lab, first, soap):
+    address = f"killed@{DOMAIN}"
+    account = lab.new_account(address, first)
+    mailbox = soap.mailbox(account)
+    lab.deliver(address, first, n=2)
+    with first.db() as db:
+        first.flush(db)  # a kill takes the last second's commits, and mailboxd believes in them
+    first.mariadb_kill()
+    is_(lmtp(first, address), (250, 451), "without its database mail waits")
+    is_(first.user(account, "flag")["code"], "service.FAILURE", "and a click fails")
+    is_(soap.probe(account), "idle", "the cached object does not notice")
+    other = lab.new_account(f"unknown@{DOMAIN}", first)
+    is_(soap.mailbox(other), "service.FAILURE", "nothing can be created")
+    first.mariadb_start()
+    is_(lmtp(first, address), (250, 250), "afterwards it goes on")
+    ok(first.user(account, "flag")["ok"], "and so do clicks")
+    is_(soap.mailbox(account), mailbox, "in the same mailbox")
 
 
 def test_status(lab, first, soap):
@@ -583,6 +630,7 @@ def main():
         test_foreign_row(lab, first, soap)
         test_lockout(lab, first, second, soap)
         test_abandoned_start(lab, first, soap)
+        test_late_lock(lab, first, soap)
         test_status(lab, first, soap)
         test_lists_and_domains(lab, first, soap)
         test_flip(lab, first, second, third, soap, soap2)
@@ -595,6 +643,7 @@ def main():
         test_tasks(lab, first, second, soap)
         test_broken_answers(lab, first, soap)
         test_load(lab, first, soap)
+        test_database_killed(lab, first, soap)
     done()
 
 

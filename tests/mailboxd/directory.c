@@ -127,8 +127,8 @@ static Entry *search_account(LdapWhich which, AccountBy by, const char *key, GEr
 {
     static const char *const filters[] = {
         [BY_ID] = "(&(objectClass=zimbraAccount)(zimbraId=%s))",
-        [BY_NAME] = "(&(objectClass=zimbraAccount)(|(zimbraMailDeliveryAddress=%s)"
-                    "(zimbraMailAlias=%s)(mail=%s)))",
+        [BY_NAME] = ("(&(objectClass=zimbraAccount)(|(zimbraMailDeliveryAddress=%s)"
+                     "(zimbraMailAlias=%s)(mail=%s)))"),
         [BY_ADMIN_NAME] = "(&(objectClass=zimbraAccount)(uid=%s))",
     };
     g_autofree char *escaped = ldap_escape(key);
