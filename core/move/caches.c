@@ -11,8 +11,8 @@
 
 /* A server of the store's ldap_url that cannot be asked is noted: mailboxd does not get old answers
  * from a server that does not answer. */
-static bool replicas_caught_up(Move *move, Store *store, const char *attribute, const char *value,
-                               const Wait *wait, GError **error)
+bool caches_replicas_show(Move *move, Store *store, const char *attribute, const char *value,
+                          const Wait *wait, GError **error)
 {
     g_auto(GStrv) urls = store_ldap_urls(store);
 
@@ -56,8 +56,8 @@ bool caches_flush_store(Move *move, Store *store, const char *status, const char
     bool right = false;
 
     if ((status != NULL &&
-         !replicas_caught_up(move, store, "zimbraAccountStatus", status, wait, error)) ||
-        !replicas_caught_up(move, store, "zimbraMailHost", host, wait, error))
+         !caches_replicas_show(move, store, "zimbraAccountStatus", status, wait, error)) ||
+        !caches_replicas_show(move, store, "zimbraMailHost", host, wait, error))
         return false;
     for (;;) {
         if (!admin_flush(store->soap, id, true, wait, error) ||

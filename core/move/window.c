@@ -39,10 +39,21 @@ static bool look_again(Move *move, GError **error)
     return true;
 }
 
+/* The LDAP servers both stores ask: asked now, so that the window finds the connections open. */
+static bool warm_ldap(Move *move, GError **error)
+{
+    Wait wait = wait_within(move->op->wait, 10000);
+
+    return caches_replicas_show(move, move->source, "zimbraMailHost", move->source->name, &wait,
+                                error) &&
+           caches_replicas_show(move, move->target, "zimbraMailHost", move->source->name, &wait,
+                                error);
+}
+
 static bool warm(Move *move, GError **error)
 {
-    return claim_check(&move->claim, error) && db_ping(move->source->data, error) &&
-           db_ping(move->target->data, error) &&
+    return warm_ldap(move, error) && claim_check(&move->claim, error) &&
+           db_ping(move->source->data, error) && db_ping(move->target->data, error) &&
            soap_warm(move->source->soap, move->op->wait, error) &&
            soap_warm(move->target->soap, move->op->wait, error);
 }
