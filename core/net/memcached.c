@@ -1,0 +1,171 @@
+/* memcached.c - see memcached.h. libcurl only makes the connection, because it resolves names
+ * within a time limit; the text protocol is spoken here. */
+#include "core/net/memcached.h"
+#include "core/net/curl_library.h"
+#include <curl/curl.h>
+#include <errno.h>
+#include <poll.h>
+#include <stdint.h>
+#include <string.h>
+#include <sys/socket.h>
+
+enum { KEY_MAX = 250, READ_BYTES = 16 * 1024, LINE_MAX_BYTES = 512 };
+
+typedef struct Talk {
+    const char *address;
+    unsigned port;
+    int64_t deadline;
+    int fd;
+    const GString *commands;
+    size_t sent;
+    GString *line; /* an answer that is not complete yet */
+    unsigned answers, expected;
+} Talk;
+
+static bool talk_error(const Talk *talk, ZxError code, const char *why, GError **error)
+{
+    return fail(error, code, "memcached %s:%u: %s", talk->address, talk->port, why);
+}
+
+static bool check_key(const char *key, GError **error)
+{
+    const size_t length = strlen(key);
+
+    for (size_t i = 0; i < length; i++)
+        if ((unsigned char)key[i] <= ' ' || key[i] == 0x7f)
+            return fail(error, ZX_ERROR_BUG, "a memcached key with blanks or control characters");
+    if (length == 0 || length > KEY_MAX)
+        return fail(error, ZX_ERROR_BUG, "a memcached key of %zu bytes", length);
+    return true;
+}
+
+static long left_ms(const Talk *talk)
+{
+    return (long)MAX((talk->deadline - g_get_monotonic_time() + 999) / 1000, 0);
+}
+
+static bool connect_server(Talk *talk, CURL *curl, GError **error)
+{
+    const bool v6 = strchr(talk->address, ':') != NULL;
+    g_autofree char *url = g_strdup_printf("http://%s%s%s:%u", v6 ? "[" : "", talk->address,
+                                           v6 ? "]" : "", talk->port);
+    curl_socket_t socket = CURL_SOCKET_BAD;
+    CURLcode rc;
+
+    curl_easy_setopt(curl, CURLOPT_URL, url);
+    curl_easy_setopt(curl, CURLOPT_CONNECT_ONLY, 1L);
+    curl_easy_setopt(curl, CURLOPT_PROXY, "");
+    curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
+    curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT_MS, MAX(left_ms(talk), 1L));
+    rc = curl_easy_perform(curl);
+    if (rc != CURLE_OK)
+        return talk_error(talk, ZX_ERROR_CONNECT, curl_easy_strerror(rc), error);
+    if (curl_easy_getinfo(curl, CURLINFO_ACTIVESOCKET, &socket) != CURLE_OK ||
+        socket == CURL_SOCKET_BAD)
+        return talk_error(talk, ZX_ERROR_CONNECT, "no connection", error);
+    talk->fd = socket;
+    return true;
+}
+
+/* One answer a key, in their order; anything else means that a key may still be there. */
+static bool take_line(Talk *talk, GError **error)
+{
+    g_autofree char *shown = NULL;
+
+    if (strcmp(talk->line->str, "DELETED") == 0 || strcmp(talk->line->str, "NOT_FOUND") == 0) {
+        talk->answers++;
+        g_string_truncate(talk->line, 0);
+        return true;
+    }
+    shown = g_strescape(talk->line->str, NULL);
+    return fail(error, ZX_ERROR_FAILED, "memcached %s:%u: answers a delete with \"%.100s\"",
+                talk->address, talk->port, shown);
+}
+
+static bool take_bytes(Talk *talk, const char *bytes, size_t length, GError **error)
+{
+    for (size_t i = 0; i < length; i++) {
+        if (bytes[i] == '\n') {
+            if (!take_line(talk, error))
+                return false;
+        } else if (bytes[i] != '\r') {
+            g_string_append_c(talk->line, bytes[i]);
+        }
+        if (talk->line->len > LINE_MAX_BYTES)
+            return talk_error(talk, ZX_ERROR_FAILED, "answers with something else than lines",
+                              error);
+    }
+    return true;
+}
+
+static bool again(void)
+{
+    return errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR;
+}
+
+/* Sends and receives at the same time: with many keys the answers would fill the way back. */
+static bool exchange(Talk *talk, GError **error)
+{
+    char bytes[READ_BYTES];
+
+    while (talk->answers < talk->expected) {
+        const bool sending = talk->sent < talk->commands->len;
+        struct pollfd entry = { .fd = talk->fd, .events = sending ? POLLIN | POLLOUT : POLLIN };
+        const long left = left_ms(talk);
+        ssize_t n;
+
+        if (left == 0)
+            return talk_error(talk, ZX_ERROR_TIMEOUT, "no answer in time", error);
+        if (poll(&entry, 1, (int)MIN(left, G_MAXINT)) < 0 && !again())
+            return talk_error(talk, ZX_ERROR_CONNECT, g_strerror(errno), error);
+        if (entry.revents & POLLOUT) {
+            n = send(talk->fd, talk->commands->str + talk->sent, talk->commands->len - talk->sent,
+                     MSG_NOSIGNAL | MSG_DONTWAIT);
+            if (n < 0 && !again())
+                return talk_error(talk, ZX_ERROR_CONNECT, g_strerror(errno), error);
+            talk->sent += n > 0 ? (size_t)n : 0;
+        }
+        if (entry.revents & (POLLIN | POLLHUP | POLLERR)) {
+            n = recv(talk->fd, bytes, sizeof bytes, MSG_DONTWAIT);
+            if (n == 0)
+                return talk_error(talk, ZX_ERROR_CONNECT, "closed the connection", error);
+            if (n < 0 && !again())
+                return talk_error(talk, ZX_ERROR_CONNECT, g_strerror(errno), error);
+            if (n > 0 && !take_bytes(talk, bytes, (size_t)n, error))
+                return false;
+        }
+    }
+    return true;
+}
+
+bool memcached_delete(const char *address, unsigned port, const GPtrArray *keys,
+                      unsigned timeout_ms, GError **error)
+{
+    g_autoptr(GString) commands = g_string_new(NULL);
+    g_autoptr(GString) line = g_string_new(NULL);
+    Talk talk = { .address = address,
+                  .port = port,
+                  .deadline = g_get_monotonic_time() + (int64_t)timeout_ms * 1000,
+                  .commands = commands,
+                  .line = line,
+                  .expected = keys->len };
+    CURL *curl;
+    bool ok;
+
+    if (keys->len == 0)
+        return true;
+    for (guint i = 0; i < keys->len; i++) {
+        const char *key = g_ptr_array_index(keys, i);
+
+        if (!check_key(key, error))
+            return false;
+        g_string_append_printf(commands, "delete %s\r\n", key);
+    }
+    curl_library_init();
+    curl = curl_easy_init();
+    if (curl == NULL)
+        g_error("out of memory for libcurl");
+    ok = connect_server(&talk, curl, error) && exchange(&talk, error);
+    curl_easy_cleanup(curl);
+    return ok;
+}
