@@ -5,7 +5,7 @@
 #include "core/base/error.h"
 
 typedef struct SmtpTarget {
-    const char *url;  /* smtp://host:port */
+    const char *url; /* smtp://host:port */
     const char *from;
     unsigned timeout_s;
 } SmtpTarget;
