@@ -50,7 +50,8 @@ DbValue db_sql(const char *sql);
 #define DB_ARGS(...) ((const DbValue[]){ __VA_ARGS__, { .type = DB_END } })
 #define DB_NONE      ((const DbValue[]){ { .type = DB_END } })
 
-/* Runs a statement without a result set. @affected (may be NULL) counts rows matched and changed.
+/* Runs a statement without a result set. @affected (may be NULL) counts rows really
+ * changed: one that matched but held the new values already does not count.
  * A warning of the server is an error (DATA), but for notes. */
 bool db_exec(Db *db, uint64_t *affected, GError **error, const char *sql,
              const DbValue *args) MUST_USE;
