@@ -9,10 +9,10 @@
 typedef struct LdapConn LdapConn;
 
 typedef struct LdapTarget {
-    const char *url;      /* ldap://host:port or ldaps://host:port, one */
-    const char *bind_dn;  /* NULL: anonymous */
+    const char *url;     /* ldap://host:port or ldaps://host:port, one */
+    const char *bind_dn; /* NULL: anonymous */
     const Secret *password;
-    const char *ca_file;  /* certificates are demanded and checked when TLS is used */
+    const char *ca_file; /* certificates are demanded and checked when TLS is used */
     bool starttls;
     unsigned timeout_s;
 } LdapTarget;
@@ -21,7 +21,8 @@ LdapConn *ldap_conn_open(const LdapTarget *target, GError **error) MUST_USE;
 void ldap_conn_close(LdapConn *conn);
 const char *ldap_conn_url(const LdapConn *conn);
 
-/* "%s" in @format stands for a value, escaped by RFC 4515; "%%" for a percent sign. Caller frees. */
+/* "%s" in @format stands for a value, escaped by RFC 4515; "%%" for a percent sign. Caller frees.
+ */
 char *ldap_filter(const char *format, ...) G_GNUC_PRINTF(1, 2);
 
 typedef enum LdapScope { LDAP_BASE, LDAP_ONE, LDAP_SUB } LdapScope;

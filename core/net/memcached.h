@@ -1,4 +1,5 @@
-/* memcached.h - deletes named keys on one memcached server, all in one round trip (text protocol). */
+/* memcached.h - deletes named keys on one memcached server, all in one round trip (text protocol).
+ */
 #ifndef ZX_NET_MEMCACHED_H
 #define ZX_NET_MEMCACHED_H
 
@@ -6,7 +7,7 @@
 
 /* Deletes every key of @keys (char *); a key that is not there is fine. Keys longer than 250 bytes,
  * with blanks or control characters are an error of the caller (BUG). All or an error. */
-bool memcached_delete(const char *address, unsigned port, const GPtrArray *keys, unsigned timeout_ms,
-                      GError **error) MUST_USE;
+bool memcached_delete(const char *address, unsigned port, const GPtrArray *keys,
+                      unsigned timeout_ms, GError **error) MUST_USE;
 
 #endif
