@@ -4,6 +4,7 @@ stores of two kinds, so that the same columns stand in different orders."""
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -16,9 +17,9 @@ MODE = os.environ.get("MODE", "asan")
 
 
 def main():
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # servers stop, nothing stays
     program = os.path.join(template.ROOT, "build", MODE, "tests", "unit", "test_rows")
     kinds = {kind.name: kind for kind in template.KINDS}
-    os.makedirs(template.BUILD, exist_ok=True)
     scratch = tempfile.mkdtemp(prefix="rows-", dir="/tmp")
     try:
         data = []

@@ -1,7 +1,8 @@
 /* test_rows.c - rows between two real servers, whose sockets tests/lab/rows.t gives in the
- * environment; without them everything is skipped. What is equal is not asked of the code under test:
- * same_rows() reads both sides column by column. */
+ * environment; without them everything is skipped. What is equal is not asked of the code under
+ * test: same_rows() reads both sides column by column. */
 #include "core/move/rows.h"
+#include "tests/unit/rows_data.h"
 #include <inttypes.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -11,7 +12,6 @@
 
 #include <cmocka.h>
 
-enum { SOURCE, TARGET };
 enum { SOURCE_GROUP = 1, TARGET_GROUP = 2, VOLUME = 5 };
 
 static Db *db[2];
@@ -22,7 +22,8 @@ static Db *open_side(int side)
     g_autoptr(Secret) password = secret_new("");
     g_autoptr(GError) error = NULL;
     const DbTarget target = { .name = side == SOURCE ? "store1" : "store2",
-                              .socket = g_getenv(side == SOURCE ? "ZX_ROWS_SOURCE" : "ZX_ROWS_TARGET"),
+                              .socket =
+                                  g_getenv(side == SOURCE ? "ZX_ROWS_SOURCE" : "ZX_ROWS_TARGET"),
                               .user = "root",
                               .password = password,
                               .timeout_s = 60 };
@@ -34,10 +35,10 @@ static Db *open_side(int side)
 }
 
 /* A macro: the error is looked at after the call. */
-#define must(call, error)                                                                          \
-    do {                                                                                           \
-        if (!(call))                                                                               \
-            fail_msg("%s", (error) != NULL ? (error)->message : "no error set");                   \
+#define must(call, error)                                                        \
+    do {                                                                         \
+        if (!(call))                                                             \
+            fail_msg("%s", (error) != NULL ? (error)->message : "no error set"); \
     } while (0)
 
 /* "@G" is the group's schema and "@M" the mailbox; several statements are parted by ";;". */
@@ -60,93 +61,39 @@ static void run(int side, const char *text)
     }
 }
 
-/* Rows that a mailbox may have, as nasty as they come; foreign keys off, as the source's orphans are. */
-static const char seed[] =
-    "SET foreign_key_checks=0"
-    ";;INSERT INTO @G.mail_item (mailbox_id,id,type,parent_id,folder_id,index_id,imap_id,date,size,"
-    "locator,blob_digest,unread,flags,tags,tag_names,sender,recipients,subject,name,metadata,"
-    "mod_metadata,change_date,mod_content,uuid,prev_folders) VALUES"
-    " (@M,1,1,11,11,NULL,NULL,1,0,NULL,NULL,0,0,0,NULL,NULL,NULL,'USER_ROOT','USER_ROOT','d1:t1:xe',"
-    "1,1,1,'u1',NULL),"
-    " (@M,2,1,1,1,NULL,NULL,1,0,NULL,NULL,5,0,0,NULL,NULL,NULL,'Inbox','Inbox','',2,NULL,2,'u2',NULL),"
-    " (@M,3,1,1,1,NULL,NULL,1,0,NULL,NULL,NULL,0,0,NULL,NULL,NULL,NULL,'Alpha',NULL,2,NULL,2,'',''),"
-    " (@M,4,1,1,1,NULL,NULL,1,0,NULL,NULL,NULL,0,0,NULL,NULL,NULL,NULL,'Beta',NULL,2,NULL,2,NULL,'1:2;'),"
-    " (@M,127,5,NULL,2,127,127,1600000000,4000000000,'1',CONCAT(REPEAT('a',43),'='),1,2,0,"
-    "CONCAT(CHAR(0),'work',CHAR(0)),'a','bc','? it\\'s \\\"quoted\\\" \\\\ ?',NULL,'d1:t',90,91,90,'-',NULL),"
-    " (@M,128,5,NULL,2,0,0,1600000000,0,'4','',0,-1,-9,CONCAT(CHAR(0),CHAR(0)),'ab','c','',NULL,"
-    "CONCAT('d',REPEAT(CHAR(195,169),5),CHAR(10),CHAR(13),CHAR(26),'%_'),90,0,90,'1,2',NULL),"
-    " (@M,255,5,128,2,1,NULL,4294967295,18446744073709551615,'1','x',NULL,2147483647,"
-    "-9223372036854775808,' ',' ','','  ',NULL,'-',4294967295,4294967295,4294967295,' u',NULL),"
-    " (@M,256,8,NULL,3,NULL,NULL,1,1,'4','y',NULL,0,0,NULL,NULL,NULL,NULL,'Doc.txt','5:NULL',9,9,9,NULL,NULL),"
-    " (@M,300000,5,NULL,2,300000,300000,1,1,'1','z',0,0,0,NULL,NULL,NULL,'late',NULL,'e',95,95,95,NULL,NULL),"
-    " (@M,600001,5,NULL,2,600001,600001,1,1,'1','z',0,0,0,NULL,NULL,NULL,'later',NULL,'e',96,95,96,NULL,NULL)"
-    ";;INSERT INTO @G.mail_item_dumpster (mailbox_id,id,type,folder_id,date,size,locator,blob_digest,"
-    "name,mod_metadata,mod_content) VALUES (@M,200,5,3,1,10,'4','d','same',80,70),"
-    "(@M,201,5,3,1,10,NULL,NULL,'same',80,70)"
-    ";;INSERT INTO @G.revision (mailbox_id,item_id,version,date,size,locator,blob_digest,name,metadata,"
-    "mod_metadata,change_date,mod_content) VALUES (@M,256,1,1,1,'1','q','Doc.txt',NULL,5,5,5),"
-    "(@M,256,2,1,1,'1','r','Doc.txt','',6,6,6),(@M,256,3,1,1,NULL,NULL,NULL,NULL,7,NULL,7)"
-    ";;INSERT INTO @G.revision_dumpster (mailbox_id,item_id,version,date,size,locator,mod_metadata,"
-    "mod_content) VALUES (@M,200,1,1,1,'4',5,5)"
-    ";;INSERT INTO @G.tag (mailbox_id,id,name,color,item_count,unread,listed,sequence,policy) VALUES"
-    " (@M,-10,'\\\\Unread',NULL,2,2,0,0,NULL),(@M,-2,'\\\\Attached',NULL,0,0,0,0,NULL),"
-    "(@M,64,'work',3,2,0,1,90,''),(@M,65,'home',NULL,0,0,1,91,NULL)"
-    ";;INSERT INTO @G.tagged_item (mailbox_id,tag_id,item_id) VALUES (@M,-10,127),(@M,-10,255),"
-    "(@M,-2,127),(@M,64,127),(@M,64,128),(@M,64,191),(@M,65,600001)"
-    ";;INSERT INTO @G.open_conversation (mailbox_id,hash,conv_id) VALUES"
-    " (@M,'AAAAAAAAAAAAAAAAAAAAAAAAAAA=',127),(@M,'aAAAAAAAAAAAAAAAAAAAAAAAAAA=',128)"
-    ";;INSERT INTO @G.appointment (mailbox_id,uid,item_id,start_time,end_time) VALUES"
-    " (@M,'uid-One',300,'2024-03-31 02:30:00',NULL),(@M,'uid-two',301,'1969-12-31 23:59:59',"
-    "'9999-12-31 23:59:59'),(@M,'uid-zero',302,'0000-00-00 00:00:00','2024-01-01')"
-    ";;INSERT INTO @G.appointment_dumpster (mailbox_id,uid,item_id,start_time) VALUES"
-    " (@M,'gone',200,'2024-01-01')"
-    ";;INSERT INTO @G.tombstone (mailbox_id,sequence,date,type,ids) VALUES (@M,50,1,5,'7,8'),"
-    "(@M,50,1,5,'7,8'),(@M,50,1,NULL,'7,8'),(@M,51,1,5,NULL),(@M,700,1,5,'9:uuid')"
-    ";;INSERT INTO @G.pop3_message (mailbox_id,data_source_id,uid,item_id) VALUES"
-    " (@M,'ds@M','UID 1 ',127),(@M,'ds@M','uid 1 ',128)"
-    ";;INSERT INTO @G.imap_folder (mailbox_id,item_id,data_source_id,local_path,remote_path,"
-    "uid_validity) VALUES (@M,400,'ds2','/Ext','INBOX',NULL),(@M,401,'ds2','/Ext/B','B',7)"
-    ";;INSERT INTO @G.imap_message (mailbox_id,imap_folder_id,uid,item_id,flags) VALUES"
-    " (@M,400,-1,410,0),(@M,400,9223372036854775807,411,-1)"
-    ";;INSERT INTO @G.data_source_item (mailbox_id,data_source_id,item_id,folder_id,remote_id,metadata)"
-    " VALUES (@M,'ds3',420,2,'r','d1:x'),(@M,'ds3',421,0,'R',NULL)"
-    ";;INSERT INTO @G.purged_conversations (mailbox_id,data_source_id,item_id,hash) VALUES"
-    " (@M,'ds3',1,'h'),(@M,'ds4',1,'h')"
-    ";;INSERT INTO @G.purged_messages (mailbox_id,data_source_id,item_id,parent_id,remote_id,"
-    "remote_folder_id,purge_date) VALUES (@M,'ds3',5,NULL,'m','f',NULL),(@M,'ds4',5,1,'m','f',2)"
-    ";;INSERT INTO @G.event (mailbox_id,account_id,item_id,folder_id,op,ts,version,user_agent,arg)"
-    " VALUES (@M,'acc',127,2,1,5,NULL,'a',NULL),(@M,'acc',127,2,1,5,NULL,NULL,'a'),"
-    "(@M,'acc',-5,2,1,5,1,NULL,'x'),(@M,'acc',-500,2,-1,5,1,NULL,'x'),(@M,'acc',127,2,1,5,NULL,'a',NULL)"
-    ";;INSERT INTO @G.watch (mailbox_id,target,item_id) VALUES (@M,'other',-1),(@M,'other',2),"
-    "(@M,'third',2)"
-    ";;INSERT INTO zimbra.mailbox_metadata (mailbox_id,section,metadata) VALUES (@M,'zwc:x','d1:ae'),"
-    "(@M,'empty',''),(@M,'null',NULL)"
-    ";;INSERT INTO zimbra.out_of_office (mailbox_id,sent_to,sent_on) VALUES"
-    " (@M,'ann@example.com','2024-03-31 02:30:00')"
-    ";;INSERT INTO zimbra.mobile_devices (mailbox_id,device_id,device_type,first_req_received,"
-    "last_used_date,last_updated_by,update_time) VALUES"
-    " (@M,'Dev1','iPhone',5,'2024-02-29','User','2001-02-03 04:05:06'),"
-    "(@M,'Dev2','Android',5,NULL,NULL,'2024-10-27 00:30:00')"
-    ";;INSERT INTO zimbra.zmg_devices (mailbox_id,app_id,reg_id,push_provider) VALUES"
-    " (@M,'app','reg-@M','gcm')"
-    ";;SET foreign_key_checks=1";
-
 static const char *const tables[] = {
-    "@G.mail_item", "@G.mail_item_dumpster", "@G.revision", "@G.revision_dumpster", "@G.tag",
-    "@G.tagged_item", "@G.open_conversation", "@G.appointment", "@G.appointment_dumpster",
-    "@G.tombstone", "@G.pop3_message", "@G.imap_folder", "@G.imap_message", "@G.data_source_item",
-    "@G.purged_conversations", "@G.purged_messages", "@G.event", "@G.watch",
-    "zimbra.mailbox_metadata", "zimbra.out_of_office", "zimbra.mobile_devices",
+    "@G.mail_item",
+    "@G.mail_item_dumpster",
+    "@G.revision",
+    "@G.revision_dumpster",
+    "@G.tag",
+    "@G.tagged_item",
+    "@G.open_conversation",
+    "@G.appointment",
+    "@G.appointment_dumpster",
+    "@G.tombstone",
+    "@G.pop3_message",
+    "@G.imap_folder",
+    "@G.imap_message",
+    "@G.data_source_item",
+    "@G.purged_conversations",
+    "@G.purged_messages",
+    "@G.event",
+    "@G.watch",
+    "zimbra.mailbox_metadata",
+    "zimbra.out_of_office",
+    "zimbra.mobile_devices",
     "zimbra.zmg_devices",
 };
 
-/* A table's rows as hexadecimal text, one line a row, sorted; what a locator must be by its own rule. */
+/* A table's rows as hexadecimal text, one line a row, sorted; what a locator must be by its own
+ * rule. */
 static char *dump(int side, const char *table)
 {
     const bool grouped = g_str_has_prefix(table, "@G.");
-    g_autofree char *schema = grouped ? g_strdup_printf("mboxgroup%d", side == SOURCE ? SOURCE_GROUP
-                                                                                      : TARGET_GROUP)
-                                      : g_strdup("zimbra");
+    g_autofree char *schema =
+        grouped ? g_strdup_printf("mboxgroup%d", side == SOURCE ? SOURCE_GROUP : TARGET_GROUP)
+                : g_strdup("zimbra");
     const char *name = strchr(table, '.') + 1;
     g_autoptr(GError) error = NULL;
     g_autoptr(GString) sql = g_string_new("SELECT CONCAT(''");
@@ -169,8 +116,7 @@ static char *dump(int side, const char *table)
             g_string_append_printf(sql, ",'|',IFNULL(HEX(CAST(`%s` AS BINARY)),'NULL')", column);
     }
     g_string_append_printf(sql, ") AS line FROM %s.%s WHERE mailbox_id=%" PRIu32 " ORDER BY line",
-                           schema, name,
-                           side == SOURCE ? map.source_mailbox : map.target_mailbox);
+                           schema, name, side == SOURCE ? map.source_mailbox : map.target_mailbox);
     rows = db_query(db[side], &error, sql->str, DB_NONE);
     must(rows != NULL, error);
     for (unsigned i = 0; i < rows_count(rows); i++)
@@ -221,13 +167,14 @@ static void sync_fails(ZxError code, const char *word)
                                                map.source_mailbox, &error);
 
     if (both != NULL)
-        assert_false(rows_sync(both, db[SOURCE], db[TARGET], &map, true, NULL, NULL, NULL, NULL,
-                               &error));
+        assert_false(
+            rows_sync(both, db[SOURCE], db[TARGET], &map, true, NULL, NULL, NULL, NULL, &error));
     assert_non_null(error);
     if (error_code(error) != code || strstr(error->message, word) == NULL)
         fail_msg("%s (expected %s, \"%s\")", error->message, error_name(code), word);
     g_clear_error(&error);
-    checks = db_query_one(db[TARGET], &error, "SELECT @@foreign_key_checks, @@in_transaction", DB_NONE);
+    checks =
+        db_query_one(db[TARGET], &error, "SELECT @@foreign_key_checks, @@in_transaction", DB_NONE);
     must(checks != NULL, error);
     assert_int_equal(rows_u64(checks, 0, 0), 1);
     assert_int_equal(rows_u64(checks, 0, 1), 0);
@@ -240,7 +187,8 @@ static char *difference(void)
     char *text = NULL;
     bool equal;
 
-    must(rows_compare(both, db[SOURCE], db[TARGET], &map, &equal, &text, NULL, NULL, &error), error);
+    must(rows_compare(both, db[SOURCE], db[TARGET], &map, &equal, &text, NULL, NULL, &error),
+         error);
     assert_true(equal == (text == NULL));
     return text;
 }
@@ -297,116 +245,6 @@ static void test_copy(void **state)
     assert_int_equal(here, there);
 }
 
-/* One planted difference: found by rows_compare in that table, and gone after one rows_sync. */
-static const struct Planted {
-    const char *what;
-    int side;
-    const char *table, *sql;
-} planted[] = {
-    { "a row is missing", TARGET, "mail_item", "DELETE FROM @G.mail_item WHERE mailbox_id=@M AND id=128" },
-    { "the last row is missing", TARGET, "mail_item",
-      "DELETE FROM @G.mail_item WHERE mailbox_id=@M AND id=600001" },
-    { "a row too many", SOURCE, "mail_item", "DELETE FROM @G.mail_item WHERE mailbox_id=@M AND id=255" },
-    { "a bucket too many", SOURCE, "mail_item",
-      "DELETE FROM @G.mail_item WHERE mailbox_id=@M AND id=300000" },
-    { "one byte of a subject", TARGET, "mail_item",
-      "UPDATE @G.mail_item SET subject='latf' WHERE mailbox_id=@M AND id=300000" },
-    { "NULL is not empty", TARGET, "mail_item",
-      "UPDATE @G.mail_item SET sender='' WHERE mailbox_id=@M AND id=300000" },
-    { "empty is not NULL", TARGET, "mail_item",
-      "UPDATE @G.mail_item SET uuid=NULL WHERE mailbox_id=@M AND id=3" },
-    { "a number is not NULL", TARGET, "mail_item",
-      "UPDATE @G.mail_item SET unread=NULL WHERE mailbox_id=@M AND id=2" },
-    { "a trailing blank", SOURCE, "mail_item",
-      "UPDATE @G.mail_item SET name='Doc.txt ' WHERE mailbox_id=@M AND id=256" },
-    { "upper case", SOURCE, "mail_item",
-      "UPDATE @G.mail_item SET name='doc.TXT' WHERE mailbox_id=@M AND id=256" },
-    { "a NUL byte", SOURCE, "mail_item",
-      "UPDATE @G.mail_item SET tag_names=CONCAT(CHAR(0),'work',CHAR(0),CHAR(0)) WHERE mailbox_id=@M AND id=127" },
-    { "a byte that wanders to the next column", SOURCE, "mail_item",
-      "UPDATE @G.mail_item SET sender='ab', recipients='c' WHERE mailbox_id=@M AND id=127" },
-    { "NULL that wanders to the next column", SOURCE, "mail_item",
-      "UPDATE @G.mail_item SET sender=NULL, recipients=' ' WHERE mailbox_id=@M AND id=255" },
-    { "two folders swap their names", SOURCE, "mail_item",
-      "UPDATE @G.mail_item SET name='x' WHERE mailbox_id=@M AND id=3;;"
-      "UPDATE @G.mail_item SET name='Alpha' WHERE mailbox_id=@M AND id=4;;"
-      "UPDATE @G.mail_item SET name='Beta' WHERE mailbox_id=@M AND id=3" },
-    { "an item takes a deleted one's name", SOURCE, "mail_item",
-      "DELETE FROM @G.mail_item WHERE mailbox_id=@M AND id=4;;"
-      "UPDATE @G.mail_item SET name='BETA', folder_id=1 WHERE mailbox_id=@M AND id=600001" },
-    { "locator of another volume", TARGET, "mail_item",
-      "UPDATE @G.mail_item SET locator='3' WHERE mailbox_id=@M AND id=127" },
-    { "locator with a blank", TARGET, "mail_item",
-      "UPDATE @G.mail_item SET locator='5 ' WHERE mailbox_id=@M AND id=127" },
-    { "locator lost", TARGET, "revision",
-      "UPDATE @G.revision SET locator=NULL WHERE mailbox_id=@M AND version=2" },
-    { "locator invented", TARGET, "mail_item_dumpster",
-      "UPDATE @G.mail_item_dumpster SET locator='5' WHERE mailbox_id=@M AND id=201" },
-    { "counts of a tag", SOURCE, "tag", "UPDATE @G.tag SET item_count=3 WHERE mailbox_id=@M AND id=-10" },
-    { "two tags swap their names", SOURCE, "tag",
-      "UPDATE @G.tag SET name='x' WHERE mailbox_id=@M AND id=64;;"
-      "UPDATE @G.tag SET name='work' WHERE mailbox_id=@M AND id=65;;"
-      "UPDATE @G.tag SET name='home' WHERE mailbox_id=@M AND id=64" },
-    { "a tagging is missing", TARGET, "tagged_item",
-      "DELETE FROM @G.tagged_item WHERE mailbox_id=@M AND tag_id=-10 AND item_id=255" },
-    { "a tagging too many", TARGET, "tagged_item",
-      "INSERT INTO @G.tagged_item (mailbox_id,tag_id,item_id) VALUES (@M,-2,191)" },
-    { "another item is tagged", SOURCE, "tagged_item",
-      "UPDATE @G.tagged_item SET item_id=190 WHERE mailbox_id=@M AND item_id=191" },
-    { "the item one bucket on is tagged", SOURCE, "tagged_item",
-      "UPDATE @G.tagged_item SET item_id=319 WHERE mailbox_id=@M AND item_id=191" },
-    { "equal but for case: open conversations", SOURCE, "open_conversation",
-      "DELETE FROM @G.open_conversation WHERE mailbox_id=@M AND conv_id=128" },
-    { "case of a uid", TARGET, "appointment",
-      "UPDATE @G.appointment SET uid='UID-one' WHERE mailbox_id=@M AND item_id=300" },
-    { "an end that was none", TARGET, "appointment",
-      "UPDATE @G.appointment SET end_time='2024-03-31 02:30:00' WHERE mailbox_id=@M AND item_id=300" },
-    { "a zero date", TARGET, "appointment",
-      "UPDATE @G.appointment SET start_time='2024-01-01' WHERE mailbox_id=@M AND item_id=302" },
-    { "a tombstone once more at the target", TARGET, "tombstone",
-      "INSERT INTO @G.tombstone (mailbox_id,sequence,date,type,ids) VALUES (@M,50,1,5,'7,8')" },
-    { "a tombstone once more at the source", SOURCE, "tombstone",
-      "INSERT INTO @G.tombstone (mailbox_id,sequence,date,type,ids) VALUES (@M,50,1,5,'7,8')" },
-    { "one of two equal tombstones gone", SOURCE, "tombstone",
-      "DELETE FROM @G.tombstone WHERE mailbox_id=@M AND ids='7,8' AND type=5 LIMIT 1" },
-    { "both equal tombstones gone", TARGET, "tombstone",
-      "DELETE FROM @G.tombstone WHERE mailbox_id=@M AND ids='7,8' AND type=5" },
-    { "an event twice", TARGET, "event",
-      "INSERT INTO @G.event (mailbox_id,account_id,item_id,folder_id,op,ts,version,arg) VALUES (@M,'acc',-5,2,1,5,1,'x')" },
-    { "an event's NULL elsewhere", SOURCE, "event",
-      "UPDATE @G.event SET user_agent=NULL, arg='a' WHERE mailbox_id=@M AND user_agent='a' LIMIT 1" },
-    { "an event of a negative item", SOURCE, "event",
-      "UPDATE @G.event SET op=7 WHERE mailbox_id=@M AND item_id=-500" },
-    { "POP ids equal but for case", SOURCE, "pop3_message",
-      "DELETE FROM @G.pop3_message WHERE mailbox_id=@M AND item_id=127;;"
-      "UPDATE @G.pop3_message SET uid='UID 1 ' WHERE mailbox_id=@M" },
-    { "an IMAP folder's path", SOURCE, "imap_folder",
-      "UPDATE @G.imap_folder SET local_path='/Ext/C' WHERE mailbox_id=@M AND item_id=401" },
-    { "an IMAP message's flags", TARGET, "imap_message",
-      "UPDATE @G.imap_message SET flags=1 WHERE mailbox_id=@M AND item_id=410" },
-    { "remote ids swap", SOURCE, "data_source_item",
-      "UPDATE @G.data_source_item SET remote_id='x' WHERE mailbox_id=@M AND item_id=420;;"
-      "UPDATE @G.data_source_item SET remote_id='r' WHERE mailbox_id=@M AND item_id=421;;"
-      "UPDATE @G.data_source_item SET remote_id='R' WHERE mailbox_id=@M AND item_id=420" },
-    { "a purged conversation", TARGET, "purged_conversations",
-      "UPDATE @G.purged_conversations SET item_id=2 WHERE mailbox_id=@M AND data_source_id='ds4'" },
-    { "a purged message", TARGET, "purged_messages",
-      "DELETE FROM @G.purged_messages WHERE mailbox_id=@M AND data_source_id='ds3'" },
-    { "a watch", SOURCE, "watch", "DELETE FROM @G.watch WHERE mailbox_id=@M AND item_id=-1" },
-    { "case of a section", SOURCE, "mailbox_metadata",
-      "UPDATE zimbra.mailbox_metadata SET section='ZWC:x' WHERE mailbox_id=@M AND section='zwc:x'" },
-    { "metadata empty for NULL", TARGET, "mailbox_metadata",
-      "UPDATE zimbra.mailbox_metadata SET metadata='' WHERE mailbox_id=@M AND section='null'" },
-    { "a second of a date", TARGET, "out_of_office",
-      "UPDATE zimbra.out_of_office SET sent_on='2024-03-31 02:30:01' WHERE mailbox_id=@M" },
-    { "a time that sets itself", SOURCE, "mobile_devices",
-      "UPDATE zimbra.mobile_devices SET update_time='2001-02-03 04:05:07' WHERE mailbox_id=@M AND device_id='Dev1'" },
-    { "one of a few words", SOURCE, "mobile_devices",
-      "UPDATE zimbra.mobile_devices SET last_updated_by='Admin',update_time=update_time WHERE mailbox_id=@M" },
-    { "a push registration", SOURCE, "zmg_devices",
-      "UPDATE zimbra.zmg_devices SET reg_id=CONCAT(reg_id,'x') WHERE mailbox_id=@M" },
-};
-
 static void test_planted(void **state)
 {
     (void)state;
@@ -437,10 +275,11 @@ static void test_large_row(void **state)
 
     (void)state;
     run(SOURCE, seed);
-    run(SOURCE, "UPDATE @G.mail_item SET metadata=REPEAT('0123456789abcdef',200000)"
-                " WHERE mailbox_id=@M AND id=128;;"
-                "UPDATE @G.mail_item SET metadata=REPEAT('x',262145) WHERE mailbox_id=@M AND id=127;;"
-                "UPDATE @G.mail_item SET metadata=REPEAT('x',262144) WHERE mailbox_id=@M AND id=255");
+    run(SOURCE,
+        "UPDATE @G.mail_item SET metadata=REPEAT('0123456789abcdef',200000)"
+        " WHERE mailbox_id=@M AND id=128;;"
+        "UPDATE @G.mail_item SET metadata=REPEAT('x',262145) WHERE mailbox_id=@M AND id=127;;"
+        "UPDATE @G.mail_item SET metadata=REPEAT('x',262144) WHERE mailbox_id=@M AND id=255");
     sync_rows(false);
     sync_rows(true);
     equal_now();
@@ -503,7 +342,8 @@ static void test_unknown_table(void **state)
     run(TARGET, "CREATE TABLE zimbra.tag (mailbox_id INT UNSIGNED NOT NULL)");
     sync_fails(ZX_ERROR_REFUSED, "zimbra.tag of store2");
     run(TARGET, "DROP TABLE zimbra.tag");
-    run(SOURCE, "CREATE TABLE zimbra.harmless (id INT);;CREATE VIEW @G.seen AS SELECT * FROM @G.tag");
+    run(SOURCE,
+        "CREATE TABLE zimbra.harmless (id INT);;CREATE VIEW @G.seen AS SELECT * FROM @G.tag");
     sync_rows(false);
     run(SOURCE, "DROP TABLE zimbra.harmless;;DROP VIEW @G.seen");
     run(SOURCE, "CREATE TABLE @G.`odd name` (mailbox_id INT)");
@@ -544,7 +384,8 @@ static void test_columns(void **state)
     run(TARGET, "ALTER TABLE @G.tag MODIFY shape VARCHAR(9) NOT NULL");
     sync_fails(ZX_ERROR_REFUSED, "mboxgroup2.tag.shape of store2 has no default");
     run(SOURCE, "ALTER TABLE @G.tag ADD shape INT NOT NULL DEFAULT 3");
-    sync_fails(ZX_ERROR_REFUSED, "mboxgroup1.tag.shape is int(11) on store1 and varchar(9) on store2");
+    sync_fails(ZX_ERROR_REFUSED,
+               "mboxgroup1.tag.shape is int(11) on store1 and varchar(9) on store2");
     run(SOURCE, "ALTER TABLE @G.tag DROP shape");
     run(TARGET, "ALTER TABLE @G.tag DROP shape");
 }
@@ -576,11 +417,14 @@ static void test_character_sets(void **state)
     run(SOURCE, "UPDATE @G.mail_item_dumpster SET sender=CHAR(0xF0,0x9F,0x98,0x80)"
                 " WHERE mailbox_id=@M AND id=200");
     sync_fails(ZX_ERROR_REFUSED, "mail_item_dumpster.sender holds characters of 4 bytes");
-    run(SOURCE, "ALTER TABLE @G.mail_item_dumpster MODIFY sender VARCHAR(128) CHARACTER SET utf8mb4;;"
-                "UPDATE @G.mail_item_dumpster SET sender=NULL WHERE mailbox_id=@M");
+    run(SOURCE,
+        "ALTER TABLE @G.mail_item_dumpster MODIFY sender VARCHAR(128) CHARACTER SET utf8mb4;;"
+        "UPDATE @G.mail_item_dumpster SET sender=NULL WHERE mailbox_id=@M");
     run(SOURCE, "ALTER TABLE @G.mail_item_dumpster MODIFY sender VARCHAR(128) CHARACTER SET utf8");
-    run(TARGET, "ALTER TABLE @G.mail_item_dumpster MODIFY sender VARCHAR(128) CHARACTER SET latin1");
-    sync_fails(ZX_ERROR_REFUSED, "mail_item_dumpster.sender is utf8 on store1 and latin1 on store2");
+    run(TARGET,
+        "ALTER TABLE @G.mail_item_dumpster MODIFY sender VARCHAR(128) CHARACTER SET latin1");
+    sync_fails(ZX_ERROR_REFUSED,
+               "mail_item_dumpster.sender is utf8 on store1 and latin1 on store2");
     run(TARGET, "ALTER TABLE @G.mail_item_dumpster MODIFY sender VARCHAR(128) CHARACTER SET utf8");
 }
 
@@ -605,10 +449,11 @@ static void test_foreign_locator(void **state)
 /* Two mailboxes of the store must not notice. */
 static void test_clash_with_another_mailbox(void **state)
 {
-    g_autofree char *clash = g_strdup_printf(
-        "SET foreign_key_checks=0;;INSERT INTO @G.pop3_message (mailbox_id,data_source_id,uid,item_id)"
-        " VALUES (77,'ds%" PRIu32 "','UID 1 ',5);;SET foreign_key_checks=1",
-        map.source_mailbox);
+    g_autofree char *clash =
+        g_strdup_printf("SET foreign_key_checks=0;;INSERT INTO @G.pop3_message "
+                        "(mailbox_id,data_source_id,uid,item_id)"
+                        " VALUES (77,'ds%" PRIu32 "','UID 1 ',5);;SET foreign_key_checks=1",
+                        map.source_mailbox);
 
     (void)state;
     run(SOURCE, seed);
@@ -626,13 +471,14 @@ static void test_many_rows(void **state)
     int64_t since;
 
     (void)state;
-    run(SOURCE, "SET foreign_key_checks=0;;INSERT INTO @G.mail_item (mailbox_id,id,type,folder_id,date,"
-                "size,locator,blob_digest,subject,metadata,mod_metadata,mod_content)"
-                " SELECT @M,256+seq*2,5,2,seq,seq,'1','d',CONCAT('Subject ',seq),REPEAT('m',seq%700),"
-                "seq,seq FROM @G.seq_1_to_20000;;"
-                "INSERT INTO @G.tagged_item (mailbox_id,tag_id,item_id) SELECT @M,-10,256+seq*2"
-                " FROM @G.seq_1_to_20000;;INSERT INTO @G.event (mailbox_id,account_id,item_id,folder_id,op,"
-                "ts) SELECT @M,'a',seq DIV 3,2,1,1 FROM @G.seq_1_to_20000;;SET foreign_key_checks=1");
+    run(SOURCE,
+        "SET foreign_key_checks=0;;INSERT INTO @G.mail_item (mailbox_id,id,type,folder_id,date,"
+        "size,locator,blob_digest,subject,metadata,mod_metadata,mod_content)"
+        " SELECT @M,256+seq*2,5,2,seq,seq,'1','d',CONCAT('Subject ',seq),REPEAT('m',seq%700),"
+        "seq,seq FROM @G.seq_1_to_20000;;"
+        "INSERT INTO @G.tagged_item (mailbox_id,tag_id,item_id) SELECT @M,-10,256+seq*2"
+        " FROM @G.seq_1_to_20000;;INSERT INTO @G.event (mailbox_id,account_id,item_id,folder_id,op,"
+        "ts) SELECT @M,'a',seq DIV 3,2,1,1 FROM @G.seq_1_to_20000;;SET foreign_key_checks=1");
     count = sync_rows(false);
     assert_int_equal(count.inserted, 60000);
     equal_now();
@@ -663,8 +509,8 @@ static void test_stopped(void **state)
     (void)state;
     run(SOURCE, seed);
     both = catalogue();
-    assert_false(rows_sync(both, db[SOURCE], db[TARGET], &map, false, NULL, NULL, &wait, &count,
-                           &error));
+    assert_false(
+        rows_sync(both, db[SOURCE], db[TARGET], &map, false, NULL, NULL, &wait, &count, &error));
     assert_int_equal(error_code(error), ZX_ERROR_INTERRUPTED);
     sync_rows(true);
     equal_now();
@@ -684,9 +530,11 @@ static uint64_t existing(int side, unsigned group, char **table)
 static void test_remove(void **state)
 {
     static const char others[] =
-        "SET foreign_key_checks=0;;INSERT INTO zimbra.mailbox (id,group_id,account_id,index_volume_id)"
+        "SET foreign_key_checks=0;;INSERT INTO zimbra.mailbox "
+        "(id,group_id,account_id,index_volume_id)"
         " VALUES (@M,2,'acc-@M',7);;SET foreign_key_checks=1;;"
-        "INSERT INTO zimbra.volume_blobs (volume_id,mailbox_id,item_id,revision) VALUES (5,@M,1,1);;"
+        "INSERT INTO zimbra.volume_blobs (volume_id,mailbox_id,item_id,revision) VALUES "
+        "(5,@M,1,1);;"
         "INSERT INTO zimbra.scheduled_task (class_name,name,mailbox_id) VALUES ('c','n',@M);;"
         "INSERT INTO zimbra.pending_acl_push (mailbox_id,item_id,date) VALUES (@M,1,1);;"
         "REPLACE INTO zimbra.deleted_account (email,account_id,mailbox_id,deleted_at)"
@@ -710,7 +558,8 @@ static void test_remove(void **state)
     run(TARGET, "CREATE TABLE @G.stickers (mailbox_id INT UNSIGNED NOT NULL);;"
                 "INSERT INTO @G.stickers VALUES (@M)");
     assert_int_equal(existing(TARGET, TARGET_GROUP, NULL), rows + 5);
-    assert_false(rows_remove(db[TARGET], TARGET_GROUP, map.target_mailbox, false, &removed, &error));
+    assert_false(
+        rows_remove(db[TARGET], TARGET_GROUP, map.target_mailbox, false, &removed, &error));
     assert_int_equal(error_code(error), ZX_ERROR_REFUSED);
     assert_int_equal(existing(TARGET, TARGET_GROUP, NULL), rows + 5);
     run(TARGET, "DROP TABLE @G.stickers");
@@ -740,7 +589,8 @@ static void test_maxima(void **state)
 
     (void)state;
     must(rows_maxima(db[SOURCE], SOURCE_GROUP, map.source_mailbox, &here, &error), error);
-    assert_int_equal(here.item_id + here.change + here.mod_metadata + here.items + here.locators, 0);
+    assert_int_equal(here.item_id + here.change + here.mod_metadata + here.items + here.locators,
+                     0);
     run(SOURCE, seed);
     must(rows_maxima(db[SOURCE], SOURCE_GROUP, map.source_mailbox, &here, &error), error);
     assert_int_equal(here.item_id, 600001);
@@ -756,7 +606,8 @@ static void test_maxima(void **state)
     assert_int_equal(here.item_id, 700000);
     assert_int_equal(here.change, 7001);
     assert_int_equal(here.mod_metadata, 5);
-    run(SOURCE, "UPDATE @G.mail_item SET locator=IF(id=127,'4','1') WHERE mailbox_id=@M AND id IN (127,128)");
+    run(SOURCE, "UPDATE @G.mail_item SET locator=IF(id=127,'4','1') WHERE mailbox_id=@M AND id IN "
+                "(127,128)");
     must(rows_maxima(db[SOURCE], SOURCE_GROUP, map.source_mailbox, &there, &error), error);
     assert_int_not_equal(here.locators, there.locators);
 }
@@ -769,9 +620,11 @@ static void test_orphans(void **state)
         "INSERT INTO @G.tagged_item VALUES (@M,999999,127)",
         "INSERT INTO @G.tagged_item VALUES (@M,64,999999)",
         "UPDATE @G.open_conversation SET conv_id=999999 WHERE mailbox_id=@M AND conv_id=127",
-        "INSERT INTO @G.appointment (mailbox_id,uid,item_id,start_time) VALUES (@M,'o',999999,'2024-01-01')",
+        "INSERT INTO @G.appointment (mailbox_id,uid,item_id,start_time) VALUES "
+        "(@M,'o',999999,'2024-01-01')",
         "UPDATE @G.revision SET item_id=999999 WHERE mailbox_id=@M AND version=1",
-        "INSERT INTO @G.appointment_dumpster (mailbox_id,uid,item_id,start_time) VALUES (@M,'o',999999,'2024-01-01')",
+        "INSERT INTO @G.appointment_dumpster (mailbox_id,uid,item_id,start_time) VALUES "
+        "(@M,'o',999999,'2024-01-01')",
         "UPDATE @G.revision_dumpster SET item_id=999999 WHERE mailbox_id=@M",
         "UPDATE @G.imap_message SET imap_folder_id=999999 WHERE mailbox_id=@M AND item_id=410",
         "UPDATE @G.mail_item SET locator='99' WHERE mailbox_id=@M AND id=127",
@@ -808,11 +661,14 @@ static void test_fingerprints(void **state)
     static const char allowed[] =
         "UPDATE @G.mail_item SET locator='9',blob_digest='other' WHERE mailbox_id=@M AND id=127;;"
         "UPDATE @G.revision SET locator='9' WHERE mailbox_id=@M;;"
-        "DELETE FROM @G.event WHERE mailbox_id=@M;;DELETE FROM @G.pop3_message WHERE mailbox_id=@M;;"
+        "DELETE FROM @G.event WHERE mailbox_id=@M;;DELETE FROM @G.pop3_message WHERE "
+        "mailbox_id=@M;;"
         "DELETE FROM zimbra.out_of_office WHERE mailbox_id=@M;;"
         "DELETE FROM zimbra.zmg_devices WHERE mailbox_id=@M;;"
-        "SET foreign_key_checks=0;;INSERT INTO zimbra.scheduled_task (class_name,name,mailbox_id) VALUES"
-        " ('c','n',@M);;SET foreign_key_checks=1;;DELETE FROM zimbra.scheduled_task WHERE mailbox_id=@M";
+        "SET foreign_key_checks=0;;INSERT INTO zimbra.scheduled_task (class_name,name,mailbox_id) "
+        "VALUES"
+        " ('c','n',@M);;SET foreign_key_checks=1;;DELETE FROM zimbra.scheduled_task WHERE "
+        "mailbox_id=@M";
     static const char *const telling[] = {
         "UPDATE @G.mail_item SET flags=flags+1 WHERE mailbox_id=@M AND id=127",
         "UPDATE @G.tagged_item SET item_id=item_id+128 WHERE mailbox_id=@M AND item_id=191",
@@ -851,12 +707,14 @@ static int open_both(void **state)
     (void)state;
     for (int side = 0; side < 2; side++)
         db[side] = open_side(side);
-    run(SOURCE, "INSERT INTO zimbra.volume (id,type,name,path,file_bits,file_group_bits,mailbox_bits,"
-                "mailbox_group_bits,compress_blobs,compression_threshold) VALUES"
-                " (1,1,'m1','/1',12,8,12,8,0,4096),(4,2,'m4','/4',12,8,12,8,0,4096)");
-    run(TARGET, "INSERT INTO zimbra.volume (id,type,name,path,file_bits,file_group_bits,mailbox_bits,"
-                "mailbox_group_bits,compress_blobs,compression_threshold) VALUES"
-                " (5,1,'m5','/5',12,8,12,8,0,4096),(7,10,'i7','/7',12,8,12,8,0,4096)");
+    run(SOURCE,
+        "INSERT INTO zimbra.volume (id,type,name,path,file_bits,file_group_bits,mailbox_bits,"
+        "mailbox_group_bits,compress_blobs,compression_threshold) VALUES"
+        " (1,1,'m1','/1',12,8,12,8,0,4096),(4,2,'m4','/4',12,8,12,8,0,4096)");
+    run(TARGET,
+        "INSERT INTO zimbra.volume (id,type,name,path,file_bits,file_group_bits,mailbox_bits,"
+        "mailbox_group_bits,compress_blobs,compression_threshold) VALUES"
+        " (5,1,'m5','/5',12,8,12,8,0,4096),(7,10,'i7','/7',12,8,12,8,0,4096)");
     return 0;
 }
 
