@@ -15,7 +15,7 @@ from zxlab.lab import Lab
 from zxlab.load import Load, check_accepted
 from zxlab.moves import Scene, findings_none
 from zxlab.probe import Probe
-from zxlab.snapshot import read_copy
+from zxlab.snapshot import Snapshot, read_copy
 from zxlab.tap import diag, done, is_, ok, wait_for
 
 MESSAGES = 32  # the seeder spreads what hangs on messages over that many
@@ -46,6 +46,8 @@ def main():
         findings_none(check_move(lab, before, accounts[-2], source, destination),
                       "after all that was put back, a correct move is accepted")
         purged(lab, before, accounts[-2], source, destination)
+        never_opened(lab, source, destination)
+        back_again(lab, source, destination)
         at_work(lab, source, destination)
     done()
 
@@ -168,6 +170,31 @@ def at_work(lab, source, destination):
     columns = [c for c in ("mailbox_id",) + copy.table("group.mail_item").columns if c != "id"]
     sql(destination, twice % (", ".join(["id"] + columns), ", ".join(["4000000"] + columns)))
     said(look(), "mail-twice", "an accepted message that is there twice")
+
+
+def never_opened(lab, source, destination):
+    """An account without a mailbox: only the directory changes, and nobody makes a mailbox of it."""
+    account = Scene(lab, strangers=False).account("never", source)
+    before = Snapshot(lab, [account])
+    controls.flip(lab, before.moved[account].dn, destination)
+    findings_none(check_move(lab, before, account, source, destination), "an account that never logged in")
+    destination.user(account, "login")
+    said(check_move(lab, before, account, source, destination), "mapping", "a mailbox that came from nowhere")
+
+
+def back_again(lab, source, destination):
+    """A way back: the copy that was left behind must have made way, every bit of it."""
+    scene = Scene(lab, strangers=False)
+    account = scene.mailbox("back", source)
+    before = scene.snapshot(account)
+    controls.move_by_hand(lab, before, account, source, destination)
+    left = read_copy(lab, source, account)
+    before = scene.snapshot(account)
+    controls.Soap(lab, source).purge(account)
+    controls.move_by_hand(lab, before, account, destination, source)
+    said(check_move(lab, before, account, destination, source), "leftover", "what mailboxd's own deletion leaves behind")
+    controls.purge_by_hand(source, left)
+    findings_none(check_move(lab, before, account, destination, source), "there and back again is accepted")
 
 
 def said(found, kind, name):

@@ -62,6 +62,7 @@ def check_move(lab, before, account_id, source, destination, expect=None):
         findings += _own_leftovers(lab, before, source, destination, old.mailbox_id, new.mailbox_id, new.group)
     if expect.source is None and not expect.changing and source.name in moved.copies:
         findings += _unchanged(moved.copies[source.name], old)
+    findings += _older_copies(lab, moved, source, destination, new)
     findings += _entry(lab, moved, destination)
     findings += _state(lab, moved, source, destination, old, new, expect)
     findings += _keys(lab, before, moved)
@@ -97,16 +98,7 @@ def check_unmoved(lab, before, account_id, changing=False, expect=None):
 def check_purged(lab, before, account_id, store, mailbox_id, live=None):
     """After a purge of the old copy mailbox_id on `store`. live: the account's mailbox at its home before the
     purge (a Copy), which must still be what it was."""
-    findings = []
-    with truth.Sql(store) as sql:
-        for (schema, table, _), count in sql.owners(sql.keyed_tables(), {mailbox_id}).items():
-            if table != "deleted_account":
-                findings.append(Finding("leftover", f"{count} rows of mailbox {mailbox_id} in {schema}.{table}"
-                                        f" on {store.name}"))
-        directories = [v.mailbox_dir(mailbox_id) for v in sql.volumes().values()]
-    for path in directories + calendar_dirs(store, [mailbox_id]):
-        if os.path.lexists(path):
-            findings.append(Finding("leftover", f"{path} is still there"))
+    findings = list(_nothing_under(store, mailbox_id))
     if live is not None:
         home = next(s for s in lab.stores if s.name == live.store)
         now = read_copy(lab, home, account_id)
@@ -278,6 +270,31 @@ def _keys(lab, before, moved):
 
 
 # ---- leftovers and surroundings
+
+def _older_copies(lab, moved, source, destination, new):
+    """Copies of earlier moves: the one at the destination made way, those elsewhere were left alone."""
+    for store in lab.stores:
+        was = moved.copies.get(store.name)
+        if was is None or store is source:
+            continue
+        if store is not destination:
+            now = read_copy(lab, store, moved.account_id)
+            yield from _unchanged(was, now) if now else [Finding("source-changed", f"{store.name}: an old copy is gone")]
+        elif new is not None and was.mailbox_id != new.mailbox_id:
+            yield from _nothing_under(store, was.mailbox_id)
+
+
+def _nothing_under(store, mailbox_id):
+    """No row and no directory of a mailbox id."""
+    with truth.Sql(store) as sql:
+        for (schema, table, _), count in sql.owners(sql.keyed_tables(), {mailbox_id}).items():
+            if table != "deleted_account":
+                yield Finding("leftover", f"{count} rows of mailbox {mailbox_id} in {schema}.{table} on {store.name}")
+        directories = [v.mailbox_dir(mailbox_id) for v in sql.volumes().values()]
+    for path in directories + calendar_dirs(store, [mailbox_id]):
+        if os.path.lexists(path):
+            yield Finding("leftover", f"{path} is still there")
+
 
 def _own_leftovers(lab, before, source, destination, old_id, new_id, new_group):
     """Rows and files under the old or the new id where none belong."""

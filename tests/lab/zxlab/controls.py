@@ -43,6 +43,14 @@ class Soap:
         with urllib.request.urlopen(request, timeout=90, context=self.anybody) as answer:
             return answer.read().decode()
 
+    def purge(self, account_id):
+        """The old copy, through its mailboxd (doc/platform.md 5.4)."""
+        self.call("<BatchRequest xmlns='urn:zimbra' onerror='stop'>"
+                  "<LockoutMailboxRequest xmlns='urn:zimbraAdmin' op='end'>"
+                  f"<account by='id'>{account_id}</account></LockoutMailboxRequest>"
+                  f"<DeleteMailboxRequest xmlns='urn:zimbraAdmin'><mbox id='{account_id}'/></DeleteMailboxRequest>"
+                  "</BatchRequest>")
+
 
 def move_by_hand(lab, before, account_id, source, destination):
     Soap(lab, source).call("<LockoutMailboxRequest xmlns='urn:zimbraAdmin' op='start'>"
@@ -59,7 +67,7 @@ def move_by_hand(lab, before, account_id, source, destination):
         _copy_blobs(old, new_id, blobs, styles[blobs.id])
         _copy_index(old, new_id, index, styles[index.id])
         _copy_rows(sql, old, new_id, group, blobs.id, _mailbox_values(old, new_id, group, index.id, source))
-    _flip(lab, before.moved[account_id].dn, destination)
+    flip(lab, before.moved[account_id].dn, destination)
     for server in memcached_servers(lab):
         with truth.Memcached(*server) as memcached:
             for keys in before.moved[account_id].keys.values():
@@ -173,7 +181,7 @@ def purge_by_hand(store, copy):
         shutil.rmtree(path, ignore_errors=True)
 
 
-def _flip(lab, dn, destination):
+def flip(lab, dn, destination):
     lab.ldap().modify_s(dn, [
         (ldap.MOD_REPLACE, "zimbraMailHost", [destination.name.encode()]),
         (ldap.MOD_REPLACE, "zimbraMailTransport", [f"lmtp:{destination.name}:7025".encode()])])
