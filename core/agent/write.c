@@ -50,9 +50,15 @@ static bool sync_all(GArray *files, int (*sync)(int))
 
 static bool flush(Agent *agent, GError **error)
 {
-    bool files = sync_all(agent->unsynced, fdatasync);
-    int why = errno;
-    bool dirs = sync_all(agent->unsynced_dirs, fsync);
+    bool files, dirs;
+    int why;
+
+    /* All files are on their way to the disk before the first is waited for. */
+    for (unsigned i = 0; i < agent->unsynced->len; i++)
+        sync_file_range(g_array_index(agent->unsynced, int, i), 0, 0, SYNC_FILE_RANGE_WRITE);
+    files = sync_all(agent->unsynced, fdatasync);
+    why = errno;
+    dirs = sync_all(agent->unsynced_dirs, fsync);
 
     if (files && dirs)
         return true;

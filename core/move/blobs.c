@@ -224,16 +224,19 @@ static void sync_blobs(void *data, Peer *target)
         wire_put_u8(peer_out(target), (uint8_t)round->job->target_volume->id);
 }
 
-static void show(void *data, uint64_t bytes)
+/* What is written counts here, although it is recorded only when it is durable. */
+static void show(void *data, uint64_t files, uint64_t bytes)
 {
     Round *round = data;
+    BlobsCount so_far = *round->count;
     gint64 now = g_get_monotonic_time();
 
-    (void)bytes;
     if (round->progress == NULL || now - round->shown < PROGRESS_US)
         return;
     round->shown = now;
-    round->progress(round->progress_data, round->count);
+    so_far.copied = files;
+    so_far.copied_bytes = bytes;
+    round->progress(round->progress_data, &so_far);
 }
 
 /* What the source's file has to do with its row; NULL if it is as the row says. */

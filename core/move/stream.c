@@ -27,7 +27,7 @@ typedef struct Stream {
     GQueue wanted;                 /* of StreamFile: to be read */
     GQueue source_due, target_due; /* of Due, in the order of their answers */
     unsigned asked;
-    uint64_t ahead, passed;
+    uint64_t ahead, passed, written;
     StreamFile *writing; /* its HEAD came, its TAIL did not */
     uint16_t write_stream;
     GPtrArray *final;    /* settled without a sync: nothing was written */
@@ -313,6 +313,7 @@ static bool on_answer(Stream *stream, const Due *due, const WireFrame *frame, GE
         if (!decoded(stream->target, &in, error))
             return false;
         finish(stream, file, file->trouble == NULL ? STREAM_COPIED : STREAM_FAILED);
+        stream->written += file->result == STREAM_COPIED;
     } else if (due->kind == DUE_SYNC && frame->type == AGENT_OK) {
         stream->sync_due = false;
         settle(stream, stream->syncing);
@@ -417,7 +418,7 @@ static void run(Stream *stream, const Wait *wait)
         GError *error = NULL;
 
         if (stream->calls->tick != NULL)
-            stream->calls->tick(stream->data, stream->passed);
+            stream->calls->tick(stream->data, stream->written, stream->passed);
         if (stream->error == NULL && !wait_check(wait, "copying files", &error))
             give_up(stream, error);
         error = NULL;

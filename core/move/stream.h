@@ -47,8 +47,8 @@ typedef struct StreamCalls {
     void (*sync)(void *data, Peer *target);
     /* Files (of StreamFile) whose result is final and durable. */
     bool (*settled)(void *data, GPtrArray *files, GError **error);
-    /* Called often; @bytes: content passed on so far. May be NULL. */
-    void (*tick)(void *data, uint64_t bytes);
+    /* Called often, with files written and content passed on so far. May be NULL. */
+    void (*tick)(void *data, uint64_t files, uint64_t bytes);
 } StreamCalls;
 
 /* Runs until next() has no more and everything is settled. After an error what was on its way is

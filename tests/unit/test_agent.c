@@ -6,6 +6,7 @@
 #include <poll.h>
 #include <stdlib.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 
 static char *agent_file;
 
@@ -351,6 +352,64 @@ static void test_wrong_programs(void **state)
     }
 }
 
+/* The zone of the running mailboxd of this home counts, under one name for each zone. */
+static void test_time_zone(void **state)
+{
+    Fixture *fixture = *state;
+    char *argv[] = { (char[]){ "/bin/sh" },
+                     (char[]){ "-c" },
+                     (char[]){ "read end" },
+                     (char[]){ "mailboxd" },
+                     NULL,
+                     (char[]){ "-Duser.timezone=Asia/Tokyo" },
+                     NULL };
+    g_autoptr(GHashTable) facts = NULL;
+    int to_child;
+    GPid child;
+
+    write_file(fixture->dir, "conf/localconfig.xml", "<localconfig/>", 14);
+    argv[4] = fixture->dir;
+    assert_true(g_spawn_async_with_pipes(NULL, argv, NULL, G_SPAWN_DO_NOT_REAP_CHILD, NULL, NULL,
+                                         &child, &to_child, NULL, NULL, NULL));
+    facts = peer_facts(fixture->peer, fixture->dir, false, NULL);
+    close(to_child);
+    assert_int_equal(waitpid(child, NULL, 0), child);
+    assert_non_null(facts);
+    assert_string_equal(g_hash_table_lookup(facts, "timezone"), "Asia/Tokyo");
+}
+
+static void test_silence(void **state)
+{
+    static const char *const answers[] = {
+        "exec sleep 60",
+        /* ALIVE five times a second is an answer for some time, but not for ever. */
+        "i=0; while [ $i -lt 10 ]; do printf '\\0\\0\\0\\0\\142\\0\\0\\0'; sleep 0.2; i=$((i+1)); "
+        "done; exec sleep 60",
+    };
+    g_autofree char *dir = temporary_dir();
+    g_autofree char *path = g_build_filename(dir, "agent", NULL);
+
+    (void)state;
+    for (unsigned i = 0; i < G_N_ELEMENTS(answers); i++) {
+        g_autofree char *script = g_strdup_printf("#!/bin/sh\necho " AGENT_GREETING " %s %d\n%s\n",
+                                                  ZX_VERSION, AGENT_PROTOCOL, answers[i]);
+        g_autoptr(GError) error = NULL;
+        gint64 begun;
+        Peer *peer;
+
+        write_file(dir, "agent", script, strlen(script));
+        assert_int_equal(chmod(path, 0700), 0);
+        peer = peer_open("store1.test", NULL, path, 1, NULL);
+        assert_non_null(peer);
+        begun = g_get_monotonic_time();
+        assert_false(peer_syncfs(peer, 3, &error));
+        assert_int_equal(error_code(error), ZX_ERROR_TIMEOUT);
+        assert_true(g_get_monotonic_time() - begun > (i == 0 ? 1 : 2) * G_USEC_PER_SEC);
+        peer_close(peer);
+    }
+    remove_dir(g_steal_pointer(&dir));
+}
+
 static void test_noise_before_the_greeting(void **state)
 {
     g_autofree char *dir = temporary_dir();
@@ -392,6 +451,8 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_random_garbage),
         cmocka_unit_test_setup_teardown(test_broken_for_ever, begin, end),
         cmocka_unit_test(test_wrong_programs),
+        cmocka_unit_test_setup_teardown(test_time_zone, begin, end),
+        cmocka_unit_test(test_silence),
         cmocka_unit_test(test_noise_before_the_greeting),
     };
     int failed;
