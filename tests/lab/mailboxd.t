@@ -645,6 +645,7 @@ def main():
         test_database_killed(lab, first, soap)
     with Lab.create(NAME, replica=True) as lab:
         lab.new_domain(DOMAIN)
+        lab.replica_sync()
         test_replica(lab, *lab.stores, *map(Soap, lab.stores))
     done()
 
