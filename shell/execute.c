@@ -27,7 +27,7 @@ int shell_execute(Shell *shell, const char *const *words, const char *where)
     Session *session = &shell->session;
     g_auto(Result) result = { 0 };
     g_autoptr(GError) error = NULL;
-    bool ok = line_switches(shell, &words, &error);
+    bool ok = line_switches(shell, &words, &error), ran = ok;
 
     if (ok && shell->switches.version)
         words = version;
@@ -48,5 +48,8 @@ int shell_execute(Shell *shell, const char *const *words, const char *where)
         return result.status;
     }
     render_error(error, where, shell->switches.json);
+    /* Whatever it failed with after Ctrl-C, it was Ctrl-C. */
+    if (ran && wait_stopped(&session->wait))
+        return error_exit_status(ZX_ERROR_INTERRUPTED);
     return error_exit_status(error_code(error));
 }

@@ -2,11 +2,10 @@
  * function elsewhere: here its answer is only inserted or listed. */
 #include "completion/completion.h"
 #include "shell/shell.h"
-#include <errno.h>
 #include <histedit.h>
+#include <locale.h>
+#include <signal.h>
 #include <string.h>
-#include <sys/ioctl.h>
-#include <unistd.h>
 
 #define HISTORY_LINES 1000
 
@@ -16,7 +15,8 @@ typedef struct Prompt {
     History *history;
     char *text;
     char *history_file;
-    bool listed; /* the last key was a TAB that found several */
+    bool abandoned; /* the line at hand, by Ctrl-C */
+    bool listed;    /* the last key was a TAB that found several */
 } Prompt;
 
 static char *prompt_text(EditLine *el)
@@ -27,9 +27,16 @@ static char *prompt_text(EditLine *el)
     return prompt->text;
 }
 
-static void on_interrupt(int number)
+/* Ctrl-C is a key while a line is edited: a signal that comes between two reads would be lost. */
+static unsigned char on_ctrl_c(EditLine *el, int key G_GNUC_UNUSED)
 {
-    (void)number; /* el_gets ends with EINTR, and the line is given up */
+    Prompt *prompt;
+
+    el_get(el, EL_CLIENTDATA, &prompt);
+    prompt->abandoned = true;
+    fputs("^C\n", stdout);
+    fflush(stdout);
+    return CC_NEWLINE;
 }
 
 static GPtrArray *store_names(const Shell *shell)
@@ -123,17 +130,17 @@ static void prompt_open(Prompt *prompt, Shell *shell)
     el_set(prompt->el, EL_HIST, history, prompt->history);
     el_set(prompt->el, EL_ADDFN, "zxmove-complete", "complete the word", on_tab);
     el_set(prompt->el, EL_BIND, "^I", "zxmove-complete", NULL);
+    el_set(prompt->el, EL_ADDFN, "zxmove-abandon", "give the line up", on_ctrl_c);
+    el_set(prompt->el, EL_SETTY, "-d", "-isig", NULL);
+    el_set(prompt->el, EL_BIND, "^C", "zxmove-abandon", NULL);
     el_set(prompt->el, EL_BIND, "^R", "em-inc-search-prev", NULL);
     el_source(prompt->el, NULL);
 }
 
 static void prompt_close(Prompt *prompt)
 {
-    HistEvent event;
-
     history_end(prompt->history);
     el_end(prompt->el);
-    (void)event;
     g_free(prompt->text);
     g_free(prompt->history_file);
 }
@@ -160,7 +167,7 @@ static void run_line(Shell *shell, const char *line)
 
 int line_run(Shell *shell)
 {
-    struct sigaction action = { .sa_handler = on_interrupt }, before;
+    struct sigaction ignore = { .sa_handler = SIG_IGN }, before;
     g_autoptr(GString) command = g_string_new(NULL);
     Prompt prompt = { 0 };
 
@@ -168,20 +175,22 @@ int line_run(Shell *shell)
      * first verb that needs it. */
     shell->session.conf = conf_load(shell->session.config, NULL);
     shell->session.ask = ask;
+    setlocale(LC_CTYPE, ""); /* letters beyond ASCII are edited as letters */
     prompt_open(&prompt, shell);
-    sigaction(SIGINT, &action, &before);
+    sigaction(SIGINT, &ignore, &before); /* a command at work has its own (stop.c) */
     while (!shell->session.leave) {
         int length = 0;
         const char *line = el_gets(prompt.el, &length);
-        int saved = errno;
 
-        if (line == NULL && length == -1 && saved == EINTR) { /* Ctrl-C clears the line */
-            fputc('\n', stdout);
+        if (prompt.abandoned) {
+            prompt.abandoned = false;
             g_string_truncate(command, 0);
             continue;
         }
-        if (line == NULL || length <= 0)
+        if (line == NULL || length <= 0) { /* Ctrl-D */
+            fputc('\n', stdout);
             break;
+        }
         g_string_append(command, line);
         g_strchomp(command->str);
         g_string_set_size(command, strlen(command->str));

@@ -1,65 +1,83 @@
-/* stop.c - see shell.h. The handler only counts and writes a text that is already there. */
+/* stop.c - see shell.h. The signals are blocked while a command runs and a thread takes them from a
+ * descriptor: no library has a call interrupted in the middle of a commit, and an agent that was
+ * started beside us inherits the mask, so that a Ctrl-C for the terminal's group does not kill it. */
 #include "shell/shell.h"
 #include <errno.h>
-#include <string.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/eventfd.h>
+#include <sys/signalfd.h>
 #include <unistd.h>
 
 static volatile sig_atomic_t stops;
-/* Two texts, so that the one the handler may be reading is never the one being written. */
-static char waits[2][400];
-static volatile sig_atomic_t waits_now;
+static GMutex mutex;
+static char *waits;
 
-static const int stop_signals[] = { SIGINT, SIGTERM, SIGHUP };
-static struct sigaction before[G_N_ELEMENTS(stop_signals)];
+static GThread *thread;
+static int signal_fd = -1, end_fd = -1;
+static sigset_t before;
 
-static void say(const char *text)
+static void on_signal(void)
 {
-    size_t length = 0;
-
-    while (text[length] != '\0')
-        length++;
-    if (write(STDERR_FILENO, text, length) < 0)
-        return;
-}
-
-static void on_signal(int number)
-{
-    int saved = errno;
-
-    (void)number;
     if (stops == 0) {
         stops = 1;
-        say("\nstopping; what is begun is finished or undone first\n");
-    } else {
-        say("\nstill waiting for: ");
-        say(waits[waits_now]);
-        say("\n");
+        fputs("\nstopping; what is begun is finished or undone first\n", stderr);
+        return;
     }
-    errno = saved;
+    g_mutex_lock(&mutex);
+    fprintf(stderr, "\nstill waiting for: %s\n", waits);
+    g_mutex_unlock(&mutex);
+}
+
+static void *take_signals(void *data)
+{
+    struct pollfd fds[] = { { .fd = signal_fd, .events = POLLIN },
+                            { .fd = end_fd, .events = POLLIN } };
+    struct signalfd_siginfo info;
+
+    while (poll(fds, G_N_ELEMENTS(fds), -1) >= 0 || errno == EINTR) {
+        if (fds[1].revents != 0)
+            break;
+        if (fds[0].revents != 0 && read(signal_fd, &info, sizeof info) == (ssize_t)sizeof info)
+            on_signal();
+    }
+    return data;
 }
 
 void stop_begin(Wait *wait)
 {
-    struct sigaction action = { .sa_handler = on_signal, .sa_flags = SA_RESTART };
+    sigset_t set;
 
+    sigemptyset(&set);
+    sigaddset(&set, SIGINT);
+    sigaddset(&set, SIGTERM);
+    sigaddset(&set, SIGHUP);
     stops = 0;
     stop_waits_for("an answer");
-    sigemptyset(&action.sa_mask);
-    for (size_t i = 0; i < G_N_ELEMENTS(stop_signals); i++)
-        sigaction(stop_signals[i], &action, &before[i]);
+    pthread_sigmask(SIG_BLOCK, &set, &before);
+    signal_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+    end_fd = eventfd(0, EFD_CLOEXEC);
+    if (signal_fd < 0 || end_fd < 0)
+        g_error("signalfd: %s", g_strerror(errno));
+    thread = g_thread_new("signals", take_signals, NULL);
     wait->stop = &stops;
 }
 
 void stop_end(void)
 {
-    for (size_t i = 0; i < G_N_ELEMENTS(stop_signals); i++)
-        sigaction(stop_signals[i], &before[i], NULL);
+    if (eventfd_write(end_fd, 1) != 0)
+        g_error("eventfd: %s", g_strerror(errno));
+    g_thread_join(thread);
+    close(signal_fd);
+    close(end_fd);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    stop_waits_for(NULL);
 }
 
 void stop_waits_for(const char *text)
 {
-    int other = 1 - (int)waits_now;
-
-    g_strlcpy(waits[other], text, sizeof waits[other]);
-    waits_now = other;
+    g_mutex_lock(&mutex);
+    g_free(waits);
+    waits = g_strdup(text);
+    g_mutex_unlock(&mutex);
 }
