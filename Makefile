@@ -84,7 +84,9 @@ lab-stop:  ## stop it
 build/fuzz/%: tests/fuzz/%.c core/base/wire.c core/base/error.c
 	@mkdir -p $(@D)
 	clang -std=gnu11 -D_GNU_SOURCE -I. -O1 -g -fsanitize=fuzzer,address,undefined $(PKG_CFLAGS) \
-	    -o $@ $^ $$(pkg-config --libs glib-2.0)
+	    -DZX_VERSION='"$(VERSION)"' -o $@ $^ $$(pkg-config --libs glib-2.0 jansson yaml-0.1)
+build/fuzz/token: shell/token.c
+build/fuzz/args: $(wildcard commands/*.c completion/*.c conf/*.c) core/base/secret.c core/base/wait.c
 
 FUZZ_S ?= 30
 fuzz: $(FUZZ)  ## run every fuzzer for FUZZ_S seconds

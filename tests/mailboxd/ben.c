@@ -135,7 +135,7 @@ static bool read_value(Input *in, int depth, Ben **out)
     return false;
 }
 
-static Ben *parse(const char *bytes, size_t length)
+Ben *ben_parse(const char *bytes, size_t length)
 {
     Input in = { bytes, bytes + length };
     Ben *ben = NULL;
@@ -148,7 +148,8 @@ static Ben *parse(const char *bytes, size_t length)
 
 Ben *ben_parse_dict(GBytes *bytes)
 {
-    Ben *ben = bytes == NULL ? NULL : parse(g_bytes_get_data(bytes, NULL), g_bytes_get_size(bytes));
+    Ben *ben =
+        bytes == NULL ? NULL : ben_parse(g_bytes_get_data(bytes, NULL), g_bytes_get_size(bytes));
 
     if (ben != NULL && ben->type != DICT)
         g_clear_pointer(&ben, ben_free);

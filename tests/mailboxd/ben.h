@@ -11,7 +11,9 @@ typedef struct Ben Ben;
 
 Ben *ben_dict(void);
 Ben *ben_list(void);
-/* NULL unless @bytes (may be NULL) are one bencoded dictionary from the first byte to the last. */
+/* NULL if @bytes are no bencoded value from the first byte to the last. */
+Ben *ben_parse(const char *bytes, size_t length);
+/* As above; NULL for NULL and for anything but a dictionary. */
 Ben *ben_parse_dict(GBytes *bytes);
 GBytes *ben_bytes(const Ben *ben);
 void ben_free(Ben *ben);

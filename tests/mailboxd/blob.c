@@ -58,8 +58,7 @@ void remove_tree(const char *path)
     nftw(path, remove_one, OPEN_DIRECTORIES, FTW_DEPTH | FTW_PHYS);
 }
 
-/* SHA-256 in mailboxd's base64 (doc/platform.md 3.5). */
-static char *digest_of(const char *bytes, size_t length)
+char *blob_digest(const char *bytes, size_t length)
 {
     g_autoptr(GChecksum) sum = g_checksum_new(G_CHECKSUM_SHA256);
     guint8 digest[32];
@@ -100,7 +99,7 @@ Blob *blob_store(const char *bytes, size_t length, GError **error)
     g_autoptr(Blob) blob = g_new0(Blob, 1);
     blob->volume = volume;
     blob->size = length;
-    blob->digest = digest_of(bytes, length);
+    blob->digest = blob_digest(bytes, length);
     blob->incoming = g_strdup_printf("%s/incoming/%" G_GINT64_FORMAT "-%d.msg", volume->root,
                                      g_get_real_time() / 1000, g_atomic_int_add(&sequence, 1));
     g_autoptr(GBytes) packed =

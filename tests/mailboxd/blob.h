@@ -29,6 +29,8 @@ char *blob_find(const char *locator, unsigned mailbox, unsigned item, unsigned r
 GBytes *blob_read(const char *locator, unsigned mailbox, unsigned item, unsigned revision,
                   uint64_t size, GError **error);
 void blob_delete(const char *locator, unsigned mailbox, unsigned item, unsigned revision);
+/* SHA-256 in mailboxd's base64. */
+char *blob_digest(const char *bytes, size_t length);
 
 /* Writes a new file with the mode of mailboxd's own, making its directories. */
 bool file_write(const char *path, const char *bytes, size_t length, GError **error);

@@ -93,16 +93,9 @@ Db *db_take(GError **error)
     return db;
 }
 
-static void rollback(Db *db)
-{
-    if (db->dirty)
-        mysql_rollback(db->mysql);
-    db->dirty = false;
-}
-
 void db_give(Db *db)
 {
-    rollback(db);
+    db_rollback(db);
     g_mutex_lock(&mutex);
     g_queue_push_head(&idle, db);
     g_mutex_unlock(&mutex);
@@ -231,6 +224,18 @@ bool db_commit(Db *db, GError **error)
         return fault(error, FAULT_FAILURE, "database: commit: %s", mysql_error(db->mysql));
     db->dirty = false;
     return true;
+}
+
+void db_rollback(Db *db)
+{
+    if (db->dirty)
+        mysql_rollback(db->mysql);
+    db->dirty = false;
+}
+
+uint64_t db_changed(Db *db)
+{
+    return mysql_affected_rows(db->mysql);
 }
 
 bool rows_next(DbRows *rows)

@@ -207,8 +207,8 @@ static xmlNode *get_version_info(const xmlNode *request, GError **error)
     xml_set(info, "type", "FOSS");
     g_auto(GStrv) parts = g_strsplit(config->version, ".", 3);
     guint count = g_strv_length(parts);
-    xml_setf(info, "version", "%s_GA_4633", config->version);
-    xml_set(info, "release", "4633");
+    xml_setf(info, "version", "%s_GA_1000", config->version);
+    xml_set(info, "release", "1000");
     xml_set(info, "buildDate", "20240701");
     xml_set(info, "host", "laboratory");
     xml_set(info, "majorversion", count > 0 ? parts[0] : "0");

@@ -21,18 +21,8 @@ static void context_clear(Context *context)
 
 /* ---- writing ---- */
 
-/* Without a namespace, as SOAP 1.1 has the children of a fault. */
-static xmlNode *add_plain(xmlNode *parent, const char *name, const char *text)
-{
-    xmlNode *node = xmlNewNode(NULL, (const xmlChar *)name);
-
-    if (text != NULL)
-        xmlNodeAddContent(node, (const xmlChar *)text);
-    return xmlAddChild(parent, node);
-}
-
-static xmlNode *fault_element(const Context *context, const char *code, const char *text,
-                              bool receivers)
+xmlNode *soap_fault_element(const Context *context, const char *code, const char *text,
+                            bool receivers)
 {
     const char *ns = context->soap11 ? NS_SOAP11 : NS_SOAP12;
     xmlNode *fault_node = xmlNewNode(NULL, (const xmlChar *)"Fault");
@@ -40,9 +30,10 @@ static xmlNode *fault_element(const Context *context, const char *code, const ch
 
     xmlSetNs(fault_node, xmlNewNs(fault_node, (const xmlChar *)ns, (const xmlChar *)"soap"));
     if (context->soap11) {
-        add_plain(fault_node, "faultcode", receivers ? "soap:Server" : "soap:Client");
-        add_plain(fault_node, "faultstring", text);
-        detail = add_plain(fault_node, "detail", NULL);
+        xmlNewTextChild(fault_node, NULL, (const xmlChar *)"faultcode",
+                        (const xmlChar *)(receivers ? "soap:Server" : "soap:Client"));
+        xmlNewTextChild(fault_node, NULL, (const xmlChar *)"faultstring", (const xmlChar *)text);
+        detail = xmlNewChild(fault_node, NULL, (const xmlChar *)"detail", NULL);
     } else {
         xml_add(xml_add(fault_node, "Code", NULL), "Value",
                 receivers ? "soap:Receiver" : "soap:Sender");
@@ -57,8 +48,7 @@ static xmlNode *fault_element(const Context *context, const char *code, const ch
     return fault_node;
 }
 
-/* The code inside a Fault element, or NULL. */
-static char *code_of_fault(const xmlNode *node)
+char *soap_fault_code(const xmlNode *node)
 {
     const xmlNode *detail = xml_child(node, "Detail");
 
@@ -107,7 +97,8 @@ char *soap_envelope(const Context *context, xmlNode *body, bool is_request)
 
 static xmlNode *error_element(const Context *context, const GError *error)
 {
-    return fault_element(context, fault_code(error), error->message, fault_is_receivers(error));
+    return soap_fault_element(context, fault_code(error), error->message,
+                              fault_is_receivers(error));
 }
 
 /* ---- who may, and where ---- */
@@ -233,7 +224,7 @@ static xmlNode *execute_prepared(Context *context, Execution *run)
     xmlNode *answer = NULL;
 
     if (inject_before(context, &injection))
-        answer = fault_element(context, injection.code, "injected by a test", true);
+        answer = soap_fault_element(context, injection.code, "injected by a test", true);
     else if (run->handler == NULL)
         fault(&error, FAULT_UNKNOWN_DOCUMENT, "unknown document: %s", run->request->name);
     else if (run->handler->without_login || check_token(context, &error))
@@ -259,7 +250,7 @@ static xmlNode *execute(Context *context, const xmlNode *request)
     if (named != NULL && !run.handler->without_login)
         run.account = request_account(named, FAULT_NO_SUCH_ACCOUNT, NULL);
     xmlNode *answer = execute_prepared(context, &run);
-    g_autofree char *fault_text = xml_is(answer, "Fault") ? code_of_fault(answer) : NULL;
+    g_autofree char *fault_text = xml_is(answer, "Fault") ? soap_fault_code(answer) : NULL;
     g_autofree char *named_id = named == NULL ? NULL : xml_get(named, "id");
     request_log((const char *)request->name, run.op,
                 run.account != NULL ? account_id(run.account) : named_id, run.executed,
@@ -281,7 +272,7 @@ static xmlNode *execute_batch(Context *context, const xmlNode *batch)
     if (inject_before(context, &injection)) {
         request_log("BatchRequest", NULL, NULL, false, NULL, injection.code);
         xmlFreeNode(response);
-        return fault_element(context, injection.code, "injected by a test", true);
+        return soap_fault_element(context, injection.code, "injected by a test", true);
     }
     request_log("BatchRequest", NULL, NULL, true, NULL, NULL);
     for (const xmlNode *child = batch->children; child != NULL; child = child->next) {
@@ -307,7 +298,7 @@ static xmlNode *forward(const Context *context, const xmlNode *element)
     const char *name = target == NULL ? NULL : entry_get(target, "cn");
     xmlNode *answer = name == NULL ? NULL : proxy_send(name, context, element, &error);
     g_autofree char *code = answer == NULL            ? g_strdup(fault_code(error))
-                            : xml_is(answer, "Fault") ? code_of_fault(answer)
+                            : xml_is(answer, "Fault") ? soap_fault_code(answer)
                                                       : NULL;
 
     request_log((const char *)element->name, NULL, NULL, false, name, code);
@@ -354,8 +345,8 @@ static xmlNode *answer_document(Context *context, xmlDoc *document)
     while (element != NULL && element->type != XML_ELEMENT_NODE)
         element = element->next;
     if (element == NULL)
-        return fault_element(context, "service.INVALID_REQUEST",
-                             "invalid request: no SOAP envelope with a body", false);
+        return soap_fault_element(context, "service.INVALID_REQUEST",
+                                  "invalid request: no SOAP envelope with a body", false);
     read_context(root, context);
     return dispatch(context, element);
 }

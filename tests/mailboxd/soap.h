@@ -52,6 +52,10 @@ char *proxy_log_in(const char *name, GError **error);
 /* Logs in at @name as this server and has it forget what it knows of the account. */
 bool proxy_flush_account(const char *name, const char *account_id, GError **error);
 
+xmlNode *soap_fault_element(const Context *context, const char *code, const char *text,
+                            bool receivers);
+/* The code inside a Fault element, or NULL. */
+char *soap_fault_code(const xmlNode *fault);
 /* Writes an envelope. Takes @body. */
 char *soap_envelope(const Context *context, xmlNode *body, bool is_request);
 
