@@ -36,50 +36,48 @@ static SoapOutcome send_request(Move *move, GError **error)
     return admin_modify(move->source->soap, move->account->id, pairs, NULL, error);
 }
 
-/* A definite fault and the old host: nothing happened, and nothing will. */
-static bool step_back(Move *move, GError *fault, GError **error)
+/* Nothing was sent, or it was definitely refused while the old host stands: nothing happened, and
+ * nothing will. */
+static bool step_back(Move *move, GError *problem, GError **error)
 {
-    if (!fence_advance(move->source, move->fence, FENCE_COMMITTING, FENCE_PROVEN, error)) {
-        g_error_free(fault);
-        return false;
-    }
+    GError *lost = NULL;
+
     move->in_doubt = false;
-    move->fence->state = FENCE_PROVEN;
-    g_propagate_error(error, fault);
+    if (fence_advance(move->source, move->fence, FENCE_COMMITTING, FENCE_PROVEN, &lost))
+        move->fence->state = FENCE_PROVEN;
+    else {
+        log_warning("%s: %s", move->source->name, lost->message);
+        g_error_free(lost);
+    }
+    g_propagate_error(error, problem);
     return false;
 }
 
-/* One more try: lock proven (compared again if it had been lost), the same request, the master.
- * True with *settled when it is known either way. */
-static bool try_again(Move *move, bool *settled, GError **error)
+/* One more try: lock proven, everything compared again, the same request, the master. Even a
+ * definite refusal of this one says nothing of the one before, which may still land: only the new
+ * host on the master ends the doubt. */
+static bool try_again(Move *move, GError **error)
 {
-    g_autofree char *why = NULL;
-    GError *fault = NULL;
-    SoapOutcome outcome;
+    GError *problem = NULL;
     Home home = home_by_master(move, error);
 
-    *settled = home == HOME_TARGET;
     if (home != HOME_SOURCE)
         return home == HOME_TARGET;
     if (!move_reconnect(move, move->source, error) || !move_reconnect(move, move->target, error))
         return false;
-    if (move->source_mailbox != 0 && (!db_begin(move->source->data, true, error) ||
-                                      !delta_apply(move, error) || !prove_content(move, error)))
+    /* Comparing again whether or not the lock had been lost is simpler, and never wrong. */
+    if (!delta_apply(move, error) || !prove_content(move, error) ||
+        !claim_check(&move->claim, error))
         return false;
-    outcome = send_request(move, &fault);
-    home = home_by_master(move, error);
-    *settled = home == HOME_TARGET;
-    if (home == HOME_SOURCE && outcome == SOAP_FAULT) {
-        *settled = true;
-        return step_back(move, fault, error);
+    if (send_request(move, &problem) == SOAP_ANSWER)
+        fail(&problem, ZX_ERROR_IN_DOUBT, "%s answered, but the directory does not show %s",
+             move->source->name, move->target->name);
+    if (home_by_master(move, NULL) == HOME_TARGET) {
+        g_error_free(problem);
+        return true;
     }
-    if (home == HOME_SOURCE && outcome == SOAP_ANSWER)
-        fail(error, ZX_ERROR_IN_DOUBT, "%s answered, but the directory still shows %s",
-             move->source->name, move->source->name);
-    else if (home == HOME_SOURCE)
-        g_propagate_error(error, g_steal_pointer(&fault));
-    g_clear_error(&fault);
-    return home == HOME_TARGET;
+    g_propagate_error(error, problem);
+    return false;
 }
 
 static bool in_doubt(Move *move, const char *first, GError **error)
@@ -94,14 +92,9 @@ static bool in_doubt(Move *move, const char *first, GError **error)
     log_warning("in doubt: %s", first);
     while (!wait_stopped(&wait) && wait_left_ms(&wait, 1) > 0) {
         GError *problem = NULL;
-        bool settled = false;
 
-        if (try_again(move, &settled, &problem))
+        if (try_again(move, &problem))
             return true;
-        if (settled) {
-            g_propagate_error(error, problem);
-            return false;
-        }
         if (error_code(problem) == ZX_ERROR_CONFLICT) { /* somebody took over: theirs to finish */
             g_propagate_error(error, problem);
             return false;
@@ -124,6 +117,7 @@ static bool in_doubt(Move *move, const char *first, GError **error)
 bool commit_in_doubt(Move *move, GError **error)
 {
     move->in_doubt = true;
+    move->committed_at = g_get_monotonic_time();
     if (!in_doubt(move, "an earlier zxmove ended while it was committing", error))
         return false;
     move->in_doubt = false;
@@ -152,12 +146,12 @@ bool commit_apply(Move *move, GError **error)
     SoapOutcome outcome;
     Home home;
 
-    if (!still_in_time(move, error) || !claim_check(&move->claim, error) ||
-        !fence_advance(move->source, move->fence, FENCE_PROVEN, FENCE_COMMITTING, error))
+    if (!still_in_time(move, error) || !claim_check(&move->claim, error))
         return false;
+    if (!fence_advance(move->source, move->fence, FENCE_PROVEN, FENCE_COMMITTING, &problem) ||
+        !failpoint("commit:committing", &problem))
+        return step_back(move, problem, error);
     move->fence->state = FENCE_COMMITTING;
-    if (!failpoint("commit:committing", error))
-        return false;
     move->in_doubt = true;
     outcome = send_request(move, &problem);
     if (outcome == SOAP_ANSWER && !failpoint("commit:sent", &problem))
@@ -167,6 +161,7 @@ bool commit_apply(Move *move, GError **error)
     if (home == HOME_SOURCE && outcome == SOAP_FAULT)
         return step_back(move, problem, error);
     g_clear_error(&problem);
+    move->committed_at = g_get_monotonic_time();
     if (home != HOME_TARGET && !in_doubt(move, first, error))
         return false;
     move->in_doubt = false;

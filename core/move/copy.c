@@ -98,7 +98,6 @@ static bool blobs_and_rows(Move *move, BlobsCount *blobs, RowsCount *rows, GErro
     BlobsJob job = copy_blobs_job(move, false);
     RowsMap map = copy_rows_map(move);
 
-    g_ptr_array_set_size(move->trouble, 0);
     return blobs_sync(&job, on_blobs, move, move->op->wait, move->trouble, blobs, error) &&
            rows_sync(move->catalogue, move->source->data, move->target->data, &map, false, on_rows,
                      move, move->op->wait, rows, error);

@@ -57,6 +57,7 @@ void move_timed(Move *move, const char *name, int64_t since)
 static bool step_run(Move *move, const Step *step, GError **error)
 {
     const char *id = move->account->id;
+    bool journalled = (step->flags & (WINDOW | FORWARD)) == 0;
     g_autofree char *intent = g_strdup_printf("%s:intent", step->name);
     g_autofree char *applied = g_strdup_printf("%s:applied", step->name);
 
@@ -69,14 +70,13 @@ static bool step_run(Move *move, const Step *step, GError **error)
                                        .index = move->index,
                                        .total = move->total });
     log_info("step %s", step->name);
-    /* Inside the window the fence is the journal; a line more would only lengthen it. */
-    if (!(step->flags & WINDOW) &&
-        !journal_intent(move->target, move->op->uuid, id, step->name, error))
+    /* From the window on the fence is the journal; a line more would only lengthen it, or fail it.
+     */
+    if (journalled && !journal_intent(move->target, move->op->uuid, id, step->name, error))
         return false;
     if (!failpoint(intent, error) || !step->apply(move, error) || !failpoint(applied, error))
         return false;
-    return (step->flags & WINDOW) ||
-           journal_done(move->target, move->op->uuid, id, step->name, error);
+    return !journalled || journal_done(move->target, move->op->uuid, id, step->name, error);
 }
 
 static void begin_window_anew(Move *move)

@@ -45,6 +45,9 @@ bool operation_open(Operation *op, const Conf *conf, const char *verb, const cha
 void operation_close(Operation *op);
 /* Opened once, kept for the operation; an error names the store. */
 Store *operation_store(Operation *op, const char *hostname, GError **error) MUST_USE;
+/* The same with whatever can be opened of it (store_open_rest), for recovery. */
+Store *operation_store_rest(Operation *op, const char *hostname, char **missing,
+                            GError **error) MUST_USE;
 /* A new line of the report, failed until it is known better. */
 MailboxResult *operation_add_result(Operation *op, const char *address, const char *account_id,
                                     const char *source, const char *destination);
@@ -90,12 +93,14 @@ typedef struct Move {
     RowsMaxima proven;  /* what the source showed when it was proven */
     uint64_t blob_bytes, blob_count;
 
+    bool blobs_proved; /* by the last delta, of the snapshot now open */
     /* How far the window got, for undo. */
     bool status_written, lock_tried, lock_ours, row_inserted, in_doubt, committed;
     int64_t
         status_doubt_until; /* monotonic us: a status sent without an answer may land until then */
     int64_t lock_tried_at;  /* monotonic us */
     int64_t window_began, window_ended;
+    int64_t committed_at; /* monotonic us */
 } Move;
 
 /* plan.c */

@@ -109,7 +109,7 @@ static bool third_look(Move *move, GError **error)
     unsigned group = 0, index_volume = 0;
     uint32_t mailbox;
 
-    if (move->source_mailbox != 0)
+    if (move->source_mailbox != 0 || move->fence->opened)
         return true;
     if (!mailbox_row_find(move->source->control, move->account->id, &mailbox, &group, &index_volume,
                           error))
@@ -185,7 +185,7 @@ bool open_apply(Move *move, GError **error)
     if (!failpoint("open:flushed", error) ||
         !try_for_a_while(move, "last look", carry_over, error) ||
         !try_for_a_while(move, "third look", third_look, error) ||
-        !insist(move, "late rows", late_insert, error) ||
+        (!move->fence->opened && !insist(move, "late rows", late_insert, error)) ||
         !insist(move, "answer", answers_our_id, error) || !failpoint("open:answered", error) ||
         !insist(move, "status", restore_status, error))
         return false;

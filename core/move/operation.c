@@ -107,20 +107,39 @@ void operation_close(Operation *op)
     log_close();
 }
 
+static const ServerInfo *server_called(Operation *op, const char *hostname, GError **error)
+{
+    const ServerInfo *server = directory_server(op->servers, hostname);
+
+    if (server == NULL)
+        fail(error, ZX_ERROR_NOT_FOUND, "no server %s in the directory", hostname);
+    return server;
+}
+
 Store *operation_store(Operation *op, const char *hostname, GError **error)
 {
     g_autofree char *key = g_ascii_strdown(hostname, -1);
     Store *store = g_hash_table_lookup(op->stores, key);
     const ServerInfo *server;
 
-    if (store != NULL)
+    if (store != NULL || (server = server_called(op, hostname, error)) == NULL)
         return store;
-    server = directory_server(op->servers, hostname);
-    if (server == NULL) {
-        fail(error, ZX_ERROR_NOT_FOUND, "no server %s in the directory", hostname);
-        return NULL;
-    }
     store = store_open(op->conf, server, error);
+    if (store != NULL)
+        g_hash_table_insert(op->stores, g_steal_pointer(&key), store);
+    return store;
+}
+
+Store *operation_store_rest(Operation *op, const char *hostname, char **missing, GError **error)
+{
+    g_autofree char *key = g_ascii_strdown(hostname, -1);
+    Store *store = g_hash_table_lookup(op->stores, key);
+    const ServerInfo *server;
+
+    *missing = NULL;
+    if (store != NULL || (server = server_called(op, hostname, error)) == NULL)
+        return store;
+    store = store_open_rest(op->conf, server, missing, error);
     if (store != NULL)
         g_hash_table_insert(op->stores, g_steal_pointer(&key), store);
     return store;

@@ -25,7 +25,13 @@ static void refuse(MailboxResult *result, const char *fmt, ...)
 /* Our own login must not lose its token in mid-window (hazard 52b). */
 static bool is_own_login(const Operation *op, const Account *account)
 {
-    return g_ascii_strcasecmp(op->conf->admin.user, account->address) == 0;
+    const char *login = op->conf->admin.user;
+    bool own = g_ascii_strcasecmp(login, account->address) == 0 ||
+               g_ascii_strcasecmp(login, account->id) == 0;
+
+    for (char **alias = account->aliases; *alias != NULL && !own; alias++)
+        own = g_ascii_strcasecmp(login, *alias) == 0;
+    return own;
 }
 
 /* True if the account can be tried. */

@@ -9,6 +9,11 @@
 
 #define DELETE_TRIES 5
 
+static bool is_all(const PurgeRequest *request)
+{
+    return g_ascii_strcasecmp(request->mailbox, "all") == 0;
+}
+
 /* A row of zxmove.moved. */
 typedef struct Record {
     uint32_t mailbox, new_mailbox;
@@ -92,11 +97,25 @@ static bool assert_gone(Store *store, uint32_t mailbox_id, unsigned group, GErro
     return true;
 }
 
+/* The request would reach the live mailbox if this store were home: asked of the master, last
+ * thing. */
+static bool is_not_home(Operation *op, const Store *store, const char *account_id, GError **error)
+{
+    g_autoptr(Account) now = directory_account(op->directory, account_id, error);
+
+    if (now == NULL)
+        return false;
+    if (now->mail_host == NULL || g_ascii_strcasecmp(now->mail_host, store->name) == 0)
+        return fail(error, ZX_ERROR_CHANGED, "%s lives on %s: its mailbox there is not an old copy",
+                    now->address, store->name);
+    return true;
+}
+
 /* The request that names an account and not a mailbox (6.4): after an answer that never came, the
  * probe says how far it got. True when the server says it deleted exactly this id, or no longer
  * knows it. */
-static bool delete_in_memory(Store *store, const char *account_id, uint32_t mailbox_id, bool locked,
-                             GError **error)
+static bool delete_in_memory(Operation *op, Store *store, const char *account_id,
+                             uint32_t mailbox_id, bool locked, GError **error)
 {
     for (int i = 0; i < DELETE_TRIES; i++) {
         GError *problem = NULL;
@@ -116,6 +135,8 @@ static bool delete_in_memory(Store *store, const char *account_id, uint32_t mail
         }
         log_warning("%s: %s", store->name, problem->message);
         g_error_free(problem);
+        if (!is_not_home(op, store, account_id, error))
+            return false;
         probe = admin_probe(store->soap, account_id, NULL, NULL);
         if (probe == PROBE_UNMAPPED)
             return true;
@@ -130,16 +151,12 @@ static bool delete_in_memory(Store *store, const char *account_id, uint32_t mail
 bool purge_through_mailboxd(Operation *op, Store *store, const char *account_id,
                             uint32_t mailbox_id, unsigned group, bool locked, GError **error)
 {
-    g_autoptr(Account) now = directory_account(op->directory, account_id, error);
     uint64_t bytes;
 
-    if (now == NULL)
+    if (!is_not_home(op, store, account_id, error))
         return false;
-    if (now->mail_host == NULL || g_ascii_strcasecmp(now->mail_host, store->name) == 0)
-        return fail(error, ZX_ERROR_CHANGED, "%s lives on %s: its mailbox there is not an old copy",
-                    now->address, store->name);
     /* `watch` and the calendar cache are what mailboxd leaves behind. */
-    return delete_in_memory(store, account_id, mailbox_id, locked, error) &&
+    return delete_in_memory(op, store, account_id, mailbox_id, locked, error) &&
            purge_behind(store, mailbox_id, group, &bytes, error) &&
            assert_gone(store, mailbox_id, group, error);
 }
@@ -422,7 +439,7 @@ static void run_one(Operation *op, const PurgeRequest *request, Store *store, co
     result->destination_mailbox = record->new_mailbox;
     result->committed = record->committed;
     if (within_retention(&purge, days, &problem))
-        result->outcome = strcmp(request->mailbox, "all") == 0 ? OUTCOME_SKIPPED : OUTCOME_KEPT;
+        result->outcome = is_all(request) ? OUTCOME_SKIPPED : OUTCOME_KEPT;
     else if (purge_copy(&purge, &problem))
         result->outcome = request->dry_run ? OUTCOME_EXPLAINED : OUTCOME_PURGED;
     else
@@ -442,7 +459,7 @@ static void run_one(Operation *op, const PurgeRequest *request, Store *store, co
 
 static GPtrArray *records_of(Store *store, const PurgeRequest *request, GError **error)
 {
-    bool all = strcmp(request->mailbox, "all") == 0;
+    bool all = is_all(request);
     g_autoptr(Rows) rows = db_query(
         store->control, error,
         "SELECT mailbox_id, new_mailbox, account_id, address, moved_to, fingerprints, state,"
@@ -484,25 +501,40 @@ static bool is_number(const char *text)
     return g_ascii_string_to_unsigned(text, 10, 1, G_MAXUINT32, NULL, NULL);
 }
 
+/* A store that does not answer is said and passed over: what was purged on the others is in the
+ * report. */
 bool purge_run(Operation *op, const PurgeRequest *request, GError **error)
 {
+    GError *first = NULL;
+
     if (request->host == NULL && is_number(request->mailbox) && op->conf->stores->len > 1)
         return fail(error, ZX_ERROR_USAGE,
                     "mailbox ids are per store: say which with --host STORE, or give the address");
     for (guint i = 0; i < op->conf->stores->len; i++) {
         const ConfStore *where = g_ptr_array_index(op->conf->stores, i);
         g_autoptr(GPtrArray) records = NULL;
+        GError *problem = NULL;
         Store *store;
 
         if (request->host != NULL && g_ascii_strcasecmp(request->host, where->name) != 0)
             continue;
-        store = operation_store(op, where->name, error);
-        if (store == NULL || (records = records_of(store, request, error)) == NULL)
-            return false;
+        store = operation_store(op, where->name, &problem);
+        if (store == NULL || (records = records_of(store, request, &problem)) == NULL) {
+            operation_emit(op, &(Event){ .type = EVENT_NOTE, .text = problem->message });
+            log_warning("%s", problem->message);
+            g_clear_error(&first);
+            first = g_steal_pointer(&problem);
+            continue;
+        }
         for (guint r = 0; r < records->len && !wait_stopped(op->wait); r++)
             run_one(op, request, store, g_ptr_array_index(records, r));
     }
-    if (op->report->mailboxes->len == 0 && strcmp(request->mailbox, "all") != 0)
+    if (op->report->mailboxes->len == 0 && first != NULL) {
+        g_propagate_error(error, first);
+        return false;
+    }
+    g_clear_error(&first);
+    if (op->report->mailboxes->len == 0 && !is_all(request))
         return fail(error, ZX_ERROR_NOT_FOUND,
                     "no retained copy of %s on %s: see getMovedMailboxes", request->mailbox,
                     request->host != NULL ? request->host : "any store");

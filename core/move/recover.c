@@ -39,7 +39,8 @@ static void collect(Operation *op, const RecoverRequest *request, const char *st
                     GPtrArray *fences)
 {
     GError *problem = NULL;
-    Store *store = operation_store(op, store_name, &problem);
+    g_autofree char *missing = NULL;
+    Store *store = operation_store_rest(op, store_name, &missing, &problem);
     g_autoptr(GPtrArray) found = store != NULL ? fence_unfinished(store, &problem) : NULL;
 
     if (found == NULL) {
@@ -83,26 +84,20 @@ static bool restore_volumes(Move *move, GError **error)
     return true;
 }
 
-/* The move as its dead mover had it, as far as it can matter now. */
-static bool restore(Move *move, GError **error)
+/* What comparing and copying again needs; not needed to lead back, nor once the destination has
+ * opened. */
+static bool restore_copying(Move *move, GError **error)
 {
-    const Fence *fence = move->fence;
     uint32_t row;
 
-    move->window_soon = true;
-    move->window_began = g_get_monotonic_time();
-    move->source_mailbox = fence->source_mailbox;
-    move->target_mailbox = fence->destination_mailbox;
-    move->result->source_mailbox = fence->source_mailbox;
-    move->result->destination_mailbox = fence->destination_mailbox;
     if (move->source_mailbox == 0)
         return true;
-    if (!mailbox_row_find(move->source->control, fence->account_id, &row, &move->source_group,
+    if (!mailbox_row_find(move->source->control, move->account->id, &row, &move->source_group,
                           &move->source_index_volume, error))
         return false;
-    if (row != fence->source_mailbox)
+    if (row != move->fence->source_mailbox)
         return fail(error, ZX_ERROR_CHANGED, "%s has mailbox %u of %s, the record says %u",
-                    move->source->name, row, fence->address, fence->source_mailbox);
+                    move->source->name, row, move->fence->address, move->fence->source_mailbox);
     if (!restore_volumes(move, error))
         return false;
     move->catalogue = catalogue_read(move->source->data, move->target->data, move->source_group,
@@ -110,26 +105,47 @@ static bool restore(Move *move, GError **error)
     return move->catalogue != NULL;
 }
 
+/* The move as its dead mover had it, as far as the record tells. */
+static void restore(Move *move)
+{
+    const Fence *fence = move->fence;
+
+    move->window_soon = true;
+    move->window_began = move->committed_at = g_get_monotonic_time();
+    move->source_mailbox = fence->source_mailbox;
+    move->target_mailbox = fence->destination_mailbox;
+    move->result->source_mailbox = fence->source_mailbox;
+    move->result->destination_mailbox = fence->destination_mailbox;
+}
+
 /* What the dead mover may have done is assumed to have been done: each undoing part looks for
  * itself. */
 static void assume_the_worst(Move *move)
 {
-    int64_t began = g_get_monotonic_time() - move->fence->age_ms * 1000;
+    const Fence *fence = move->fence;
+    int64_t now = g_get_monotonic_time();
 
-    move->status_written = move->fence->status_touched;
-    move->lock_tried = move->source_mailbox != 0;
-    move->lock_ours = move->fence->locked;
-    move->lock_tried_at = began;
-    /* A lock-out comes after the status was answered. */
-    move->status_doubt_until = move->fence->locked ? 0 : began + STATUS_GRACE_US;
+    move->status_written = fence->status_touched;
+    move->lock_tried = move->source_mailbox != 0 && fence->lock_tried_ms >= 0;
+    move->lock_ours = fence->locked;
+    move->lock_tried_at = now - fence->lock_tried_ms * 1000;
+    /* The lock-out comes after the status was answered; before, the request may still be on its
+     * way. */
+    move->status_doubt_until = fence->lock_tried_ms >= 0
+                                   ? 0
+                                   : now - fence->age_ms * 1000 + STATUS_GRACE_US +
+                                         (int64_t)move->op->conf->net_timeout_s * G_USEC_PER_SEC;
     move->row_inserted = move->source_mailbox != 0;
+}
+
+static bool is_home(const Account *account, const char *host)
+{
+    return account->mail_host != NULL && g_ascii_strcasecmp(account->mail_host, host) == 0;
 }
 
 static Way way_of(const Move *move, bool force)
 {
-    const char *home = move->account->mail_host;
-
-    if (home != NULL && g_ascii_strcasecmp(home, move->fence->destination_host) == 0)
+    if (is_home(move->account, move->fence->destination_host))
         return WAY_FORWARD;
     if (move->fence->state == FENCE_COMMITTING && !force)
         return WAY_IN_DOUBT;
@@ -161,8 +177,20 @@ static char *explain(const Move *move, Way way)
 
 static bool forward(Move *move, GError **error)
 {
+    GError *problem = NULL;
+
     move->committed = true;
     move->result->committed = g_get_real_time() / 1000;
+    /* With the source out of reach there is nothing to compare with: the proof before the commit
+     * stands. */
+    if (!move->fence->opened && !restore_copying(move, &problem)) {
+        if (error_code(problem) != ZX_ERROR_CONNECT) {
+            g_propagate_error(error, problem);
+            return false;
+        }
+        log_warning("%s", problem->message);
+        g_clear_error(&problem);
+    }
     return open_apply(move, error) && settle_apply(move, error);
 }
 
@@ -170,17 +198,8 @@ static bool go(Move *move, Way way, GError **error)
 {
     switch (way) {
     case WAY_IN_DOUBT:
-        if (commit_in_doubt(move, error))
-            return forward(move, error);
-        /* A definite refusal of the server is as good as a fault of the living mover: back. */
-        if (move->in_doubt)
-            return false;
-        g_clear_error(error);
-        move->lock_tried = move->source_mailbox != 0;
-        move->lock_ours = true;
-        move->status_written = move->fence->status_touched;
-        move->row_inserted = move->source_mailbox != 0;
-        return undo_window(move, error);
+        move->in_doubt = true;
+        return restore_copying(move, error) && commit_in_doubt(move, error) && forward(move, error);
     case WAY_FORWARD:
         return forward(move, error);
     case WAY_BACK:
@@ -190,47 +209,82 @@ static bool go(Move *move, Way way, GError **error)
     return undo_window(move, error);
 }
 
-static bool recover_move(Move *move, const Fence *other, const RecoverRequest *request,
-                         GError **error)
+/* Claims what can be reached, raises the lease, and only then looks: what was read before may have
+ * changed. */
+static bool take_over(Move *move, const Fence *known, GError **error)
+{
+    Store *source = move->source->control != NULL ? move->source : NULL;
+    Store *target = move->target->control != NULL ? move->target : NULL;
+
+    if (source == NULL && target == NULL)
+        return fail(error, ZX_ERROR_CONNECT, "neither database answers");
+    if (!claim_take(&move->claim, known->account_id, move->op->uuid,
+                    source != NULL ? source : target, source != NULL ? target : NULL,
+                    move->op->conf->lease_s, error))
+        return false;
+    account_free(move->account);
+    move->account = directory_account(move->op->directory, known->account_id, error);
+    if (move->account == NULL)
+        return false;
+    move->fence = fence_take_over(known, source, target,
+                                  !is_home(move->account, known->destination_host), error);
+    return move->fence != NULL;
+}
+
+static bool recover_move(Move *move, Fence *known, const RecoverRequest *request, GError **error)
 {
     MailboxResult *result = move->result;
-    bool good;
     Way way;
+    bool good;
 
-    if (!move_begin_claims(move, error))
-        return false;
-    good = restore(move, error);
-    way = way_of(move, request->force);
-    if (good && request->dry_run) {
+    if (request->dry_run) {
+        move->fence = known;
         result->outcome = OUTCOME_EXPLAINED;
-        result->reason = explain(move, way);
-    } else if (good) {
-        good = fence_take_over(move->fence, other, move->source, move->target, error) &&
-               go(move, way, error);
+        result->reason = explain(move, way_of(move, request->force));
+        return true;
+    }
+    good = take_over(move, known, error);
+    fence_free(known);
+    if (good) {
+        restore(move);
+        way = way_of(move, request->force);
+        good = go(move, way, error);
         result->outcome = move->committed ? OUTCOME_FINISHED : OUTCOME_UNDONE;
     }
     claim_release(&move->claim);
     return good;
 }
 
-static void recover_one(Operation *op, const RecoverRequest *request, Fence *fence, Fence *other)
+/* Both ends as far as they can be had: either end's record is enough. */
+static Store *reachable_part(Operation *op, MailboxResult *result, const char *host, GError **error)
 {
-    MailboxResult *result = operation_add_result(op, fence->address, fence->account_id,
-                                                 fence->source_host, fence->destination_host);
-    GError *problem = NULL;
-    Store *source = operation_store(op, fence->source_host, &problem);
-    Store *target = source != NULL ? operation_store(op, fence->destination_host, &problem) : NULL;
-    Account *account =
-        target != NULL ? directory_account(op->directory, fence->account_id, &problem) : NULL;
+    g_autofree char *missing = NULL;
+    Store *store = operation_store_rest(op, host, &missing, error);
 
-    log_context(op->uuid, fence->address);
+    if (missing != NULL)
+        g_ptr_array_add(result->notes,
+                        g_strdup_printf("%s is only partly in order: %s", host, missing));
+    return store;
+}
+
+static void recover_one(Operation *op, const RecoverRequest *request, Fence *known)
+{
+    MailboxResult *result = operation_add_result(op, known->address, known->account_id,
+                                                 known->source_host, known->destination_host);
+    GError *problem = NULL;
+    Store *source = reachable_part(op, result, known->source_host, &problem);
+    Store *target =
+        source != NULL ? reachable_part(op, result, known->destination_host, &problem) : NULL;
+    Account *account =
+        target != NULL ? directory_account(op->directory, known->account_id, &problem) : NULL;
+
+    log_context(op->uuid, known->address);
     if (account == NULL)
-        fence_free(fence);
+        fence_free(known);
     else {
         Move *move = move_new(op, account, source, target, result);
 
-        move->fence = fence;
-        if (!recover_move(move, other, request, &problem))
+        if (!recover_move(move, known, request, &problem))
             result->outcome = move->in_doubt || move->committed ? OUTCOME_IN_DOUBT : OUTCOME_FAILED;
         move_free(move);
     }
@@ -246,12 +300,6 @@ static void recover_one(Operation *op, const RecoverRequest *request, Fence *fen
     log_context(op->uuid, NULL);
 }
 
-/* The source's row decides while the source is home; it is also the one written first. */
-static Fence *deciding(Fence *one, Fence *other)
-{
-    return other != NULL && other->on_source ? other : one;
-}
-
 bool recover_run(Operation *op, const RecoverRequest *request, GError **error)
 {
     g_autoptr(GPtrArray) fences = g_ptr_array_new();
@@ -261,15 +309,15 @@ bool recover_run(Operation *op, const RecoverRequest *request, GError **error)
         collect(op, request, ((const ConfStore *)g_ptr_array_index(op->conf->stores, i))->name,
                 fences);
     while (fences->len > 0) {
-        Fence *first = g_ptr_array_index(fences, 0);
-        Fence *second = find_same(fences, first);
-        Fence *fence = deciding(first, second);
-        g_autoptr(Fence) other = second == NULL ? NULL : fence == first ? second : first;
+        Fence *known = g_ptr_array_index(fences, 0);
+        Fence *same = find_same(fences, known);
 
-        g_ptr_array_remove(fences, first);
-        if (second != NULL)
-            g_ptr_array_remove(fences, second);
-        recover_one(op, request, fence, other);
+        g_ptr_array_remove(fences, known);
+        if (same != NULL) {
+            g_ptr_array_remove(fences, same);
+            fence_free(same);
+        }
+        recover_one(op, request, known);
     }
     return true;
 }

@@ -315,7 +315,8 @@ static bool reserve_new(Move *move, const Known *known, GError **error)
 
     if (wanted == NULL)
         return false;
-    if (known->reserved != 0) {
+    /* An id the older copy still has is no place for the new one. */
+    if (known->reserved != 0 && known->reserved != move->old_mailbox) {
         move->target_mailbox = known->reserved;
         move->target_group = known->reserved_group;
         move->index_volume = known->reserved_index_volume;
@@ -364,8 +365,12 @@ static bool reserve_recorded(Move *move, const Known *known, GError **error)
     move->target_mailbox = move->old_mailbox;
     move->target_group =
         known->row != 0 ? known->row_group : (move->target_mailbox - 1) % move->target->groups + 1;
-    move->blob_volume = choose_blob_volume(move, error);
-    move->index_volume = move->target->current.index;
+    move->blob_volume = begun ? volumes_find(move->target->volumes, known->reserved_blob_volume)
+                              : choose_blob_volume(move, error);
+    move->index_volume = begun ? known->reserved_index_volume : move->target->current.index;
+    if (move->blob_volume == NULL && begun)
+        return fail(error, ZX_ERROR_REFUSED, "%s: the volume %u reserved for %s is gone",
+                    move->target->name, known->reserved_blob_volume, move->account->address);
     if (move->blob_volume == NULL || !drop_other_reservation(move, known, error))
         return false;
     if (!begun &&

@@ -114,13 +114,15 @@ static bool record_moved(Move *move, GError **error)
         "new_mailbox,"
         " operation, committed, bytes, blobs, item_checkpoint, change_checkpoint, fingerprints, "
         "bad_items,"
-        " state) VALUES (?, ?, ?, ?, ?, ?, ?, FROM_UNIXTIME(? / 1000), ?, ?, ?, ?, ?, 0, 'kept')",
+        " state) VALUES (?, ?, ?, ?, ?, ?, ?, UTC_TIMESTAMP(3) - INTERVAL ? MICROSECOND, ?, ?, ?, "
+        "?, ?, 0, 'kept')",
         DB_ARGS(db_u64(move->source_mailbox), db_text(move->account->id),
                 db_text(move->account->address), db_u64(move->source_group),
                 db_text(move->target->name), db_u64(move->target_mailbox),
-                db_text(move->fence->operation), db_i64(move->result->committed),
-                db_u64(move->blob_bytes), db_u64(move->blob_count), db_u64(move->proven.item_id),
-                db_u64(move->proven.change), db_text(sums)));
+                db_text(move->fence->operation),
+                db_i64(g_get_monotonic_time() - move->committed_at), db_u64(move->blob_bytes),
+                db_u64(move->blob_count), db_u64(move->proven.item_id), db_u64(move->proven.change),
+                db_text(sums)));
 }
 
 /* The reservation and the list of staged blobs have become the live mailbox. */

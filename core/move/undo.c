@@ -34,6 +34,8 @@ static bool release_lock(Move *move, GError **error)
 
     if (!move->lock_tried)
         return true;
+    if (!claim_may_act(&move->claim, error))
+        return false;
     if (!move->lock_ours && !await_abandoned_start(move, &locked, error))
         return false;
     if (locked)
@@ -78,6 +80,8 @@ static bool restore_status(Move *move, GError **error)
 
     if (!move->status_written)
         return true;
+    if (!claim_may_act(&move->claim, error))
+        return false;
     now = settled_account(move, error);
     if (now == NULL)
         return false;

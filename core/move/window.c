@@ -118,6 +118,7 @@ static bool lock_out(Move *move, GError **error)
     Lockout outcome;
 
     if (!late_read(move, error) || !claim_check(&move->claim, error) ||
+        !fence_mark(move->source, move->fence, FENCE_LOCK_TRIED, error) ||
         !failpoint("fence:lock", error))
         return false;
     move->lock_tried = true;
@@ -136,7 +137,11 @@ static bool lock_out(Move *move, GError **error)
                     move->source->name, move->account->address);
     case LOCKOUT_REFUSED:
         move->lock_tried = false;
-        return false;
+        /* After the commit a source that has not got the object in memory cannot load it any more.
+         */
+        if (move->committed)
+            g_clear_error(error);
+        return move->committed;
     case LOCKOUT_NONE:
     case LOCKOUT_UNKNOWN:
         break;
@@ -169,20 +174,31 @@ bool fence_apply(Move *move, GError **error)
     return true;
 }
 
+/* Another kind or version of index cannot be copied (4). */
+static bool index_fits(const Move *move)
+{
+    static const char factory[] = "zimbra_class_index_store_factory";
+
+    return g_strcmp0(store_fact(move->source, factory), store_fact(move->target, factory)) == 0 &&
+           move->source->index_version == move->target->index_version;
+}
+
 static bool index_differences(Move *move, GError **error)
 {
     IndexJob job = copy_index_job(move, true);
     IndexCount count = { 0 };
     bool stable = false;
 
-    if (!index_sync(&job, move->op->conf->index_settle_ms, &stable, NULL, &count, error))
+    if (index_fits(move) &&
+        !index_sync(&job, move->op->conf->index_settle_ms, &stable, NULL, &count, error))
         return false;
     if (stable)
         return true;
     /* Left out rather than copied half: a partial index makes every search fail (4). */
     move->fence->reindex = true;
     move_note(move,
-              "the search index did not hold still and is rebuilt on %s: search is complete only "
+              "the search index did not hold still, or is of another kind, and is rebuilt on %s: "
+              "search is complete only "
               "when that"
               " is done (zmprov rim %s status)",
               move->target->name, move->account->address);
@@ -209,13 +225,13 @@ static bool blob_differences(Move *move, GError **error)
     BlobsJob job = copy_blobs_job(move, true);
     BlobsCount count = { 0 };
 
-    g_ptr_array_set_size(move->trouble, 0);
     if (!blobs_sync(&job, NULL, NULL, NULL, move->trouble, &count, error))
         return false;
     move->result->blobs = move->blob_count = count.blobs;
     move->result->bytes = move->blob_bytes = count.bytes;
     move->result->blobs_copied += count.copied;
     move->result->bytes_copied += count.copied_bytes;
+    move->blobs_proved = count.proved;
     return true;
 }
 
@@ -273,7 +289,8 @@ static bool content_is_equal(Move *move, GError **error)
 
     if (!mailbox_row_prove(move, &equal, &difference, error))
         return false;
-    if (equal && !blobs_proved(&job, move->trouble, &equal, &difference, error))
+    if (equal && !move->blobs_proved &&
+        !blobs_proved(&job, move->trouble, &equal, &difference, error))
         return false;
     if (!equal)
         return fail(error, ZX_ERROR_DATA, "the copy on %s is not proven equal: %s",
@@ -353,7 +370,7 @@ bool prove_content(Move *move, GError **error)
             return false;
         if (held && same_maxima(&now, &move->proven))
             return true;
-        if (!delta_apply(move, error))
+        if (!caches_drop_mailboxd_keys(move, error) || !delta_apply(move, error))
             return false;
     }
     return fail(error, ZX_ERROR_CHANGED,

@@ -183,6 +183,8 @@ static bool server_error(Db *db, GError **error)
 
 static bool usable(const Db *db, GError **error)
 {
+    if (db == NULL)
+        return fail(error, ZX_ERROR_CONNECT, "MariaDB of a store is not connected");
     if (db->lost != NULL)
         return lost_error(db, error);
     if (db->busy)
@@ -514,6 +516,8 @@ void db_rollback(Db *db)
 {
     g_autoptr(GError) error = NULL;
 
+    if (db == NULL)
+        return;
     /* What cannot be rolled back must not be committed by the next COMMIT either. */
     if (!db_exec(db, NULL, &error, "ROLLBACK", DB_NONE))
         lose(db, error->message);

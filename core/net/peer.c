@@ -39,6 +39,11 @@ static char *complaint(Peer *peer)
     return g_strdup_printf(" (it said: %s)", g_strchomp(said));
 }
 
+bool peer_broken(const Peer *peer)
+{
+    return peer->broken != NULL;
+}
+
 bool peer_break(Peer *peer, GError **error, const char *why)
 {
     if (peer->broken == NULL) {

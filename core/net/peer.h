@@ -99,6 +99,7 @@ void peer_touch(Peer *peer);
 bool peer_refusal(Peer *peer, const WireFrame *frame, GError **error);
 /* Marks the conversation broken (a stream that ended half-way); returns false with CONNECT. */
 bool peer_break(Peer *peer, GError **error, const char *why);
+bool peer_broken(const Peer *peer);
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Peer, peer_close)
 

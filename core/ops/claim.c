@@ -1,66 +1,101 @@
 /* claim.c - see claim.h. */
 #include "core/ops/claim.h"
 #include "core/base/log.h"
+#include <errno.h>
+#include <signal.h>
 #include <string.h>
 #include <unistd.h>
 
 #define STORES(claim, i) for (int i = 0; i < 2 && (claim)->stores[i] != NULL; i++)
 
-static char *lock_name(const Claim *claim)
+/* Each connection of a store holds a lock of its own, so that a sleeper's whole work can be ended:
+ * one that only lost `control` would go on writing rows through `data`. */
+static const char *const suffixes[] = { "", ".data" };
+
+static Db *connection(const Store *store, int which)
 {
-    return g_strdup_printf("zxmove.%s", claim->account_id);
+    return which == 0 ? store->control : store->data;
+}
+
+static char *lock_name(const Claim *claim, int which)
+{
+    return g_strdup_printf("zxmove.%s%s", claim->account_id, suffixes[which]);
 }
 
 /* GET_LOCK without waiting: a living mover keeps it. */
-static bool get_lock(const Claim *claim, Store *store, bool *got, GError **error)
+static bool get_locks(const Claim *claim, const Store *store, bool *got, GError **error)
 {
-    g_autofree char *name = lock_name(claim);
-    g_autoptr(Rows) rows =
-        db_query_one(store->control, error, "SELECT GET_LOCK(?, 0)", DB_ARGS(db_text(name)));
+    *got = true;
+    for (int which = 0; which < 2 && *got; which++) {
+        g_autofree char *name = lock_name(claim, which);
+        /* Taking it twice would need releasing it twice. */
+        g_autoptr(Rows) rows = db_query_one(
+            connection(store, which), error,
+            "SELECT IF(IFNULL(IS_USED_LOCK(?), 0) = CONNECTION_ID(), 1, GET_LOCK(?, 0))",
+            DB_ARGS(db_text(name), db_text(name)));
 
-    if (rows == NULL)
-        return false;
-    *got = rows_u64(rows, 0, 0) == 1;
+        if (rows == NULL)
+            return false;
+        *got = rows_u64(rows, 0, 0) == 1;
+    }
     return true;
+}
+
+static void release_locks(const Claim *claim, const Store *store)
+{
+    for (int which = 0; which < 2; which++) {
+        g_autofree char *name = lock_name(claim, which);
+        GError *ignored = NULL;
+
+        rows_free(db_query(connection(store, which), &ignored, "SELECT RELEASE_LOCK(?)",
+                           DB_ARGS(db_text(name))));
+        g_clear_error(&ignored);
+    }
 }
 
 static bool conflict(const Claim *claim, const Store *store, const Rows *row, GError **error)
 {
-    return fail(error, ZX_ERROR_CONFLICT,
-                "account %s is being worked on by operation %s (%s, process %s; seen on %s)",
-                claim->account_id, rows_text(row, 0, 0), rows_text(row, 0, 1), rows_text(row, 0, 2),
-                store->name);
+    return fail(
+        error, ZX_ERROR_CONFLICT,
+        "account %s is being worked on by operation %s (%s, process %s; seen on %s). If that"
+        " has died, its claim ends within %u s",
+        claim->account_id, rows_text(row, 0, 0), rows_text(row, 0, 1), rows_text(row, 0, 2),
+        store->name, claim->lease_s);
 }
 
-/* The lock is taken by a connection whose lease is over: its owner sleeps. Ending its connection
+/* A lock is held by a connection whose lease is over: its owner sleeps. Ending its connections
  * makes sure that it finds out before its next effect. */
-static bool end_sleeper(const Claim *claim, Store *store, GError **error)
+static bool end_sleeper(const Claim *claim, const Store *store, GError **error)
 {
-    g_autofree char *name = lock_name(claim);
-    g_autoptr(Rows) holder =
-        db_query_one(store->control, error, "SELECT IS_USED_LOCK(?)", DB_ARGS(db_text(name)));
-    GError *gone = NULL;
+    for (int which = 0; which < 2; which++) {
+        g_autofree char *name = lock_name(claim, which);
+        g_autoptr(Rows) holder =
+            db_query_one(store->control, error, "SELECT IS_USED_LOCK(?)", DB_ARGS(db_text(name)));
+        GError *gone = NULL;
 
-    if (holder == NULL)
-        return false;
-    if (rows_text(holder, 0, 0) == NULL)
-        return true;
-    log_warning("%s: ending connection %s of a mover whose lease is over", store->name,
-                rows_text(holder, 0, 0));
-    /* It may end by itself between the question and the KILL. */
-    if (!db_exec(store->control, NULL, &gone, "KILL ?", DB_ARGS(db_u64(rows_u64(holder, 0, 0)))))
-        g_clear_error(&gone);
+        if (holder == NULL)
+            return false;
+        if (rows_text(holder, 0, 0) == NULL ||
+            rows_u64(holder, 0, 0) == db_connection_id(connection(store, which)))
+            continue;
+        log_warning("%s: ending connection %s of a mover whose lease is over", store->name,
+                    rows_text(holder, 0, 0));
+        /* It may end by itself between the question and the KILL. */
+        if (!db_exec(store->control, NULL, &gone, "KILL ?",
+                     DB_ARGS(db_u64(rows_u64(holder, 0, 0)))))
+            g_clear_error(&gone);
+    }
     return true;
 }
 
-static bool lock_after_sleeper(const Claim *claim, Store *store, GError **error)
+static bool lock_after_sleeper(const Claim *claim, const Store *store, GError **error)
 {
     Wait wait = wait_within(NULL, 10000);
     bool got = false;
 
     if (!end_sleeper(claim, store, error))
         return false;
-    while (get_lock(claim, store, &got, error) && !got) {
+    while (get_locks(claim, store, &got, error) && !got) {
         if (!wait_check(&wait, "taking over the account's lock", error))
             return false;
         wait_pause(&wait, 20);
@@ -68,13 +103,21 @@ static bool lock_after_sleeper(const Claim *claim, Store *store, GError **error)
     return got;
 }
 
+/* Asked when the lock is free. Beside an unexpired row it may be a mover whose connection broke and
+ * who comes back: only a process of this host can be known to have ended. */
+static bool is_dead(const Rows *row)
+{
+    return strcmp(rows_text(row, 0, 1), g_get_host_name()) == 0 &&
+           kill((pid_t)rows_u64(row, 0, 2), 0) != 0 && errno == ESRCH;
+}
+
 static bool take_on(Claim *claim, int i, GError **error)
 {
     Store *store = claim->stores[i];
     g_autoptr(Rows) row = NULL;
-    bool got, expired;
+    bool got, over;
 
-    if (!get_lock(claim, store, &got, error))
+    if (!get_locks(claim, store, &got, error))
         return false;
     row =
         db_query(store->control, error,
@@ -83,8 +126,9 @@ static bool take_on(Claim *claim, int i, GError **error)
                  DB_ARGS(db_text(claim->account_id)));
     if (row == NULL)
         return false;
-    expired = rows_count(row) == 0 || rows_u64(row, 0, 4) != 0;
-    if (!got && (rows_count(row) == 0 || !expired)) {
+    over = rows_count(row) == 0 || rows_u64(row, 0, 4) != 0 || (got && is_dead(row));
+    if (!over || (!got && rows_count(row) == 0)) {
+        release_locks(claim, store);
         if (rows_count(row) > 0)
             return conflict(claim, store, row, error);
         return fail(error, ZX_ERROR_CONFLICT, "account %s is being taken by another zxmove on %s",
@@ -92,7 +136,6 @@ static bool take_on(Claim *claim, int i, GError **error)
     }
     if (!got && !lock_after_sleeper(claim, store, error))
         return false;
-    /* A free lock beside an unexpired row is a mover that died: the lock tells, no need to wait. */
     claim->lease[i] = rows_count(row) > 0 ? rows_u64(row, 0, 3) + 1 : 1;
     return db_exec(store->control, NULL, error,
                    "REPLACE INTO zxmove.claim (account_id, operation, host, pid, connection_id, "
@@ -109,7 +152,8 @@ bool claim_take(Claim *claim, const char *account_id, const char *operation, Sto
 {
     bool swap = b != NULL && strcmp(b->server_id, a->server_id) < 0;
 
-    *claim = (Claim){ .account_id = g_strdup(account_id), .operation = operation, .lease_s = lease_s };
+    *claim =
+        (Claim){ .account_id = g_strdup(account_id), .operation = operation, .lease_s = lease_s };
     claim->stores[0] = swap ? b : a;
     claim->stores[1] = swap ? a : b;
     claim->held = true;
@@ -125,7 +169,7 @@ bool claim_take(Claim *claim, const char *account_id, const char *operation, Sto
 static bool still_ours(const Claim *claim, int i, GError **error)
 {
     Store *store = claim->stores[i];
-    g_autofree char *name = lock_name(claim);
+    g_autofree char *name = lock_name(claim, 0);
     g_autoptr(Rows) lock = NULL;
     uint64_t renewed = 0;
 
@@ -135,7 +179,8 @@ static bool still_ours(const Claim *claim, int i, GError **error)
         return false;
     if (rows_u64(lock, 0, 0) == 1 &&
         !db_exec(store->control, &renewed, error,
-                 "UPDATE zxmove.claim SET expires = UTC_TIMESTAMP(3) + INTERVAL ? SECOND"
+                 "UPDATE zxmove.claim SET expires = GREATEST(UTC_TIMESTAMP(3) + INTERVAL ? SECOND,"
+                 " expires + INTERVAL 1000 MICROSECOND)"
                  " WHERE account_id = ? AND operation = ? AND lease = ?",
                  DB_ARGS(db_u64(claim->lease_s), db_text(claim->account_id),
                          db_text(claim->operation), db_u64(claim->lease[i]))))
@@ -155,6 +200,27 @@ bool claim_check(Claim *claim, GError **error)
     return true;
 }
 
+bool claim_may_act(Claim *claim, GError **error)
+{
+    bool known = false;
+
+    STORES(claim, i)
+    {
+        g_autoptr(GError) problem = NULL;
+
+        if (still_ours(claim, i, &problem))
+            known = true;
+        else if (error_code(problem) == ZX_ERROR_CONFLICT) {
+            g_propagate_error(error, g_steal_pointer(&problem));
+            return false;
+        }
+    }
+    if (known || g_get_monotonic_time() < claim->renewed + (int64_t)claim->lease_s * G_USEC_PER_SEC)
+        return true;
+    return fail(error, ZX_ERROR_CONNECT,
+                "no database can be asked whether account %s is still ours", claim->account_id);
+}
+
 bool claim_keep(Claim *claim, GError **error)
 {
     if (g_get_monotonic_time() - claim->renewed < (int64_t)claim->lease_s * G_USEC_PER_SEC / 3)
@@ -162,14 +228,26 @@ bool claim_keep(Claim *claim, GError **error)
     return claim_check(claim, error);
 }
 
+/* -1: a store that could not be claimed, because recovery could not reach it. */
 static int index_of(const Claim *claim, const Store *store)
 {
-    return claim->stores[0] == store ? 0 : 1;
+    for (int i = 0; i < 2; i++)
+        if (claim->stores[i] == store)
+            return i;
+    return -1;
+}
+
+static bool not_claimed(const Store *store, GError **error)
+{
+    return fail(error, ZX_ERROR_CONNECT, "%s could not be reached when the account was claimed",
+                store->name);
 }
 
 bool claim_check_at(Claim *claim, const Store *store, GError **error)
 {
-    return still_ours(claim, index_of(claim, store), error);
+    int i = index_of(claim, store);
+
+    return i < 0 ? not_claimed(store, error) : still_ours(claim, i, error);
 }
 
 bool claim_again_at(Claim *claim, const Store *store, GError **error)
@@ -177,7 +255,9 @@ bool claim_again_at(Claim *claim, const Store *store, GError **error)
     int i = index_of(claim, store);
     bool got;
 
-    if (!get_lock(claim, claim->stores[i], &got, error))
+    if (i < 0)
+        return not_claimed(store, error);
+    if (!get_locks(claim, claim->stores[i], &got, error))
         return false;
     if (!got)
         return fail(error, ZX_ERROR_CONFLICT, "account %s was taken over by another zxmove on %s",
@@ -187,28 +267,21 @@ bool claim_again_at(Claim *claim, const Store *store, GError **error)
 
 void claim_release(Claim *claim)
 {
-    g_autofree char *name = NULL;
-
     if (!claim->held)
         return;
     claim->held = false;
-    name = lock_name(claim);
     /* Best effort: a row left behind is unlocked, and so free for the next one. */
     STORES(claim, i)
     {
-        Db *db = claim->stores[i]->control;
         GError *ignored = NULL;
 
-        if (db == NULL)
-            continue;
         if (!db_exec(
-                db, NULL, &ignored,
+                claim->stores[i]->control, NULL, &ignored,
                 "DELETE FROM zxmove.claim WHERE account_id = ? AND operation = ? AND lease = ?",
                 DB_ARGS(db_text(claim->account_id), db_text(claim->operation),
                         db_u64(claim->lease[i]))))
             g_clear_error(&ignored);
-        rows_free(db_query(db, &ignored, "SELECT RELEASE_LOCK(?)", DB_ARGS(db_text(name))));
-        g_clear_error(&ignored);
+        release_locks(claim, claim->stores[i]);
     }
     g_clear_pointer(&claim->account_id, g_free);
 }

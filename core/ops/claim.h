@@ -1,9 +1,9 @@
 /* claim.h - who works on an account now (doc/architecture.md, locks).
  *
  * A claim is held on every store an operation touches for the account: a row with a lease, and
- * GET_LOCK('zxmove.<account id>') on the store's control connection. The row decides; the lock only
- * tells the living from the dead: expired lease and lock still held means that mover sleeps, and
- * its connection is killed before its claim is taken over. */
+ * GET_LOCK on both of the store's connections. The row decides: it is taken over when its lease is
+ * over, or when its process is known to have ended. A lock still held beside an expired lease is a
+ * mover that sleeps; its connections are killed first. */
 #ifndef ZX_OPS_CLAIM_H
 #define ZX_OPS_CLAIM_H
 
@@ -12,8 +12,8 @@
 typedef struct Claim {
     char *account_id;
     const char *operation; /* borrowed */
-    Store *stores[2];                   /* in the order of their ids; [1] may be NULL */
-    uint64_t lease[2];                  /* number we hold on each */
+    Store *stores[2];      /* in the order of their ids; [1] may be NULL */
+    uint64_t lease[2];     /* number we hold on each */
     unsigned lease_s;
     int64_t renewed; /* monotonic us */
     bool held;
@@ -31,6 +31,11 @@ bool claim_check(Claim *claim, GError **error) MUST_USE;
 /* The same on one store: after the commit the destination alone decides, and the source may be
  * gone. */
 bool claim_check_at(Claim *claim, const Store *store, GError **error) MUST_USE;
+
+/* May effects outside the databases go on while a database is out of reach? Yes if one of them says
+ * that the claim is ours, or while the lease that was last confirmed runs: nobody takes over before
+ * its end. */
+bool claim_may_act(Claim *claim, GError **error) MUST_USE;
 
 /* claim_check at most every third of a lease; cheap enough for a progress callback. */
 bool claim_keep(Claim *claim, GError **error) MUST_USE;

@@ -25,34 +25,42 @@ void fence_free(Fence *fence)
     g_free(fence);
 }
 
-static bool write_row(const Fence *fence, Store *store, const char *role, GError **error)
+#define FENCE_INSERT                                                                               \
+    "INSERT INTO zxmove.fence (account_id, operation, role, state, lease, address, "               \
+    "account_status,"                                                                              \
+    " mail_status, transport, status_touched, source_host, destination_host, source_mailbox,"      \
+    " destination_mailbox, reindex, made, changed) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?," \
+    " ?, ?, UTC_TIMESTAMP(3), UTC_TIMESTAMP(3)) ON DUPLICATE KEY UPDATE "
+
+/* A window that is opened again under the same operation begins its row anew. */
+#define FENCE_ANEW                                                                           \
+    "state = VALUES(state), lease = VALUES(lease), account_status = VALUES(account_status)," \
+    " mail_status = VALUES(mail_status), transport = VALUES(transport),"                     \
+    " status_touched = VALUES(status_touched), source_mailbox = VALUES(source_mailbox),"     \
+    " destination_mailbox = VALUES(destination_mailbox), reindex = VALUES(reindex),"         \
+    " lock_tried = NULL, locked = 0, opened = 0, made = VALUES(made), changed = VALUES(changed)"
+
+/* A row that is there already stays as it is. */
+#define FENCE_IF_ABSENT "lease = lease"
+
+static bool write_row(const Fence *fence, Store *store, const char *role, const char *sql,
+                      GError **error)
 {
-    return db_exec(
-        store->control, NULL, error,
-        "INSERT INTO zxmove.fence (account_id, operation, role, state, lease, address, "
-        "account_status,"
-        " mail_status, transport, status_touched, source_host, destination_host, source_mailbox,"
-        " destination_mailbox, reindex, made, changed) VALUES (?, ?, ?, 'fenced', ?, ?, ?, ?, ?, "
-        "?, ?, ?,"
-        " ?, ?, ?, UTC_TIMESTAMP(3), UTC_TIMESTAMP(3))"
-        " ON DUPLICATE KEY UPDATE state = 'fenced', lease = VALUES(lease), account_status ="
-        " VALUES(account_status), mail_status = VALUES(mail_status), transport = VALUES(transport),"
-        " status_touched = VALUES(status_touched), source_mailbox = VALUES(source_mailbox),"
-        " destination_mailbox = VALUES(destination_mailbox), reindex = VALUES(reindex),"
-        " made = VALUES(made), changed = VALUES(changed)",
-        DB_ARGS(db_text(fence->account_id), db_text(fence->operation), db_text(role),
-                db_u64(fence->lease), db_text(fence->address), db_text(fence->account_status),
-                db_text(fence->mail_status), db_text(fence->transport),
-                db_u64(fence->status_touched), db_text(fence->source_host),
-                db_text(fence->destination_host), db_u64(fence->source_mailbox),
-                db_u64(fence->destination_mailbox), db_u64(fence->reindex)));
+    return db_exec(store->control, NULL, error, sql,
+                   DB_ARGS(db_text(fence->account_id), db_text(fence->operation), db_text(role),
+                           db_text(state_names[fence->state]), db_u64(fence->lease),
+                           db_text(fence->address), db_text(fence->account_status),
+                           db_text(fence->mail_status), db_text(fence->transport),
+                           db_u64(fence->status_touched), db_text(fence->source_host),
+                           db_text(fence->destination_host), db_u64(fence->source_mailbox),
+                           db_u64(fence->destination_mailbox), db_u64(fence->reindex)));
 }
 
 bool fence_begin(const Fence *fence, Store *source, Store *destination, GError **error)
 {
-    return write_row(fence, source, "source", error) &&
-           write_row(fence, destination, "destination", error) && store_durable(source, error) &&
-           store_durable(destination, error);
+    return write_row(fence, source, "source", FENCE_INSERT FENCE_ANEW, error) &&
+           write_row(fence, destination, "destination", FENCE_INSERT FENCE_ANEW, error) &&
+           store_durable(source, error) && store_durable(destination, error);
 }
 
 static bool changed_one(Store *store, const Fence *fence, uint64_t affected, FenceState to,
@@ -96,23 +104,27 @@ bool fence_set(Store *store, const Fence *fence, FenceState to, GError **error)
 
 bool fence_mark(Store *store, const Fence *fence, FenceMark mark, GError **error)
 {
-    static const char *const columns[] = { "locked", "reindex", "opened" };
+    static const char *const sets[] = {
+        [FENCE_LOCK_TRIED] = "lock_tried = UTC_TIMESTAMP(3)",
+        [FENCE_LOCKED] = "locked = 1",
+        [FENCE_REINDEX] = "reindex = 1",
+        [FENCE_OPENED] = "opened = 1",
+    };
 
-    return db_exec(
-        store->control, NULL, error,
-        "UPDATE zxmove.fence SET ? = 1 WHERE account_id = ? AND operation = ? AND lease = ?",
-        DB_ARGS(db_sql(columns[mark]), db_text(fence->account_id), db_text(fence->operation),
-                db_u64(fence->lease)));
+    return db_exec(store->control, NULL, error,
+                   "UPDATE zxmove.fence SET ? WHERE account_id = ? AND operation = ? AND lease = ?",
+                   DB_ARGS(db_sql(sets[mark]), db_text(fence->account_id),
+                           db_text(fence->operation), db_u64(fence->lease))) &&
+           store_durable(store, error);
 }
 
 #define FENCE_COLUMNS                                                                              \
     "SELECT account_id, operation, address, state, lease, account_status, mail_status, transport," \
     " status_touched, source_host, destination_host, source_mailbox, destination_mailbox, "        \
     "reindex,"                                                                                     \
-    " role = 'source', TIMESTAMPDIFF(MICROSECOND, made, UTC_TIMESTAMP(3)) DIV 1000, locked, "      \
-    "opened FROM "                                                                                 \
-    "zxmove.fence"                                                                                 \
-    " WHERE state NOT IN ('done', 'undone')"
+    " role = 'source', TIMESTAMPDIFF(MICROSECOND, made, UTC_TIMESTAMP(3)) DIV 1000, locked,"       \
+    " opened, IFNULL(TIMESTAMPDIFF(MICROSECOND, lock_tried, UTC_TIMESTAMP(3)) DIV 1000, -1)"       \
+    " FROM zxmove.fence WHERE state NOT IN ('done', 'undone')"
 
 static FenceState state_of(const char *name)
 {
@@ -144,6 +156,7 @@ static Fence *fence_from(const Rows *rows, unsigned i)
     fence->age_ms = rows_i64(rows, i, 15);
     fence->locked = rows_u64(rows, i, 16) != 0;
     fence->opened = rows_u64(rows, i, 17) != 0;
+    fence->lock_tried_ms = rows_i64(rows, i, 18);
     return fence;
 }
 
@@ -171,27 +184,74 @@ GPtrArray *fence_unfinished(Store *store, GError **error)
     return found;
 }
 
-bool fence_take_over(Fence *fence, const Fence *other, Store *source, Store *destination,
-                     GError **error)
+static bool raise_lease(Store *store, const Fence *fence, uint64_t lease, GError **error)
+{
+    return db_exec(store->control, NULL, error,
+                   "UPDATE zxmove.fence SET lease = ? WHERE account_id = ? AND operation = ? AND "
+                   "lease < ?",
+                   DB_ARGS(db_u64(lease), db_text(fence->account_id), db_text(fence->operation),
+                           db_u64(lease))) &&
+           store_durable(store, error);
+}
+
+static bool highest_lease(Store *store, const Fence *fence, uint64_t *lease, GError **error)
+{
+    g_autoptr(Rows) rows =
+        db_query(store->control, error,
+                 "SELECT lease FROM zxmove.fence WHERE account_id = ? AND operation = ?",
+                 DB_ARGS(db_text(fence->account_id), db_text(fence->operation)));
+
+    if (rows == NULL)
+        return false;
+    if (rows_count(rows) == 1)
+        *lease = MAX(*lease, rows_u64(rows, 0, 0));
+    return true;
+}
+
+static void add_marks(Fence *fence, const Fence *other)
+{
+    fence->locked |= other->locked;
+    fence->reindex |= other->reindex;
+    fence->opened |= other->opened;
+    fence->lock_tried_ms = MAX(fence->lock_tried_ms, other->lock_tried_ms);
+}
+
+Fence *fence_take_over(const Fence *known, Store *source, Store *destination, bool source_is_home,
+                       GError **error)
 {
     Store *const stores[] = { source, destination };
-    uint64_t lease = MAX(fence->lease, other != NULL ? other->lease : 0) + 1;
+    g_autoptr(Fence) at_source = NULL;
+    g_autoptr(Fence) at_destination = NULL;
+    Fence **const rows[] = { &at_source, &at_destination };
+    int deciding = source_is_home ? 0 : 1;
+    uint64_t lease = known->lease;
+    GError *problem = NULL;
 
-    if (other == NULL && !write_row(fence, fence->on_source ? destination : source,
-                                    fence->on_source ? "destination" : "source", error))
-        return false;
-    for (guint i = 0; i < G_N_ELEMENTS(stores); i++) {
-        uint64_t affected = 0;
-
-        if (!db_exec(
-                stores[i]->control, &affected, error,
-                "UPDATE zxmove.fence SET lease = ?, changed = UTC_TIMESTAMP(3) WHERE account_id = ?"
-                " AND operation = ? AND lease < ?",
-                DB_ARGS(db_u64(lease), db_text(fence->account_id), db_text(fence->operation),
-                        db_u64(lease))) ||
-            !changed_one(stores[i], fence, affected, fence->state, error))
-            return false;
+    for (int i = 0; i < 2; i++)
+        if (stores[i] != NULL && !highest_lease(stores[i], known, &lease, error))
+            return NULL;
+    lease++;
+    for (int i = 0; i < 2; i++)
+        if (stores[i] != NULL && !raise_lease(stores[i], known, lease, error))
+            return NULL;
+    for (int i = 0; i < 2; i++)
+        if (stores[i] != NULL &&
+            (*rows[i] = fence_find(stores[i], known->account_id, &problem)) == NULL &&
+            problem != NULL) {
+            g_propagate_error(error, problem);
+            return NULL;
+        }
+    if (*rows[deciding] == NULL)
+        deciding = 1 - deciding;
+    if (*rows[deciding] == NULL) {
+        fail(error, ZX_ERROR_CHANGED, "operation %s has been finished meanwhile", known->operation);
+        return NULL;
     }
-    fence->lease = lease;
-    return true;
+    if (*rows[1 - deciding] != NULL)
+        add_marks(*rows[deciding], *rows[1 - deciding]);
+    else if (stores[1 - deciding] != NULL && !write_row(*rows[deciding], stores[1 - deciding],
+                                                        deciding == 0 ? "destination" : "source",
+                                                        FENCE_INSERT FENCE_IF_ABSENT, error))
+        return NULL;
+    return g_steal_pointer(rows[deciding]);
 }

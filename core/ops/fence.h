@@ -30,10 +30,11 @@ typedef struct Fence {
     bool status_touched;
     char *source_host, *destination_host;
     uint32_t source_mailbox, destination_mailbox; /* 0: the account has no mailbox */
-    bool reindex;   /* the index was left out: ReIndexRequest at the destination */
-    bool on_source; /* the row read stands on the source (role) */
-    int64_t age_ms; /* since it was made, by that server's clock */
-    bool locked;    /* the lock-out was answered: it is ours */
+    bool reindex;          /* the index was left out: ReIndexRequest at the destination */
+    bool on_source;        /* the row read stands on the source (role) */
+    int64_t age_ms;        /* since it was made, by that server's clock */
+    int64_t lock_tried_ms; /* since the lock-out was sent; -1: it was not */
+    bool locked;           /* it was answered: the lock is ours */
     bool opened; /* the destination was asked to open the mailbox: its rows are its own from then on
                   */
 } Fence;
@@ -48,8 +49,14 @@ bool fence_advance(Store *store, const Fence *fence, FenceState from, FenceState
 /* Any unfinished state -> @to, under our lease. False with CONFLICT if the row is not ours any
  * more. */
 bool fence_set(Store *store, const Fence *fence, FenceState to, GError **error) MUST_USE;
-typedef enum FenceMark { FENCE_LOCKED, FENCE_REINDEX, FENCE_OPENED } FenceMark;
-/* Not durable: a mark that a crash loses costs a recovery time, nothing else. */
+typedef enum FenceMark {
+    FENCE_LOCK_TRIED, /* before the lock-out is sent: without it a recovery need not wait for a late
+                         one */
+    FENCE_LOCKED,
+    FENCE_REINDEX,
+    FENCE_OPENED, /* before the destination is asked to open: from then on its rows are its own */
+} FenceMark;
+/* Durable: each is an intent that a recovery decides by. */
 bool fence_mark(Store *store, const Fence *fence, FenceMark mark, GError **error) MUST_USE;
 
 /* The unfinished row of an account on this store: NULL without error if there is none. */
@@ -57,11 +64,14 @@ Fence *fence_find(Store *store, const char *account_id, GError **error);
 /* All unfinished rows of a store (of Fence). */
 GPtrArray *fence_unfinished(Store *store, GError **error) MUST_USE;
 
-/* Another process takes an operation over: one lease, higher than both rows' (@other may be NULL),
- * on both stores, durably, so that the old mover's next change is refused. A row that a crash left
- * out at the destination is written. Updates fence->lease. */
-bool fence_take_over(Fence *fence, const Fence *other, Store *source, Store *destination,
-                     GError **error) MUST_USE;
+/* Another process takes an operation over: one lease, higher than both rows', on every store that
+ * is given
+ * (@other NULL: it cannot be reached), durably, so that the old mover's next change is refused;
+ * then the rows are read again, for they may have gone on until that moment. A row that a crash
+ * left out is written as the other stands. Answers the row that decides: the source's while @home
+ * is the source, else the destination's, with the marks of both. */
+Fence *fence_take_over(const Fence *known, Store *source, Store *destination, bool source_is_home,
+                       GError **error) MUST_USE;
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Fence, fence_free)
 

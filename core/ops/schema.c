@@ -55,7 +55,7 @@ static const char *const statements[] = {
     " status_touched BOOLEAN NOT NULL,"
     " source_host VARCHAR(255) NOT NULL, destination_host VARCHAR(255) NOT NULL,"
     " source_mailbox INT UNSIGNED NOT NULL, destination_mailbox INT UNSIGNED NOT NULL,"
-    " reindex BOOLEAN NOT NULL DEFAULT FALSE, locked BOOLEAN NOT NULL DEFAULT FALSE,"
+    " reindex BOOLEAN NOT NULL DEFAULT FALSE, lock_tried DATETIME(3), locked BOOLEAN NOT NULL DEFAULT FALSE,"
     " opened BOOLEAN NOT NULL DEFAULT FALSE,"
     " made DATETIME(3) NOT NULL, changed DATETIME(3) NOT NULL,"
     " PRIMARY KEY (account_id, operation)) ENGINE=InnoDB",
@@ -87,26 +87,33 @@ static const char *const statements[] = {
 
 bool schema_ensure(Db *db, GError **error)
 {
-    g_autoptr(Rows) present = db_query(db, error,
-                                       "SELECT TABLE_NAME FROM INFORMATION_SCHEMA.TABLES WHERE"
-                                       " TABLE_SCHEMA = 'zxmove' AND TABLE_NAME = 'schema_version'",
-                                       DB_NONE);
+    g_autoptr(Rows) present = NULL;
     g_autoptr(Rows) version = NULL;
 
+    /* The version is written last: without it a creation was interrupted, and every statement may
+     * run twice. */
+    present =
+        db_query(db, error,
+                 "SELECT TABLE_NAME FROM INFORMATION_SCHEMA.TABLES WHERE TABLE_SCHEMA = 'zxmove'"
+                 " AND TABLE_NAME = 'schema_version'",
+                 DB_NONE);
     if (present == NULL)
         return false;
-    if (rows_count(present) == 0)
+    if (rows_count(present) == 1) {
+        version = db_query(db, error, "SELECT version FROM zxmove.schema_version", DB_NONE);
+        if (version == NULL)
+            return false;
+    }
+    if (version == NULL || rows_count(version) == 0) {
         for (const char *const *statement = statements; *statement != NULL; statement++)
             if (!db_exec(db, NULL, error, *statement, DB_NONE))
                 return fail_prefix(error, "cannot create the database zxmove");
-    version = db_query_one(db, error, "SELECT MAX(version) FROM zxmove.schema_version", DB_NONE);
-    if (version == NULL)
-        return false;
+        return true;
+    }
     if (rows_u64(version, 0, 0) != SCHEMA_VERSION)
         return fail(error, ZX_ERROR_REFUSED,
-                    "%s: the database zxmove has version %" G_GUINT64_FORMAT
-                    ", this program knows %d: use the"
-                    " zxmove that made it",
-                    db_name(db), rows_u64(version, 0, 0), SCHEMA_VERSION);
+                    "%s: the database zxmove has version %s, this program knows %d: use the zxmove "
+                    "that made it",
+                    db_name(db), rows_text(version, 0, 0), SCHEMA_VERSION);
     return true;
 }

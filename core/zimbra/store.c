@@ -93,7 +93,7 @@ static bool open_soap(Store *store, GError **error)
 
 static bool open_connections(Store *store, GError **error)
 {
-    if (!open_ssh(store, error) || !open_peer(store, error) || !open_soap(store, error))
+    if (!open_ssh(store, error) || !open_peer(store, error))
         return false;
     if (store->control == NULL && (store->control = open_db(store, error)) == NULL)
         return false;
@@ -121,43 +121,82 @@ static bool read_facts(Store *store, GError **error)
     store->lock_timeout_s = fact_number(store, "zimbra_mailbox_lock_timeout", 60);
     version = db_query_one(
         store->control, error,
-        "SELECT CAST(value AS UNSIGNED) FROM zimbra.config WHERE name = 'db.version'", DB_NONE);
+        "SELECT MAX(IF(name = 'db.version', CAST(value AS UNSIGNED), 0)),"
+        " MAX(IF(name = 'index.version', CAST(value AS UNSIGNED), 0)) FROM zimbra.config",
+        DB_NONE);
     if (version == NULL)
         return false;
     store->db_version = (unsigned)rows_u64(version, 0, 0);
+    store->index_version = (unsigned)rows_u64(version, 0, 1);
     store->volumes = volumes_read(store->control, &store->current, error);
     return store->volumes != NULL;
 }
 
 static bool declare_volumes(Store *store, GError **error)
 {
+    if (store->volumes_declared)
+        return true;
     for (guint i = 0; i < store->volumes->len; i++) {
         const Volume *volume = g_ptr_array_index(store->volumes, i);
 
         if (volume->store_type == 1 && !peer_volume(store->peer, volume, error))
             return false;
     }
+    store->volumes_declared = true;
     return true;
 }
 
-Store *store_open(const Conf *conf, const ServerInfo *server, GError **error)
+static Store *store_new(const Conf *conf, const ServerInfo *server, GError **error)
 {
-    g_autoptr(Store) store = g_new0(Store, 1);
+    const ConfStore *where = conf_store(conf, server->hostname);
+    Store *store;
 
-    store->conf = conf;
-    store->where = conf_store(conf, server->hostname);
-    if (store->where == NULL) {
+    if (where == NULL) {
         fail(error, ZX_ERROR_REFUSED, "store %s is not in the configuration: add it under `stores`",
              server->hostname);
         return NULL;
     }
+    store = g_new0(Store, 1);
+    store->conf = conf;
+    store->where = where;
     store->name = g_strdup(server->hostname);
     store->server_id = g_strdup(server->id);
     store->lmtp_port = server->lmtp_port;
-    if (!open_connections(store, error) || !schema_ensure(store->control, error) ||
-        !read_facts(store, error) || !declare_volumes(store, error))
+    store->groups = 100;
+    store->change_step = 100;
+    store->lock_timeout_s = 60;
+    return store;
+}
+
+static bool open_all(Store *store, GError **error)
+{
+    return open_soap(store, error) && open_connections(store, error) &&
+           schema_ensure(store->control, error) && read_facts(store, error) &&
+           declare_volumes(store, error);
+}
+
+Store *store_open(const Conf *conf, const ServerInfo *server, GError **error)
+{
+    g_autoptr(Store) store = store_new(conf, server, error);
+
+    if (store == NULL || !open_all(store, error))
         return NULL;
     return g_steal_pointer(&store);
+}
+
+Store *store_open_rest(const Conf *conf, const ServerInfo *server, char **missing, GError **error)
+{
+    Store *store = store_new(conf, server, error);
+    GError *problem = NULL;
+
+    *missing = NULL;
+    if (store != NULL && !open_all(store, &problem)) {
+        *missing = g_strdup(problem->message);
+        g_error_free(problem);
+        g_clear_pointer(&store->control, db_close);
+        g_clear_pointer(&store->data, db_close);
+    }
+    return store;
 }
 
 void store_close(Store *store)
@@ -176,29 +215,34 @@ void store_close(Store *store)
     g_free(store);
 }
 
-bool store_revive(Store *store, GError **error)
+static void drop_if_lost(Db **db, bool lost)
 {
     GError *ignored = NULL;
+
+    if (*db != NULL && (lost || !db_ping(*db, &ignored)))
+        g_clear_pointer(db, db_close);
+    g_clear_error(&ignored);
+}
+
+bool store_revive(Store *store, GError **error)
+{
     bool lost = store->ssh != NULL && !ssh_alive(store->ssh, NULL);
 
-    if (lost || (store->control != NULL && !db_ping(store->control, &ignored)))
-        g_clear_pointer(&store->control, db_close);
-    g_clear_error(&ignored);
-    if (lost || (store->data != NULL && !db_ping(store->data, &ignored)))
-        g_clear_pointer(&store->data, db_close);
-    g_clear_error(&ignored);
-    if (lost) {
+    drop_if_lost(&store->control, lost);
+    drop_if_lost(&store->data, lost);
+    if (store->peer != NULL && (lost || peer_broken(store->peer))) {
         g_clear_pointer(&store->peer, peer_close);
-        g_clear_pointer(&store->ssh, ssh_close);
+        store->volumes_declared = false;
     }
-    if (!open_connections(store, error))
-        return false;
-    return !lost || declare_volumes(store, error);
+    if (lost)
+        g_clear_pointer(&store->ssh, ssh_close);
+    return open_connections(store, error) && (store->volumes != NULL || read_facts(store, error)) &&
+           declare_volumes(store, error);
 }
 
 const char *store_fact(const Store *store, const char *name)
 {
-    return g_hash_table_lookup(store->facts, name);
+    return store->facts != NULL ? g_hash_table_lookup(store->facts, name) : NULL;
 }
 
 char **store_ldap_urls(const Store *store)

@@ -21,17 +21,24 @@ typedef struct Store {
     Db *control, *data;
     Peer *peer;
     Soap *soap;
-    GHashTable *facts;  /* peer_facts */
-    GPtrArray *volumes; /* of Volume */
+    GHashTable *facts;     /* peer_facts */
+    GPtrArray *volumes;    /* of Volume */
+    bool volumes_declared; /* to the agent now running */
     CurrentVolumes current;
     unsigned groups;      /* zimbra_mailbox_groups */
     unsigned change_step; /* zimbra_mailbox_change_checkpoint_frequency */
     unsigned lock_timeout_s;
-    unsigned db_version;
+    unsigned db_version, index_version;
 } Store;
 
 /* Opens everything and reads the facts; creates the database `zxmove` if it is not there. */
 Store *store_open(const Conf *conf, const ServerInfo *server, GError **error) MUST_USE;
+
+/* For recovery, when part of the store is out of order: what cannot be opened stays NULL, is
+ * answered with CONNECT when it is used, and said in *@missing (g_free; NULL if all is well). Only
+ * SOAP is there for certain, though it may not answer. */
+Store *store_open_rest(const Conf *conf, const ServerInfo *server, char **missing,
+                       GError **error) MUST_USE;
 void store_close(Store *store);
 
 /* Reopens what broke (ssh, databases, agent). Locks and transactions of the old connections are
