@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """The checker's controls: it accepts a correct move, and finds every kind of difference it claims to find.
 
-Each difference is planted on an account of its own, after a move made by hand (zxlab/controls.py), and the
+Each difference is planted on an account of its own, after a move made by hand (zxlab/byhand.py), and the
 checker must say so with the right kind and say nothing else."""
 
 import os
@@ -9,13 +9,14 @@ import sys
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
-from zxlab import compare, controls, truth
+from zxlab import byhand, compare, controls, truth
 from zxlab.check import Expect, check_move, check_purged, check_unmoved
 from zxlab.lab import Lab
 from zxlab.load import Load, check_accepted
 from zxlab.moves import Scene, findings_none
 from zxlab.probe import Probe
 from zxlab.snapshot import Snapshot, read_copy
+from zxlab.soap import Admin
 from zxlab.tap import diag, done, is_, ok, wait_for
 
 MESSAGES = 32  # the seeder spreads what hangs on messages over that many
@@ -39,7 +40,7 @@ def main():
         before = scene.snapshot(*accounts)
         unmoved(lab, before, accounts[-1])
         for account in accounts[:-1]:
-            controls.move_by_hand(lab, before, account, source, destination)
+            byhand.move_by_hand(lab, before, account, source, destination)
         findings_none(check_move(lab, before, accounts[-2], source, destination), "a correct move is accepted")
         for account, control in zip(accounts, plain):
             one_control(lab, before, account, source, destination, control)
@@ -90,11 +91,10 @@ def unmoved(lab, before, account):
     source, destination = lab.stores
     findings_none(check_unmoved(lab, before, account), "an account that was not moved is accepted")
     copy = before.moved[account].copies[source.name]
-    lock, admin = ("<LockoutMailboxRequest xmlns='urn:zimbraAdmin' op='%s'><account by='id'>" + account
-                   + "</account></LockoutMailboxRequest>"), controls.Soap(lab, source)
-    admin.call(lock % "start")
+    admin = Admin(source)
+    admin.lockout(account, "start")
     said(check_unmoved(lab, before, account), "lock", "a lock that was not released")
-    admin.call(lock % "end")
+    admin.lockout(account, "end")
     dn = before.moved[account].dn
     lab.directory.set(dn, zimbraAccountStatus="maintenance")
     said(check_unmoved(lab, before, account), "status", "a user left in maintenance")
@@ -115,7 +115,7 @@ def purged(lab, before, account, source, destination):
     copy, live = read_copy(lab, source, account), read_copy(lab, destination, account)
     found = check_purged(lab, before, account, source, copy.mailbox_id, live)
     said(found, "leftover", "rows and files of a copy that was not purged")
-    controls.purge_by_hand(source, copy)
+    byhand.purge_by_hand(source, copy)
     findings_none(check_purged(lab, before, account, source, copy.mailbox_id, live), "a whole purge is accepted")
     findings_none(check_move(lab, before, account, source, destination, Expect(source=copy, locked=False)),
                   "and so is the mailbox that moved")
@@ -132,7 +132,7 @@ def at_work(lab, source, destination):
     before = scene.snapshot(account)
     with Probe(lab, account) as probe, Load(lab, account, mails=20, changes=40) as load:
         wait_for(lambda: len(load.done) > 25 and len(load.mail.accepted) > 5, 20, "work before the move")
-        controls.move_by_hand(lab, before, account, source, destination)
+        byhand.move_by_hand(lab, before, account, source, destination)
         so_far, mails = len(load.done), len(load.mail.accepted)
         wait_for(lambda: len(load.done) > so_far + 25 and len(load.mail.accepted) > mails + 5, 20, "work after it")
     ok(load.rate() >= 20, "at least 20 changes a second")
@@ -156,8 +156,9 @@ def at_work(lab, source, destination):
     for change, back, item, kind, name in (
             ("subject = CONCAT('x', subject)", "subject = SUBSTR(subject, 2)", mail[0], "mail-lost",
              "an accepted message that is not there"),
-            (f"subject = CONCAT('{load.mail.token}-000001', subject)", f"subject = SUBSTR(subject, {len(load.mail.token) + 8})",
-             mail[-1], "mail-lost", "an accepted message under another name"),
+            (f"subject = CONCAT('{load.mail.token}-000001', subject)",
+             f"subject = SUBSTR(subject, {len(load.mail.token) + 8})", mail[-1], "mail-lost",
+             "an accepted message under another name"),
             ("size = size + 1", "size = size - 1", mail[-1], "mail-altered", "an accepted message of another size"),
             ("date = date + 1", "date = date - 1", quiet, "row-altered", "a row altered that nobody touched since"),
             ("size = size + 1", "size = size - 1", 5, "counts", "a folder's count from a stale cache")):
@@ -176,7 +177,7 @@ def never_opened(lab, source, destination):
     """An account without a mailbox: only the directory changes, and nobody makes a mailbox of it."""
     account = Scene(lab, strangers=False).account("never", source)
     before = Snapshot(lab, [account])
-    controls.flip(lab, before.moved[account].dn, destination)
+    byhand.flip(lab, before.moved[account].dn, destination)
     findings_none(check_move(lab, before, account, source, destination), "an account that never logged in")
     destination.user(account, "login")
     said(check_move(lab, before, account, source, destination), "mapping", "a mailbox that came from nowhere")
@@ -187,13 +188,14 @@ def back_again(lab, source, destination):
     scene = Scene(lab, strangers=False)
     account = scene.mailbox("back", source)
     before = scene.snapshot(account)
-    controls.move_by_hand(lab, before, account, source, destination)
+    byhand.move_by_hand(lab, before, account, source, destination)
     left = read_copy(lab, source, account)
     before = scene.snapshot(account)
-    controls.Soap(lab, source).purge(account)
-    controls.move_by_hand(lab, before, account, destination, source)
-    said(check_move(lab, before, account, destination, source), "leftover", "what mailboxd's own deletion leaves behind")
-    controls.purge_by_hand(source, left)
+    byhand.purge_through_mailboxd(source, account)
+    byhand.move_by_hand(lab, before, account, destination, source)
+    said(check_move(lab, before, account, destination, source), "leftover",
+         "what mailboxd's own deletion leaves behind")
+    byhand.purge_by_hand(source, left)
     findings_none(check_move(lab, before, account, destination, source), "there and back again is accepted")
 
 

@@ -139,17 +139,17 @@ def _content(before, moved, old, new, destination, expect, source):
     yield from _acl_push(before, moved, old, new, expect)
     if new.mailbox().get("comment") in addresses:
         yield Finding("leftover", f"deleted_account of {destination.name} still has the address")
-    yield from _files(before, old, new, destination, expect, current, index_volume)
+    yield from _files(before, moved, old, new, destination, expect, current, index_volume)
     if going is not None:
         yield from going.counts()
 
 
-def _files(before, old, new, destination, expect, current, index_volume):
+def _files(before, moved, old, new, destination, expect, current, index_volume):
     style = before.styles[destination.name]
     wanted = {expect.blob_volume or current["message_volume_id"]}
     if expect.load is not None:
         wanted.add(current["message_volume_id"])
-    blobs = compare.Blobs(old, new, wanted, style, expect.compress, moved_on=expect.load is not None)
+    blobs = compare.Blobs(old, new, wanted, style, expect.compress, moved.copies.get(destination.name))
     yield from blobs.findings()
     if expect.index == "same" and expect.load is None:
         yield from compare.index_findings(old, new, index_volume, style)
@@ -279,7 +279,8 @@ def _older_copies(lab, moved, source, destination, new):
             continue
         if store is not destination:
             now = read_copy(lab, store, moved.account_id)
-            yield from _unchanged(was, now) if now else [Finding("source-changed", f"{store.name}: an old copy is gone")]
+            gone = [Finding("source-changed", f"an old copy on {store.name} is gone")]
+            yield from _unchanged(was, now) if now else gone
         elif new is not None and was.mailbox_id != new.mailbox_id:
             yield from _nothing_under(store, was.mailbox_id)
 
@@ -358,8 +359,8 @@ def _surroundings(lab, before, expect):
                 yield Finding("server-variable", f"{variable} of {name}: {old} is now {new}")
         yield from _schemas(name, was.schemas[name], now.schemas[name])
         for table, old, new in _changed(was.storewide[name], now.storewide[name]):
-            yield Finding("storewide", f"zimbra.{table} of {name} changed: {list((old or Counter()) - (new or Counter()))[:2]}"
-                          f" -> {list((new or Counter()) - (old or Counter()))[:2]}")
+            old, new = old or Counter(), new or Counter()
+            yield Finding("storewide", f"zimbra.{table} of {name}: {list(old - new)[:2]} -> {list(new - old)[:2]}")
         if now.next_mailbox_id[name] < was.next_mailbox_id[name]:
             yield Finding("next-mailbox-id", f"lowered on {name}: {was.next_mailbox_id[name]} ->"
                           f" {now.next_mailbox_id[name]}")

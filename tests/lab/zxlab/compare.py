@@ -170,11 +170,14 @@ def checkpoints(source, target, increment, gone_on):
 
 class Blobs:
     """The blobs of a copied mailbox. `style`: {volume: (of files, of directories)} of the target store;
-    `compress`: whether a plain blob was to be gzipped on a compressing volume, None if either will do."""
+    `compress`: whether a plain blob was to be gzipped on a compressing volume, None if either will do;
+    `older`: a copy the target store had before, whose files may have been linked instead of copied."""
 
-    def __init__(self, source, target, volumes, style, compress=True, moved_on=False):
+    def __init__(self, source, target, volumes, style, compress=True, older=None):
         self.source, self.target, self.volumes = source, target, volumes
-        self.style, self.compress, self.moved_on = style, compress, moved_on
+        self.style, self.compress = style, compress
+        self.linked = {(volume, path_name(path)): file.raw
+                       for (volume, path), file in (older.files.items() if older else ())}
         self.expected = set()
         self.sources = {(table, row[column], row["mod_content"]): row for table, column in BLOB_TABLES.items()
                         for row in source.dicts(table)}
@@ -214,7 +217,8 @@ class Blobs:
         if not (_is(file, row) and _same_content(file, before, row)) and (sound or file.raw != before.raw):
             yield Finding("blob-altered", f"{name}: {place[1]} on volume {volume.id} is not what the row says")
         elif before is not None and before.kind == "f":
-            yield from self._encoding(name, row, volume, file, before)
+            if self.linked.get((volume.id, path_name(place[1]))) != file.raw:
+                yield from self._encoding(name, row, volume, file, before)
         yield from style_findings("blob", f"{name}: {place[1]}", file, self.style[volume.id][0])
 
     def _before(self, table, row, item, mod):
@@ -245,6 +249,10 @@ class Blobs:
             yield Finding("blob-encoding", f"{name}: other bytes on the disk than at the source")
         elif may_pack and self.compress and not packed:
             yield Finding("blob-encoding", f"{name}: plain on volume {volume.id}, which compresses")
+
+
+def path_name(path):
+    return path.rsplit("/", 1)[-1]
 
 
 ABSENT = truth.File("-", 0, 0, 0, 0, 0, 0, None, None, None)
@@ -290,7 +298,7 @@ def index_findings(source, target, volume, style):
             yield from style_findings("index", f"index/{path}", new[path], style[volume][0])
 
 
-def stray_findings(target, expected, index_volume, style, empty_ok=True):
+def stray_findings(target, expected, index_volume, style):
     """What lies in the mailbox's directories and is neither a blob of a row nor index."""
     parents = {(v, up) for v, path in expected for up in _parents(path)}
     for (volume, path), file in sorted(target.files.items()):
@@ -298,7 +306,7 @@ def stray_findings(target, expected, index_volume, style, empty_ok=True):
             if file.kind == "d":
                 yield from style_findings("dir", path, file, style[volume][1])
         elif file.kind == "d":
-            if (volume, path) not in parents and not (empty_ok and re.fullmatch(r"msg(/\d+)?", path)):
+            if (volume, path) not in parents and not re.fullmatch(r"msg(/\d+)?", path):
                 yield Finding("file-extra", f"directory {path} on volume {volume}")
             yield from style_findings("dir", path, file, style[volume][1])
         elif (volume, path) not in expected:

@@ -1,193 +1,18 @@
-"""controls.py - proves the checker: a move made by hand that it must accept, and one planted difference of each
-kind, which it must find.
-
-The move by hand is straightforward and slow, and is no model of anything: it only makes the state after a
-correct move without the product."""
+"""controls.py - proves the checker: one planted difference of each kind, which it must find, after a move made
+by hand (byhand.py), which it must accept."""
 
 import gzip
 import json
 import os
-import shutil
-import ssl
-import time
-import urllib.request
 from dataclasses import dataclass
-from xml.sax.saxutils import escape
 
 import ldap
 
-from . import compare, truth
-from .snapshot import BLOB_TABLES, calendar_dirs, memcached_servers, read_copy
+from . import truth
+from .byhand import insert_rows, write_file
+from .snapshot import calendar_dirs, memcached_servers, read_copy
+from .soap import Admin
 
-
-# ---- a move by hand
-
-class Soap:
-    """Just enough of the admin API."""
-
-    anybody = ssl._create_unverified_context()  # the laboratory's certificates are not what is tested here
-
-    def __init__(self, lab, store):
-        self.url, self.server = f"https://{store.address}:7071/service/admin/soap/", store.server_id
-        self.token = ""
-        answer = self.call(f"<AuthRequest xmlns='urn:zimbraAdmin' name='zimbra'"
-                           f" password='{escape(lab.ldap_password)}'/>")
-        self.token = answer.split("<authToken>")[1].split("<")[0]
-
-    def call(self, body):
-        token = f"<authToken>{self.token}</authToken><targetServer>{self.server}</targetServer>" if self.token else ""
-        envelope = ("<soap:Envelope xmlns:soap='http://www.w3.org/2003/05/soap-envelope'><soap:Header>"
-                    f"<context xmlns='urn:zimbra'>{token}<nosession/></context></soap:Header>"
-                    f"<soap:Body>{body}</soap:Body></soap:Envelope>")
-        request = urllib.request.Request(self.url, envelope.encode(), {"Content-Type": "text/xml; charset=utf-8"})
-        with urllib.request.urlopen(request, timeout=90, context=self.anybody) as answer:
-            return answer.read().decode()
-
-    def purge(self, account_id):
-        """The old copy, through its mailboxd (doc/platform.md 5.4)."""
-        self.call("<BatchRequest xmlns='urn:zimbra' onerror='stop'>"
-                  "<LockoutMailboxRequest xmlns='urn:zimbraAdmin' op='end'>"
-                  f"<account by='id'>{account_id}</account></LockoutMailboxRequest>"
-                  f"<DeleteMailboxRequest xmlns='urn:zimbraAdmin'><mbox id='{account_id}'/></DeleteMailboxRequest>"
-                  "</BatchRequest>")
-
-
-def move_by_hand(lab, before, account_id, source, destination):
-    Soap(lab, source).call("<LockoutMailboxRequest xmlns='urn:zimbraAdmin' op='start'>"
-                           f"<account by='id'>{account_id}</account></LockoutMailboxRequest>")
-    old = read_copy(lab, source, account_id)
-    with truth.Sql(destination) as sql:
-        current = sql.current_volumes()
-        new_id = _take_id(sql)
-        group = (new_id - 1) % truth.mailbox_groups(destination) + 1
-        destination.ensure_group(sql.connection, group)
-        volumes = sql.volumes()
-        blobs, index = volumes[current["message_volume_id"]], volumes[current["index_volume_id"]]
-        styles = before.styles[destination.name]
-        _copy_blobs(old, new_id, blobs, styles[blobs.id])
-        _copy_index(old, new_id, index, styles[index.id])
-        _copy_rows(sql, old, new_id, group, blobs.id, _mailbox_values(old, new_id, group, index.id, source))
-    flip(lab, before.moved[account_id].dn, destination)
-    for server in memcached_servers(lab):
-        with truth.Memcached(*server) as memcached:
-            for keys in before.moved[account_id].keys.values():
-                for key in keys:
-                    memcached.delete(key)
-    for store in lab.stores:
-        Soap(lab, store).call("<FlushCacheRequest xmlns='urn:zimbraAdmin'><cache type='account'>"
-                              f"<entry by='id'>{account_id}</entry></cache></FlushCacheRequest>")
-
-
-def _take_id(sql):
-    sql.query("START TRANSACTION")
-    sql.query("UPDATE zimbra.current_volumes SET next_mailbox_id = next_mailbox_id + 1")
-    new_id = sql.current_volumes()["next_mailbox_id"] - 1
-    sql.query("COMMIT")
-    return new_id
-
-
-def _mailbox_values(old, new_id, group, index_volume, source):
-    row = old.mailbox()
-    items, changes = compare.maxima(old)
-    item = max(items, compare.round_up(int(row["item_id_checkpoint"]), 20))
-    change = max(changes, compare.round_up(int(row["change_checkpoint"]), truth.change_increment(source)))
-    return {"id": new_id, "group_id": group, "index_volume_id": index_volume, "last_backup_at": None,
-            "account_id": row["account_id"].lower(), "item_id_checkpoint": item, "change_checkpoint": change,
-            "itemcache_checkpoint": int(row["itemcache_checkpoint"]) + 1}
-
-
-def _copy_rows(sql, old, new_id, group, blob_volume, mailbox_values):
-    sql.query("SET SESSION foreign_key_checks = 0")
-    now = int(time.time() * 1000)
-    for name, rows in old.tables.items():
-        if name == "zimbra.volume_blobs":
-            continue
-        schema, table = name.split(".")
-        translated = mailbox_values if name == "zimbra.mailbox" else {"mailbox_id": new_id}
-        values = [{**row, **translated} for row in rows.dicts()]
-        for row in values:
-            if name in BLOB_TABLES and row["locator"] is not None:
-                row["locator"] = str(blob_volume)
-            if name == "zimbra.pending_acl_push":
-                row["date"] = now
-        _insert(sql, schema if schema == "zimbra" else f"mboxgroup{group}", table, values)
-    comment = old.mailbox()["comment"]
-    with sql.connection.cursor() as cursor:
-        cursor.execute("DELETE FROM zimbra.deleted_account WHERE email = %s", (comment,))
-
-
-def _insert(sql, schema, table, rows):
-    names = sorted(rows[0])
-    with sql.connection.cursor() as cursor:
-        cursor.executemany(f"INSERT INTO `{schema}`.`{table}` ({', '.join(f'`{n}`' for n in names)})"
-                           f" VALUES ({', '.join(['%s'] * len(names))})",
-                           [tuple(row[n] for n in names) for row in rows])
-
-
-def _copy_blobs(old, new_id, volume, style):
-    for table, column in BLOB_TABLES.items():
-        for row in old.dicts(table):
-            if row["blob_digest"] is None or row["locator"] is None:
-                continue
-            item, mod = int(row[column]), int(row["mod_content"])
-            from_volume = old.volumes[int(row["locator"])]
-            directory = from_volume.mailbox_dir(old.mailbox_id)
-            names = [from_volume.blob(item, mod), from_volume.blob(item, mod).rsplit("-", 1)[0] + ".msg"]
-            found = [n for n in names if os.path.exists(f"{directory}/{n}")]
-            if not found:
-                continue
-            with open(f"{directory}/{found[0]}", "rb") as stream:
-                data = stream.read()
-            packed = truth.unpacked(data)[0] is not None and len(data) != int(row["size"])
-            if volume.compress_blobs and not packed and int(row["size"]) > volume.compression_threshold:
-                data = gzip.compress(data)
-            _write(f"{volume.mailbox_dir(new_id)}/{volume.blob(item, mod)}", data, volume.path, style)
-
-
-def _copy_index(old, new_id, volume, style):
-    for (from_volume, path), file in old.files.items():
-        if path.startswith("index/") and file.kind == "f":
-            with open(f"{old.volumes[from_volume].mailbox_dir(old.mailbox_id)}/{path}", "rb") as stream:
-                _write(f"{volume.mailbox_dir(new_id)}/{path}", stream.read(), volume.path, style)
-
-
-def _write(path, data, root, style):
-    (file_mode, uid, gid), (dir_mode, dir_uid, dir_gid) = style
-    missing = []
-    directory = os.path.dirname(path)
-    while directory != root and not os.path.isdir(directory):
-        missing.append(directory)
-        directory = os.path.dirname(directory)
-    for directory in reversed(missing):
-        os.mkdir(directory)
-        os.chmod(directory, dir_mode)
-        os.chown(directory, dir_uid, dir_gid)
-    with open(path, "wb") as stream:
-        stream.write(data)
-    os.chmod(path, file_mode)
-    os.chown(path, uid, gid)
-
-
-def purge_by_hand(store, copy):
-    """All of a copy, rows and files."""
-    with truth.Sql(store) as sql:
-        sql.query("SET SESSION foreign_key_checks = 0")
-        for table in sql.keyed_tables():
-            if table.schema in ("zimbra", f"mboxgroup{copy.group}") and table.name != "deleted_account":
-                sql.query(f"DELETE FROM `{table.schema}`.`{table.name}` WHERE `{table.owner}` = {copy.mailbox_id}")
-    for volume in copy.volumes.values():
-        shutil.rmtree(volume.mailbox_dir(copy.mailbox_id), ignore_errors=True)
-    for path in calendar_dirs(store, [copy.mailbox_id]):
-        shutil.rmtree(path, ignore_errors=True)
-
-
-def flip(lab, dn, destination):
-    lab.ldap().modify_s(dn, [
-        (ldap.MOD_REPLACE, "zimbraMailHost", [destination.name.encode()]),
-        (ldap.MOD_REPLACE, "zimbraMailTransport", [f"lmtp:{destination.name}:7025".encode()])])
-
-
-# ---- planted differences
 
 @dataclass
 class Case:
@@ -350,6 +175,17 @@ def item_cache_checkpoint_wrong(case):
     case.sql("UPDATE zimbra.mailbox SET itemcache_checkpoint = itemcache_checkpoint + 1 WHERE id = {z}")
 
 
+@control("mailbox-row", "row-missing", "row-extra", "file-extra", "leftover", "blob-missing", "index-missing",
+         "checkpoint")
+def group_by_the_wrong_count(case):
+    case.sql("UPDATE zimbra.mailbox SET group_id = group_id % 7 + 1 WHERE id = {z}")
+
+
+@control("mailbox-row")
+def index_volume_not_translated(case):
+    case.sql(f"UPDATE zimbra.mailbox SET index_volume_id = {case.old.index_dir_volumes()[0]} WHERE id = {{z}}")
+
+
 @control("mailbox-row")
 def last_backup_kept(case):
     case.sql("UPDATE zimbra.mailbox SET last_backup_at = 1 WHERE id = {z}")
@@ -422,7 +258,7 @@ def blob_on_the_wrong_volume(case):
     target = f"{other.mailbox_dir(case.new.mailbox_id)}/{other.blob(int(row['id']), int(row['mod_content']))}"
     styles = case.before.styles[case.destination.name][other.id]
     with open(path, "rb") as stream:
-        _write(target, stream.read(), other.path, styles)
+        write_file(target, stream.read(), other.path, styles)
     os.unlink(path)
 
 
@@ -430,7 +266,7 @@ def blob_on_the_wrong_volume(case):
 def temporary_file_left(case):
     _, path = case.blob()
     with open(path, "rb") as stream:
-        _write(f"{os.path.dirname(path)}/.{os.path.basename(path)}.tmp", stream.read(), path,
+        write_file(f"{os.path.dirname(path)}/.{os.path.basename(path)}.tmp", stream.read(), path,
                case.before.styles[case.destination.name][int(case.blob()[0]["locator"])])
 
 
@@ -461,7 +297,7 @@ def index_file_altered(case):
 def index_file_left_over(case):
     path = _index_file(case, "segments_")
     with open(path, "rb") as stream:
-        _write(f"{os.path.dirname(path)}/_zz.tmp", stream.read(), path,
+        write_file(f"{os.path.dirname(path)}/_zz.tmp", stream.read(), path,
                case.before.styles[case.destination.name][case.new.index_dir_volumes()[0]])
 
 
@@ -731,8 +567,7 @@ def source_blob_removed(case):
 
 @control("lock")
 def source_not_locked(case):
-    Soap(case.lab, case.source).call("<LockoutMailboxRequest xmlns='urn:zimbraAdmin' op='end'>"
-                                     f"<account by='id'>{case.account_id}</account></LockoutMailboxRequest>")
+    Admin(case.source).lockout(case.account_id, "end")
 
 
 @control("mapping", "leftover")
@@ -741,7 +576,7 @@ def no_mailbox_at_the_destination(case):
 
     def undo():
         with truth.Sql(case.destination) as sql:
-            _insert(sql, "zimbra", "mailbox", [case.new.mailbox()])
+            insert_rows(sql, "zimbra", "mailbox", [case.new.mailbox()])
     case.undo.append(undo)
 
 

@@ -225,11 +225,11 @@ class Load:
         return int(item), (subject or b"").decode(errors="replace")
 
 
-def check_accepted(load, lab, store):
-    """Every message that was accepted is at the home exactly once, row and blob, unless the load deleted it;
-    none bounced. `load` is a Load or a Mail; `store` the home."""
+def check_accepted(load, lab, store, deleted_by=None):
+    """Every message that was accepted is at the home exactly once, row and blob, unless a load deleted it
+    (`load` itself, or the Load deleted_by); none bounced. `load` is a Load or a Mail; `store` the home."""
     mail = getattr(load, "mail", load)
-    deleted = set(getattr(load, "deleted_items", {}).values())
+    deleted = set(getattr(deleted_by or load, "deleted_items", {}).values())
     findings = [Finding("bounce", f"message {n}: {code} {text}") for n, code, text in mail.bounces]
     copy = read_copy(lab, store, mail.directory.account_id)
     if copy is None:
