@@ -42,21 +42,26 @@ static void append_problems(GString *out, const Report *report)
     }
 }
 
+/* Of a whole domain they would be hundreds: the mail says enough of them, the table has all. */
+#define NOTES_SHOWN 40
+
 static void append_notes(GString *out, const Report *report)
 {
-    bool any = false;
+    unsigned count = 0;
 
     for (guint i = 0; i < report->mailboxes->len; i++) {
         const MailboxResult *mailbox = g_ptr_array_index(report->mailboxes, i);
 
         for (guint k = 0; mailbox->notes != NULL && k < mailbox->notes->len; k++) {
-            if (!any)
+            if (count++ == 0)
                 g_string_append(out, "\nTo know:\n");
-            any = true;
-            g_string_append_printf(out, "  %s  %s\n", mailbox->address,
-                                   (const char *)g_ptr_array_index(mailbox->notes, k));
+            if (count <= NOTES_SHOWN)
+                g_string_append_printf(out, "  %s  %s\n", mailbox->address,
+                                       (const char *)g_ptr_array_index(mailbox->notes, k));
         }
     }
+    if (count > NOTES_SHOWN)
+        g_string_append_printf(out, "  and %u more, in the table\n", count - NOTES_SHOWN);
 }
 
 static void append_way_back(GString *out, const Report *report, const ReportText *text)

@@ -213,7 +213,7 @@ static void append_steps(GString *out, const MailboxResult *mailbox)
     for (guint i = 0; i < mailbox->window_steps->len; i++) {
         const StepTime *step = &g_array_index(mailbox->window_steps, StepTime, i);
 
-        g_string_append_printf(out, "%s %s %.1f", i > 0 ? "," : "", step->name, step->ms);
+        g_string_append_printf(out, "%s %s %.1f", i > 0 ? ";" : "", step->name, step->ms);
     }
     g_string_append_c(out, '\n');
 }

@@ -99,7 +99,7 @@ static void lines(void **state G_GNUC_UNUSED)
     check(report_mailbox(mailbox, 1, 1, true),
           "[1/1] anna@company.ru  moved  mail1 -> mail2  20,502 rows, 20,113 blobs, 41.0 MB"
           "  locked 312 ms\n"
-          "        window 312.3 ms, 3 rows changed in it: fence 4.0, commit 40.5\n"
+          "        window 312.3 ms, 3 rows changed in it: fence 4.0; commit 40.5\n"
           "        note: 2 delayed sends sleep\n");
     mailbox = add(report, "b@x", OUTCOME_STAGED, NULL);
     mailbox->bytes = 2048;
@@ -257,6 +257,21 @@ static void mail(void **state G_GNUC_UNUSED)
     contains(csv, "\r\nanna@company.ru,moved,,,mail1,mail2,12,31,20502,20113,42991616,42991616,0,"
                   "300.0,2025-10-09T08:53:21+00:00,\"1 delayed send sleeps, due 10:00\"\r\n");
     contains(csv, "\r\n\"c,d@company.ru\",failed,NO_SPACE,\"a \"\"full\"\" disk\",mail1,");
+}
+
+static void mail_of_many_notes(void **state G_GNUC_UNUSED)
+{
+    g_autoptr(Report) report = report_new("doMailboxMove", "x");
+    ReportText text = { .destination = "mail2", .retention_days = 30 };
+    g_autofree char *body = NULL;
+
+    for (int i = 0; i < 50; i++) {
+        MailboxResult *mailbox = add_moved(report, "anna@company.ru", 300);
+
+        g_ptr_array_add(mailbox->notes, (char *)(uintptr_t) "2 reminders sleep");
+    }
+    body = mail_body(report, &text);
+    contains(body, "  anna@company.ru  2 reminders sleep\n  and 10 more, in the table\n");
 }
 
 static void mail_of_a_purge(void **state G_GNUC_UNUSED)
