@@ -340,11 +340,17 @@ static void terminals_are_spared(void **state G_GNUC_UNUSED)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(lines),      cmocka_unit_test(summaries),
-        cmocka_unit_test(untold),     cmocka_unit_test(statuses),
-        cmocka_unit_test(mail),       cmocka_unit_test(mail_of_a_purge),
-        cmocka_unit_test(selections), cmocka_unit_test(json),
-        cmocka_unit_test(lists),      cmocka_unit_test(terminals_are_spared),
+        cmocka_unit_test(lines),
+        cmocka_unit_test(summaries),
+        cmocka_unit_test(untold),
+        cmocka_unit_test(statuses),
+        cmocka_unit_test(mail),
+        cmocka_unit_test(mail_of_many_notes),
+        cmocka_unit_test(mail_of_a_purge),
+        cmocka_unit_test(selections),
+        cmocka_unit_test(json),
+        cmocka_unit_test(lists),
+        cmocka_unit_test(terminals_are_spared),
     };
 
     setenv("TZ", "UTC", 1);
