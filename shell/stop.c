@@ -1,6 +1,7 @@
 /* stop.c - see shell.h. The signals are blocked while a command runs and a thread takes them from a
  * descriptor: no library has a call interrupted in the middle of a commit, and an agent that was
- * started beside us inherits the mask, so that a Ctrl-C for the terminal's group does not kill it. */
+ * started beside us inherits the mask, so that a Ctrl-C for the terminal's group does not kill it.
+ */
 #include "shell/shell.h"
 #include <errno.h>
 #include <poll.h>
