@@ -35,7 +35,7 @@ const ConfItem conf_items[] = {
     { "ssh.known_hosts",          CONF_PATH,    NULL,    NULL,   NULL,    "host keys of the stores; default: known_hosts in state_dir", IN_CONF(ssh.known_hosts) },
     { "ssh.agent_file",           CONF_PATH,    NULL,    NULL,   NULL,    "the agent to upload; default: zxmove-agent beside zxmove", IN_CONF(ssh.agent_file) },
 
-    { "ldap.master",              CONF_TEXT,    NULL,    NULL,   NULL,    "ldap://host:port of the master; default: what the stores' localconfig says", IN_CONF(ldap.master) },
+    { "ldap.master",              CONF_TEXT,    NULL,    NULL,   NULL,    "ldap://host:port of the master; it must be set", IN_CONF(ldap.master) },
     { "ldap.bind_dn",             CONF_TEXT,    "uid=zimbra,cn=admins,cn=zimbra", NULL, NULL, "who zxmove is in the directory", IN_CONF(ldap.bind_dn) },
     { "ldap.password",            CONF_SECRET,  NULL,    NULL,   NULL,    "or the environment: ZXMOVE_LDAP_PASSWORD", IN_CONF(ldap.password) },
     { "ldap.ca_file",             CONF_PATH,    "/opt/zimbra/conf/ca/ca.pem", NULL, NULL, "who signed the directory's certificates", IN_CONF(ldap.ca_file) },

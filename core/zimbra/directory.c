@@ -7,12 +7,13 @@ struct Directory {
     const Conf *conf;
     LdapConn *master;
     GHashTable *others; /* url -> LdapConn, the servers asked whether they have caught up */
+    GHashTable *silent; /* url -> when it did not answer (monotonic us, int64_t) */
     GPtrArray *servers; /* of ServerInfo, once read */
     LdapEntry *config;  /* cn=config,cn=zimbra, borrowed from config_answer */
     GPtrArray *config_answer;
 };
 
-static LdapConn *connect_to(const Conf *conf, const char *url, GError **error)
+static LdapConn *connect_to(const Conf *conf, const char *url, unsigned timeout_s, GError **error)
 {
     LdapTarget target = {
         .url = url,
@@ -20,7 +21,7 @@ static LdapConn *connect_to(const Conf *conf, const char *url, GError **error)
         .password = conf->ldap.password,
         .ca_file = conf->ldap.ca_file,
         .starttls = conf->ldap.starttls,
-        .timeout_s = conf->net_timeout_s,
+        .timeout_s = timeout_s,
     };
 
     return ldap_conn_open(&target, error);
@@ -43,7 +44,8 @@ static GPtrArray *search(Directory *directory, const char *base, LdapScope scope
     }
     g_clear_error(&lost);
     g_clear_pointer(&directory->master, ldap_conn_close);
-    directory->master = connect_to(directory->conf, directory->conf->ldap.master, error);
+    directory->master = connect_to(directory->conf, directory->conf->ldap.master,
+                                   directory->conf->net_timeout_s, error);
     if (directory->master == NULL)
         return NULL;
     return ldap_conn_search(directory->master, base, scope, filter, attributes, error);
@@ -69,7 +71,13 @@ Directory *directory_open(const Conf *conf, GError **error)
 {
     g_autoptr(Directory) directory = g_new0(Directory, 1);
 
+    if (conf->ldap.master == NULL) {
+        fail(error, ZX_ERROR_REFUSED,
+             "the configuration names no LDAP master: set ldap.master to ldap://host:port");
+        return NULL;
+    }
     directory->conf = conf;
+    directory->silent = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
     directory->others =
         g_hash_table_new_full(g_str_hash, g_str_equal, g_free, (GDestroyNotify)ldap_conn_close);
     if (!read_config(directory, error))
@@ -82,7 +90,8 @@ void directory_close(Directory *directory)
     if (directory == NULL)
         return;
     ldap_conn_close(directory->master);
-    g_hash_table_unref(directory->others);
+    g_clear_pointer(&directory->others, g_hash_table_unref);
+    g_clear_pointer(&directory->silent, g_hash_table_unref);
     g_clear_pointer(&directory->servers, g_ptr_array_unref);
     g_clear_pointer(&directory->config_answer, g_ptr_array_unref);
     g_free(directory);
@@ -483,11 +492,35 @@ void route_names_free(RouteNames *names)
 
 /* Replicas. */
 
+/* One that does not answer must not cost a window its timeout again and again. */
+#define REPLICA_TIMEOUT_S 3
+#define SILENT_FOR_US     (60 * G_USEC_PER_SEC)
+
+static bool is_silent(const Directory *directory, const char *url)
+{
+    const int64_t *since = g_hash_table_lookup(directory->silent, url);
+
+    return since != NULL && g_get_monotonic_time() - *since < SILENT_FOR_US;
+}
+
+/* Whatever the reason, to us it is a server that does not answer. */
+static bool set_silent(Directory *directory, const char *url, GError *problem, GError **error)
+{
+    int64_t *since = g_new(int64_t, 1);
+
+    *since = g_get_monotonic_time();
+    g_hash_table_replace(directory->silent, g_strdup(url), since);
+    g_hash_table_remove(directory->others, url);
+    fail(error, ZX_ERROR_CONNECT, "%s", problem->message);
+    g_error_free(problem);
+    return false;
+}
+
 static LdapConn *other_server(Directory *directory, const char *url, GError **error)
 {
     LdapConn *conn = g_hash_table_lookup(directory->others, url);
 
-    if (conn == NULL && (conn = connect_to(directory->conf, url, error)) != NULL)
+    if (conn == NULL && (conn = connect_to(directory->conf, url, REPLICA_TIMEOUT_S, error)) != NULL)
         g_hash_table_insert(directory->others, g_strdup(url), conn);
     return conn;
 }
@@ -498,19 +531,22 @@ bool directory_caught_up(Directory *directory, const char *url, const char *acco
     const char *wanted[] = { attribute, NULL };
     g_autofree char *filter =
         ldap_filter("(&(objectClass=zimbraAccount)(zimbraId=%s))", account_id);
-    LdapConn *conn = other_server(directory, url, error);
+    GError *problem = NULL;
+    LdapConn *conn;
 
+    if (is_silent(directory, url))
+        return fail(error, ZX_ERROR_CONNECT, "%s did not answer a moment ago", url);
+    conn = other_server(directory, url, &problem);
     if (conn == NULL)
-        return false;
+        return set_silent(directory, url, problem, error);
     for (;;) {
-        g_autoptr(GPtrArray) found = ldap_conn_search(conn, "", LDAP_SUB, filter, wanted, error);
+        g_autoptr(GPtrArray) found = ldap_conn_search(conn, "", LDAP_SUB, filter, wanted, &problem);
+        const char *shown;
 
-        if (found == NULL) {
-            g_hash_table_remove(directory->others, url);
-            return false;
-        }
-        if (found->len == 1 &&
-            g_strcmp0(ldap_entry_get(g_ptr_array_index(found, 0), attribute), value) == 0)
+        if (found == NULL)
+            return set_silent(directory, url, problem, error);
+        shown = found->len == 1 ? ldap_entry_get(g_ptr_array_index(found, 0), attribute) : NULL;
+        if (shown != NULL && g_ascii_strcasecmp(shown, value) == 0)
             return true;
         if (!wait_check(wait, url, error))
             return false;
