@@ -116,9 +116,6 @@ static bool move_all(Operation *op, GError **error)
         return false;
     g_ptr_array_set_free_func(accounts, NULL); /* each goes over to its move */
     operation_emit(op, &(Event){ .type = EVENT_SELECTED, .total = accounts->len });
-    if (op->request->threads > 1)
-        operation_emit(op, &(Event){ .type = EVENT_NOTE,
-                                     .text = "threads: this version moves one mailbox at a time" });
     if (accounts->len == 0)
         return true;
     target = operation_store(op, op->request->destination, error);

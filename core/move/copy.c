@@ -134,31 +134,6 @@ bool copy_one_round(Move *move, uint64_t *changed, GError **error)
     return true;
 }
 
-/* Bytes still missing, and min_free, must fit on the blob volume (hazard 59). */
-static bool space_suffices(Move *move, GError **error)
-{
-    BlobsJob job = copy_blobs_job(move, false);
-    PeerSpace space;
-    uint64_t blobs = 0, bytes = 0, keep;
-
-    if (!blobs_missing(&job, &blobs, &bytes, error) ||
-        !peer_space(move->target->peer, move->blob_volume->id, &space, error))
-        return false;
-    keep = space.total_bytes / 100 * move->op->conf->min_free_percent;
-    if (bytes + keep > space.free_bytes) {
-        g_autofree char *needed = g_format_size_full(bytes, G_FORMAT_SIZE_IEC_UNITS);
-        g_autofree char *free_now = g_format_size_full(space.free_bytes, G_FORMAT_SIZE_IEC_UNITS);
-
-        return fail(error, ZX_ERROR_NO_SPACE,
-                    "%s, volume %s: %s still to copy, %s free, and %u%% must remain (min_free): "
-                    "make room or choose"
-                    " another volume with blob_destination_volume",
-                    move->target->name, move->blob_volume->name, needed, free_now,
-                    move->op->conf->min_free_percent);
-    }
-    return true;
-}
-
 bool copy_rounds(Move *move, GError **error)
 {
     const Conf *conf = move->op->conf;
@@ -171,7 +146,7 @@ bool copy_rounds(Move *move, GError **error)
     g_clear_pointer(&move->catalogue, catalogue_free);
     move->catalogue = catalogue_read(move->source->data, move->target->data, move->source_group,
                                      move->target_group, move->source_mailbox, error);
-    if (move->catalogue == NULL || !space_suffices(move, error))
+    if (move->catalogue == NULL || !space_check(move, error))
         return false;
     do {
         move->result->rounds++;

@@ -156,6 +156,10 @@ IndexJob copy_index_job(Move *move, bool window);
 RowsMap copy_rows_map(const Move *move);
 bool copy_one_round(Move *move, uint64_t *changed, GError **error) MUST_USE;
 
+/* space.c: what is still to come fits on the destination's three disks, and min_free remains on
+ * each (hazard 59). */
+bool space_check(Move *move, GError **error) MUST_USE;
+
 /* mailbox_row.c: the zimbra.mailbox row, translated column by column (2.1, 2.5). */
 bool mailbox_row_write(Move *move, GError **error) MUST_USE;
 bool mailbox_row_prove(Move *move, bool *equal, char **difference, GError **error) MUST_USE;
