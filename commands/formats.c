@@ -33,6 +33,38 @@ static bool has_problem(const MailboxResult *mailbox)
            mailbox->outcome == OUTCOME_KEPT;
 }
 
+static void set_sleeping(json_t *object, const Sleeping sleeping[SLEEPERS])
+{
+    json_t *list = json_array();
+
+    for (int i = 0; i < SLEEPERS; i++) {
+        const Sleeping *one = &sleeping[i];
+        json_t *kind;
+
+        if (one->count == 0)
+            continue;
+        kind = json_pack("{s:s, s:I}", "kind", report_sleeper((Sleeper)i, 1), "count",
+                         (json_int_t)one->count);
+        set_text(kind, "first", one->first[0] != '\0' ? one->first : NULL);
+        json_array_append_new(list, kind);
+    }
+    if (json_array_size(list) > 0)
+        json_object_set(object, "sleeping", list);
+    json_decref(list);
+}
+
+static void set_notes(json_t *object, const GPtrArray *notes)
+{
+    json_t *list;
+
+    if (notes == NULL || notes->len == 0)
+        return;
+    list = json_array();
+    for (guint i = 0; i < notes->len; i++)
+        json_array_append_new(list, json_string(g_ptr_array_index(notes, i)));
+    json_object_set_new(object, "notes", list);
+}
+
 static json_t *mailbox_json(const MailboxResult *mailbox)
 {
     json_t *object = json_object();
@@ -68,13 +100,8 @@ static json_t *mailbox_json(const MailboxResult *mailbox)
         }
         json_object_set_new(object, "window_steps", steps);
     }
-    if (mailbox->notes != NULL && mailbox->notes->len > 0) {
-        json_t *notes = json_array();
-
-        for (guint i = 0; i < mailbox->notes->len; i++)
-            json_array_append_new(notes, json_string(g_ptr_array_index(mailbox->notes, i)));
-        json_object_set_new(object, "notes", notes);
-    }
+    set_sleeping(object, mailbox->sleeping);
+    set_notes(object, mailbox->notes);
     return object;
 }
 
@@ -107,6 +134,7 @@ json_t *report_json(const Report *report, const ReportText *text)
     for (guint i = 0; i < report->mailboxes->len; i++)
         json_array_append_new(mailboxes, mailbox_json(g_ptr_array_index(report->mailboxes, i)));
     json_object_set_new(object, "mailboxes", mailboxes);
+    set_notes(object, report->notes);
     set_text(object, "mail_problem", report->mail_problem);
     set_text(object, "log", report->log_path);
     set_text(object, "report", report->report_path);
@@ -144,6 +172,7 @@ static void csv_mailbox(GString *out, const MailboxResult *mailbox)
 {
     g_autofree char *committed = report_time(mailbox->committed);
     g_autofree char *window = g_strdup_printf("%.1f", mailbox->window_ms);
+    g_autofree char *sleeping = report_sleeping(mailbox->sleeping);
     g_autoptr(GString) notes = g_string_new(NULL);
 
     for (guint i = 0; mailbox->notes != NULL && i < mailbox->notes->len; i++)
@@ -164,6 +193,7 @@ static void csv_mailbox(GString *out, const MailboxResult *mailbox)
     csv_count(out, mailbox->bytes_freed);
     csv_field(out, mailbox->window_ms > 0 ? window : "");
     csv_field(out, committed);
+    csv_field(out, sleeping);
     csv_field(out, notes->str);
     g_string_append(out, "\r\n");
 }
@@ -172,7 +202,7 @@ char *report_csv(const Report *report)
 {
     GString *out = g_string_new("account,outcome,code,reason,source,destination,source_mailbox,"
                                 "destination_mailbox,rows,blobs,bytes,bytes_copied,bytes_freed,"
-                                "window_ms,committed,notes\r\n");
+                                "window_ms,committed,sleeping,notes\r\n");
 
     for (guint i = 0; i < report->mailboxes->len; i++)
         csv_mailbox(out, g_ptr_array_index(report->mailboxes, i));

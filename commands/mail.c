@@ -49,11 +49,15 @@ static void append_notes(GString *out, const Report *report)
 {
     unsigned count = 0;
 
+    if (report->notes->len > 0)
+        g_string_append(out, "\nTo know:\n");
+    for (guint i = 0; i < report->notes->len; i++)
+        g_string_append_printf(out, "  %s\n", (const char *)g_ptr_array_index(report->notes, i));
     for (guint i = 0; i < report->mailboxes->len; i++) {
         const MailboxResult *mailbox = g_ptr_array_index(report->mailboxes, i);
 
         for (guint k = 0; mailbox->notes != NULL && k < mailbox->notes->len; k++) {
-            if (count++ == 0)
+            if (count++ == 0 && report->notes->len == 0)
                 g_string_append(out, "\nTo know:\n");
             if (count <= NOTES_SHOWN)
                 g_string_append_printf(out, "  %s  %s\n", mailbox->address,
@@ -67,9 +71,7 @@ static void append_notes(GString *out, const Report *report)
 static void append_way_back(GString *out, const Report *report, const ReportText *text)
 {
     const MailboxResult *first = NULL;
-    g_autoptr(GDateTime) ended = g_date_time_new_from_unix_local(report->ended / 1000);
-    g_autoptr(GDateTime) due = g_date_time_add_days(ended, (int)text->retention_days);
-    g_autofree char *day = g_date_time_format(due, "%Y-%m-%d");
+    g_autofree char *day = report_day_after(report->ended, text->retention_days);
 
     for (guint i = 0; i < report->mailboxes->len && first == NULL; i++) {
         const MailboxResult *mailbox = g_ptr_array_index(report->mailboxes, i);
@@ -95,19 +97,18 @@ char *mail_body(const Report *report, const ReportText *text)
     g_autofree char *ended = report_time(report->ended);
     g_autofree char *size = units_format_size(text->purge ? totals.bytes_freed : totals.bytes);
     g_autofree char *took = units_format_time((double)(report->ended - report->started));
+    g_autofree char *locked = report_locked(&totals);
+    g_autofree char *asleep = report_asleep(&totals, text);
 
     g_string_append_printf(out, "command    %s\n", report->command);
     g_string_append_printf(out, "operation  %s\n", report->operation);
     g_string_append_printf(out, "by         %s on %s\n", report->who, report->host);
     g_string_append_printf(out, "time       %s to %s (%s)\n", started, ended, took);
     g_string_append_printf(out, "result     %s, %s%s\n", counts, size, text->purge ? " freed" : "");
-    if (totals.window_longest > 0) {
-        g_autofree char *median = units_format_time(totals.window_median);
-        g_autofree char *longest = units_format_time(totals.window_longest);
-
-        g_string_append_printf(out, "locked     median %s, longest %s (%s)\n", median, longest,
-                               totals.longest_address);
-    }
+    if (locked != NULL)
+        g_string_append_printf(out, "locked     %s\n", locked);
+    if (asleep != NULL)
+        g_string_append_printf(out, "asleep     %s\n", asleep);
     append_problems(out, report);
     append_notes(out, report);
     append_way_back(out, report, text);

@@ -20,11 +20,22 @@ typedef struct Totals {
     uint64_t bytes, bytes_freed;
     double window_median, window_longest; /* ms; 0 if no window was opened */
     const char *longest_address;          /* borrowed */
+    Sleeping sleeping[SLEEPERS];
 } Totals;
 Totals report_totals(const Report *report);
 
+/* "median 66 ms, longest 88 ms (anna@company.ru)", or NULL if no window was opened. */
+char *report_locked(const Totals *totals);
+/* "2 delayed sends (first due 2026-03-01 08:00), 1 reminder, until mailboxd of mail2 is restarted",
+ * or NULL if nothing sleeps; report_sleeping is the part before "until", of one mailbox or all. */
+char *report_asleep(const Totals *totals, const ReportText *text);
+char *report_sleeping(const Sleeping sleeping[SLEEPERS]);
+/* How JSON names a kind and people count it: "reminder", "reminders". */
+const char *report_sleeper(Sleeper kind, uint64_t count);
 /* "2026-03-01T22:00:00+01:00", or NULL for 0. Unix ms. */
 char *report_time(int64_t ms);
+/* "2026-03-01": the day that is @days after @ms. */
+char *report_day_after(int64_t ms, unsigned days);
 /* "company.ru", "a@x and 11 more". */
 char *report_selection(char **names);
 

@@ -51,6 +51,13 @@ typedef enum Outcome {
 
 typedef struct StepTime { const char *name; double ms; } StepTime;
 
+/* What mailboxd reads only when it starts: at the destination it sleeps until then. */
+typedef enum Sleeper { SLEEPER_SEND, SLEEPER_REMINDER, SLEEPER_POLL, SLEEPER_GRANT, SLEEPERS } Sleeper;
+typedef struct Sleeping {
+    uint64_t count;
+    char first[20];              /* "2026-03-01 08:00:00" by the store's clock: when the first is due; or "" */
+} Sleeping;
+
 typedef struct MailboxResult {
     char *address, *account_id;
     char *source, *destination;  /* service host names; purge: store and present home */
@@ -63,7 +70,8 @@ typedef struct MailboxResult {
     unsigned rounds;
     double window_ms;            /* 0: no window was opened */
     GArray *window_steps;        /* of StepTime, in order */
-    GPtrArray *notes;            /* of char *: what sleeps until a restart, what to flush, damage found before */
+    Sleeping sleeping[SLEEPERS];
+    GPtrArray *notes;            /* of char *: what to flush, damage found before */
     int64_t committed;           /* Unix ms, 0 if not */
     uint64_t bytes_freed;        /* purge */
 } MailboxResult;
@@ -73,6 +81,7 @@ typedef struct Report {
     char *verb, *command, *who, *host;
     int64_t started, ended;      /* Unix ms */
     GPtrArray *mailboxes;        /* of MailboxResult */
+    GPtrArray *notes;            /* of char *: what is to be known of them all */
     char *mail_problem;          /* the notification could not be sent: why */
     char *log_path, *report_path;
 } Report;

@@ -52,6 +52,8 @@ Store *operation_store_rest(Operation *op, const char *hostname, char **missing,
 MailboxResult *operation_add_result(Operation *op, const char *address, const char *account_id,
                                     const char *source, const char *destination);
 void operation_emit(Operation *op, const Event *event);
+/* What is to be known of all its mailboxes; said once. */
+void operation_note(Operation *op, const char *fmt, ...) G_GNUC_PRINTF(2, 3);
 
 /* How long a change of status whose answer did not come may still land: a server that works on it
  * has it done long before. */

@@ -59,6 +59,7 @@ void report_free(Report *report)
     g_free(report->who);
     g_free(report->host);
     g_ptr_array_unref(report->mailboxes);
+    g_ptr_array_unref(report->notes);
     g_free(report->mail_problem);
     g_free(report->log_path);
     g_free(report->report_path);
@@ -81,6 +82,7 @@ bool operation_open(Operation *op, const Conf *conf, const char *verb, const cha
     report->host = g_strdup(g_get_host_name());
     report->started = g_get_real_time() / 1000;
     report->mailboxes = g_ptr_array_new_with_free_func((GDestroyNotify)result_free);
+    report->notes = g_ptr_array_new_with_free_func(g_free);
     op->stores =
         g_hash_table_new_full(g_str_hash, g_str_equal, g_free, (GDestroyNotify)store_close);
     if (!open_log(op, error))
@@ -143,6 +145,23 @@ Store *operation_store_rest(Operation *op, const char *hostname, char **missing,
     if (store != NULL)
         g_hash_table_insert(op->stores, g_steal_pointer(&key), store);
     return store;
+}
+
+void operation_note(Operation *op, const char *fmt, ...)
+{
+    GPtrArray *notes = op->report->notes;
+    va_list args;
+    char *note;
+
+    va_start(args, fmt);
+    note = g_strdup_vprintf(fmt, args);
+    va_end(args);
+    if (g_ptr_array_find_with_equal_func(notes, note, g_str_equal, NULL)) {
+        g_free(note);
+        return;
+    }
+    log_info("note: %s", note);
+    g_ptr_array_add(notes, note);
 }
 
 void operation_emit(Operation *op, const Event *event)

@@ -65,28 +65,44 @@ static void flush_others(Move *move)
 }
 
 /* Delayed sends, reminders and polling sleep until the destination's mailboxd restarts (5.6). */
-static void note_sleepers(Move *move)
+static void count_sleepers(Move *move)
 {
     GError *problem = NULL;
-    g_autoptr(Rows) rows = db_query(
-        move->target->control, &problem,
-        "SELECT CASE WHEN class_name LIKE '%AutoSendDraftTask' THEN 'delayed sends'"
-        " WHEN class_name LIKE '%DataSourceTask' THEN 'polling data sources'"
-        " WHEN class_name LIKE '%ReminderTask' THEN 'reminders' ELSE 'expiring grants' END AS kind,"
-        " COUNT(*), MIN(exec_time) FROM zimbra.scheduled_task WHERE mailbox_id = ? GROUP BY kind",
-        DB_ARGS(db_u64(move->target_mailbox)));
+    /* The kinds are numbered as Sleeper is. */
+    g_autoptr(Rows) rows =
+        db_query(move->target->control, &problem,
+                 "SELECT CASE WHEN class_name LIKE '%AutoSendDraftTask' THEN 0"
+                 " WHEN class_name LIKE '%ReminderTask' THEN 1"
+                 " WHEN class_name LIKE '%DataSourceTask' THEN 2 ELSE 3 END AS kind,"
+                 " COUNT(*), MIN(exec_time) FROM zimbra.scheduled_task WHERE mailbox_id = ?"
+                 " GROUP BY kind",
+                 DB_ARGS(db_u64(move->target_mailbox)));
 
     if (rows == NULL) {
         g_clear_error(&problem);
         return;
     }
     for (unsigned i = 0; i < rows_count(rows); i++) {
+        Sleeping *sleeping = &move->result->sleeping[rows_u64(rows, i, 0)];
         const char *first = rows_text(rows, i, 2);
 
-        move_note(move, "%s %s sleep until mailboxd of %s is restarted%s%s", rows_text(rows, i, 1),
-                  rows_text(rows, i, 0), move->target->name,
-                  first != NULL ? "; the first is due " : "", first != NULL ? first : "");
+        sleeping->count = rows_u64(rows, i, 1);
+        g_strlcpy(sleeping->first, first != NULL ? first : "", sizeof sleeping->first);
     }
+}
+
+/* A schema of its own that is not keyed by mailbox (doc/platform.md 2, hazard 35). */
+static void note_chat(Move *move)
+{
+    GError *problem = NULL;
+    g_autoptr(Rows) rows =
+        db_query(move->source->control, &problem,
+                 "SELECT 1 FROM INFORMATION_SCHEMA.SCHEMATA WHERE SCHEMA_NAME = 'chat'", DB_NONE);
+
+    if (rows != NULL && rows_count(rows) > 0)
+        operation_note(move->op, "the chat history of %s (schema chat) does not move",
+                       move->source->name);
+    g_clear_error(&problem);
 }
 
 static void note_damage(Move *move)
@@ -144,8 +160,8 @@ bool settle_apply(Move *move, GError **error)
         move); /* once more: a look-up in between may have cached the old route (7) */
     note_damage(move);
     if (move->source_mailbox != 0) {
-        note_sleepers(move);
-        move_note(move, "chat history (schema chat) does not move");
+        count_sleepers(move);
+        note_chat(move);
         if (!record_moved(move, error) || !forget_staging(move, error))
             return false;
     }

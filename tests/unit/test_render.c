@@ -35,6 +35,7 @@ static Report *report_new(const char *verb, const char *command)
     report->started = STARTED;
     report->ended = STARTED + 9660 * 1000;
     report->mailboxes = g_ptr_array_new_with_free_func(mailbox_clear);
+    report->notes = g_ptr_array_new();
     return report;
 }
 
@@ -91,40 +92,56 @@ static void lines(void **state G_GNUC_UNUSED)
     g_autoptr(Report) report = report_new("doMailboxMove", "x");
     MailboxResult *mailbox = add_moved(report, "anna@company.ru", 312.34);
 
-    g_ptr_array_add(mailbox->notes, (char *)(uintptr_t) "2 delayed sends sleep");
+    g_ptr_array_add(mailbox->notes, (char *)(uintptr_t) "memcached is down");
     check(report_mailbox(mailbox, 1, 3, false),
-          "[1/3] anna@company.ru  moved  mail1 -> mail2  20,502 rows, 20,113 blobs, 41.0 MB"
-          "  locked 312 ms\n"
-          "        note: 2 delayed sends sleep\n");
+          "[1/3] anna@company.ru   moved   locked 312 ms  20,502 rows, 20,113 blobs, 41.0 MB\n"
+          "        note: memcached is down\n");
     check(report_mailbox(mailbox, 1, 1, true),
-          "[1/1] anna@company.ru  moved  mail1 -> mail2  20,502 rows, 20,113 blobs, 41.0 MB"
-          "  locked 312 ms\n"
+          "[1/1] anna@company.ru   moved   locked 312 ms  20,502 rows, 20,113 blobs, 41.0 MB\n"
           "        window 312.3 ms, 3 rows changed in it: fence 4.0; commit 40.5\n"
-          "        note: 2 delayed sends sleep\n");
+          "        note: memcached is down\n");
     mailbox = add(report, "b@x", OUTCOME_STAGED, NULL);
+    mailbox->rows = 1;
     mailbox->bytes = 2048;
     mailbox->bytes_copied = 1024;
     check(report_mailbox(mailbox, 2, 3, true),
-          "[2/3] b@x  staged  mail1 -> mail2  0 rows, 0 blobs, 2.0 KB (1.0 KB now)\n");
+          "[2/3] b@x               staged  1 row, 0 blobs, 2.0 KB (1.0 KB new)\n");
+    mailbox->bytes_copied = 0;
+    check(report_mailbox(mailbox, 2, 3, true),
+          "[2/3] b@x               staged  1 row, 0 blobs, 2.0 KB (nothing new)\n");
     check(report_mailbox(add(report, "c@x", OUTCOME_FAILED, "disk full"), 3, 3, true),
-          "[3/3] c@x  failed: disk full\n");
+          "[3/3] c@x               failed: disk full\n");
     check(report_mailbox(add(report, "d@x", OUTCOME_SKIPPED, "already there"), 0, 0, false),
-          "d@x  skipped: already there\n");
+          "d@x               skipped: already there\n");
     mailbox = add(report, "e@x", OUTCOME_PURGED, NULL);
     mailbox->committed = STARTED;
     mailbox->bytes_freed = 1048576;
     check(report_mailbox(mailbox, 0, 0, false),
-          "e@x  purged  mailbox 12 on mail1, moved 2025-10-09T08:53:20+00:00 to mail2"
-          "  1.0 MB freed\n");
+          "e@x               purged  mailbox 12, 1.0 MB  mail1 -> mail2 2025-10-09\n");
     mailbox->outcome = OUTCOME_EXPLAINED;
     check(report_mailbox(mailbox, 0, 0, false),
-          "e@x  would be purged  mailbox 12 on mail1, moved 2025-10-09T08:53:20+00:00 to mail2"
-          "  1.0 MB\n");
+          "e@x               would be purged  mailbox 12, 1.0 MB  mail1 -> mail2 2025-10-09\n");
     mailbox = add(report, "f@x", OUTCOME_KEPT, "it was written to");
     check(report_mailbox(mailbox, 0, 0, false),
-          "f@x  kept  mailbox 12 on mail1, moved at an unknown time to mail2: it was written to\n");
+          "f@x               kept    mailbox 12  mail1 -> mail2 at an unknown time: "
+          "it was written to\n");
     check(report_mailbox(add(report, "g@x", OUTCOME_EXPLAINED, "would be undone"), 0, 0, false),
-          "g@x  explained: would be undone\n");
+          "g@x               explained: would be undone\n");
+}
+
+static void long_lines_are_broken_between_things(void **state G_GNUC_UNUSED)
+{
+    g_autoptr(Report) report = report_new("doMailboxMove", "x");
+    MailboxResult *mailbox = add_moved(report, "anna@company.ru", 100);
+    StepTime step = { "mailbox row, durable", 4.2 };
+
+    for (int i = 0; i < 3; i++)
+        g_array_append_val(mailbox->window_steps, step);
+    check(report_mailbox(mailbox, 0, 0, true),
+          "anna@company.ru   moved   locked 100 ms  20,502 rows, 20,113 blobs, 41.0 MB\n"
+          "        window 100.0 ms, 3 rows changed in it: fence 4.0; commit 40.5; mailbox row, "
+          "durable 4.2;\n"
+          "        mailbox row, durable 4.2; mailbox row, durable 4.2\n");
 }
 
 static void summaries(void **state G_GNUC_UNUSED)
@@ -133,29 +150,68 @@ static void summaries(void **state G_GNUC_UNUSED)
     ReportText text = { .destination = "mail2", .retention_days = 30 };
 
     check(report_summary(report, &text),
-          "operation  6f0c2c1e-0000-4000-8000-000000000001  doMailboxMove  -> mail2\n"
+          "operation  6f0c2c1e-0000-4000-8000-000000000001  doMailboxMove\n"
           "done       0 moved, 0 failed, 0 skipped   nothing to move\n");
     add_moved(report, "ivan@company.ru", 1100);
     check(report_summary(report, &text),
-          "operation  6f0c2c1e-0000-4000-8000-000000000001  doMailboxMove  -> mail2\n"
-          "done       1 moved, 0 failed, 0 skipped   41.0 MB in 2h41m   locked: median 1.1 s, "
-          "longest 1.1 s (ivan@company.ru)\n"
-          "old copy kept until 2025-11-08; remove now with: doPurgeMailboxes ivan@company.ru "
+          "operation  6f0c2c1e-0000-4000-8000-000000000001  doMailboxMove\n"
+          "stores     mail1 -> mail2\n"
+          "done       1 moved, 0 failed, 0 skipped   41.0 MB in 2h41m\n"
+          "old copy   kept until 2025-11-08; remove now with: doPurgeMailboxes ivan@company.ru "
           "ignore_retention true\n");
-    add_moved(report, "anna@company.ru", 300);
+    add_moved(report, "anna@company.ru", 300)->source = (char *)(uintptr_t) "mail3";
     add(report, "c@x", OUTCOME_IN_DOUBT, "no answer");
+    g_ptr_array_add(report->notes, (char *)(uintptr_t) "chat does not move");
     report->report_path = g_strdup("/r.json");
     report->mail_problem = g_strdup("refused");
     check(report_summary(report, &text),
-          "operation  6f0c2c1e-0000-4000-8000-000000000001  doMailboxMove  -> mail2\n"
-          "partial    2 moved, 0 failed, 0 skipped, 1 in doubt   82.0 MB in 2h41m   locked: median "
-          "1.1 s, longest 1.1 s (ivan@company.ru)\n"
+          "operation  6f0c2c1e-0000-4000-8000-000000000001  doMailboxMove\n"
+          "stores     mail1,mail3 -> mail2\n"
+          "partial    2 moved, 0 failed, 0 skipped, 1 in doubt   82.0 MB in 2h41m\n"
+          "locked     median 1.1 s, longest 1.1 s (ivan@company.ru)\n"
           "in doubt   finish with: doRecover operation 6f0c2c1e-0000-4000-8000-000000000001 "
           "dry_run false\n"
+          "note       chat does not move\n"
           "old copies kept until 2025-11-08; remove now with: doPurgeMailboxes all "
           "ignore_retention true\n"
           "report     /r.json\n"
           "mail       not sent: refused\n");
+}
+
+/* Two mailboxes sleep: their numbers are added, the earliest date is the first. */
+static void sleepers_are_summed_up(void **state G_GNUC_UNUSED)
+{
+    g_autoptr(Report) report = report_new("doMailboxMove", "x");
+    ReportText text = { .destination = "mail2", .retention_days = 30 };
+    MailboxResult *one = add_moved(report, "anna@company.ru", 0);
+    MailboxResult *two = add_moved(report, "ivan@company.ru", 0);
+    g_autofree char *summary = NULL;
+    g_autofree char *body = NULL;
+    g_autofree char *csv = NULL;
+    json_t *object, *sleeping;
+
+    one->sleeping[SLEEPER_SEND] = (Sleeping){ 1, "2026-04-01 10:00:00" };
+    two->sleeping[SLEEPER_SEND] = (Sleeping){ 2, "2026-03-01 08:00:00" };
+    two->sleeping[SLEEPER_REMINDER] = (Sleeping){ 1, "" };
+    two->sleeping[SLEEPER_POLL] = (Sleeping){ 1200, "2026-03-01 00:00:00" };
+    summary = report_summary(report, &text);
+    contains(summary,
+             "asleep     3 delayed sends (first due 2026-03-01 08:00), 1 reminder, 1,200 data "
+             "source polls,\n"
+             "           until mailboxd of mail2 is restarted\n");
+    body = mail_body(report, &text);
+    contains(body,
+             "asleep     3 delayed sends (first due 2026-03-01 08:00), 1 reminder, 1,200 data "
+             "source polls, until mailboxd of mail2 is restarted\n");
+    csv = report_csv(report);
+    contains(csv, ",1 delayed send (first due 2026-04-01 10:00),\r\n");
+    object = report_json(report, &text);
+    sleeping = json_object_get(json_array_get(json_object_get(object, "mailboxes"), 0), "sleeping");
+    assert_int_equal(json_array_size(sleeping), 1);
+    sleeping = json_array_get(sleeping, 0);
+    assert_string_equal(json_string_value(json_object_get(sleeping, "kind")), "delayed send");
+    assert_int_equal(json_integer_value(json_object_get(sleeping, "count")), 1);
+    json_decref(object);
 }
 
 static void untold(void **state G_GNUC_UNUSED)
@@ -167,9 +223,9 @@ static void untold(void **state G_GNUC_UNUSED)
     g_hash_table_add(told, add_moved(report, "told@x", 1));
     add(report, "s@x", OUTCOME_SKIPPED, "already there");
     add(report, "f@x", OUTCOME_FAILED, "refused");
-    check(report_untold(report, told, false),
-          "s@x  skipped: already there\nf@x  failed: refused\n");
-    check(report_untold(report, told, true), "f@x  failed: refused\n");
+    check(report_untold(report, told, false), "s@x               skipped: already there\n"
+                                              "f@x               failed: refused\n");
+    check(report_untold(report, told, true), "f@x               failed: refused\n");
     for (int i = 0; i < 30; i++)
         add(report, "s@x", OUTCOME_SKIPPED, "already there");
     many = report_untold(report, told, false);
@@ -232,7 +288,7 @@ static void mail(void **state G_GNUC_UNUSED)
     g_autofree char *body = NULL;
     g_autofree char *csv = NULL;
 
-    g_ptr_array_add(mailbox->notes, (char *)(uintptr_t) "1 delayed send sleeps, due 10:00");
+    g_ptr_array_add(mailbox->notes, (char *)(uintptr_t) "memcached m1 is down, flush it");
     check(mail_subject(report, &text),
           "[zxmove] DONE 1 moved, 0 failed, 0 skipped: company.ru -> mail2");
     add(report, "b@company.ru", OUTCOME_SKIPPED, "already there");
@@ -249,13 +305,13 @@ static void mail(void **state G_GNUC_UNUSED)
     contains(body, "  c,d@company.ru  failed: a \"full\" disk\n      next: doMailboxMove mail2 ");
     contains(body, "      next: doRecover operation 6f0c2c1e-0000-4000-8000-000000000001 dry_run "
                    "false\n");
-    contains(body, "  anna@company.ru  1 delayed send sleeps, due 10:00\n");
+    contains(body, "  anna@company.ru  memcached m1 is down, flush it\n");
     contains(body, "kept until 2025-11-08");
     contains(body, "  doMailboxMove mail1 accounts anna@company.ru\n");
     csv = report_csv(report);
     contains(csv, "account,outcome,code,reason,source,");
     contains(csv, "\r\nanna@company.ru,moved,,,mail1,mail2,12,31,20502,20113,42991616,42991616,0,"
-                  "300.0,2025-10-09T08:53:21+00:00,\"1 delayed send sleeps, due 10:00\"\r\n");
+                  "300.0,2025-10-09T08:53:21+00:00,,\"memcached m1 is down, flush it\"\r\n");
     contains(csv, "\r\n\"c,d@company.ru\",failed,NO_SPACE,\"a \"\"full\"\" disk\",mail1,");
 }
 
@@ -268,10 +324,10 @@ static void mail_of_many_notes(void **state G_GNUC_UNUSED)
     for (int i = 0; i < 50; i++) {
         MailboxResult *mailbox = add_moved(report, "anna@company.ru", 300);
 
-        g_ptr_array_add(mailbox->notes, (char *)(uintptr_t) "2 reminders sleep");
+        g_ptr_array_add(mailbox->notes, (char *)(uintptr_t) "memcached is down");
     }
     body = mail_body(report, &text);
-    contains(body, "  anna@company.ru  2 reminders sleep\n  and 10 more, in the table\n");
+    contains(body, "  anna@company.ru  memcached is down\n  and 10 more, in the table\n");
 }
 
 static void mail_of_a_purge(void **state G_GNUC_UNUSED)
@@ -341,6 +397,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(lines),
+        cmocka_unit_test(long_lines_are_broken_between_things),
+        cmocka_unit_test(sleepers_are_summed_up),
         cmocka_unit_test(summaries),
         cmocka_unit_test(untold),
         cmocka_unit_test(statuses),

@@ -1,0 +1,254 @@
+/* lines.c - an operation as lines on a terminal: one for each mailbox, and the summary. */
+#include "commands/report.h"
+#include "conf/units.h"
+#include <string.h>
+
+/* Where lines of more than one thing are broken, so that they fit most terminals. */
+#define LINE_WIDTH 96
+/* Shorter addresses are padded: what follows stands in columns. */
+#define ADDRESS_WIDTH 16
+
+/* Adds the words of @text with a line break where @separator allows one and the line is full. */
+static void append_wrapped(GString *out, const char *text, const char *separator, int indent)
+{
+    g_auto(GStrv) parts = g_strsplit(text, separator, -1);
+    const char *begin = strrchr(out->str, '\n');
+    glong column = g_utf8_strlen(begin != NULL ? begin + 1 : out->str, -1);
+
+    for (char **part = parts; *part != NULL; part++) {
+        glong length = g_utf8_strlen(*part, -1);
+
+        if (part != parts) {
+            g_string_append_len(out, separator,
+                                (gssize)strlen(separator) - 1); /* its space may go */
+            if (column + length + 2 > LINE_WIDTH) {
+                g_string_append_printf(out, "\n%*s", indent, "");
+                column = indent;
+            } else {
+                g_string_append_c(out, ' ');
+                column += (glong)strlen(separator);
+            }
+        }
+        g_string_append(out, *part);
+        column += length;
+    }
+    g_string_append_c(out, '\n');
+}
+
+static void append_padded(GString *out, const char *text, glong width)
+{
+    g_string_append_printf(out, "%s%*s", text, (int)MAX(width - g_utf8_strlen(text, -1), 0), "");
+}
+
+static void append_sizes(GString *out, const MailboxResult *mailbox)
+{
+    g_autofree char *rows = units_format_count(mailbox->rows);
+    g_autofree char *blobs = units_format_count(mailbox->blobs);
+    g_autofree char *bytes = units_format_size(mailbox->bytes);
+
+    g_string_append_printf(out, "  %s row%s, %s blob%s, %s", rows, mailbox->rows == 1 ? "" : "s",
+                           blobs, mailbox->blobs == 1 ? "" : "s", bytes);
+    if (mailbox->bytes_copied != mailbox->bytes) {
+        g_autofree char *copied = units_format_size(mailbox->bytes_copied);
+
+        g_string_append_printf(out, " (%s new)", mailbox->bytes_copied == 0 ? "nothing" : copied);
+    }
+}
+
+static void append_steps(GString *out, const MailboxResult *mailbox)
+{
+    enum { INDENT = 8 };
+    g_autofree char *rows = units_format_count(mailbox->rows_window);
+    g_autoptr(GString) steps = g_string_new(NULL);
+
+    for (guint i = 0; i < mailbox->window_steps->len; i++) {
+        const StepTime *step = &g_array_index(mailbox->window_steps, StepTime, i);
+
+        g_string_append_printf(steps, "%s%s %.1f", i > 0 ? "; " : "", step->name, step->ms);
+    }
+    g_string_append_printf(out, "%*swindow %.1f ms, %s row%s changed in it: ", INDENT, "",
+                           mailbox->window_ms, rows, mailbox->rows_window == 1 ? "" : "s");
+    append_wrapped(out, steps->str, "; ", INDENT);
+}
+
+/* Its day is enough beside the address; the report has the second. */
+static char *day_of(int64_t ms)
+{
+    g_autoptr(GDateTime) time = g_date_time_new_from_unix_local(ms / 1000);
+
+    return ms != 0 ? g_date_time_format(time, "%Y-%m-%d") : g_strdup("at an unknown time");
+}
+
+static void append_purged(GString *out, const MailboxResult *mailbox)
+{
+    g_autofree char *freed = units_format_size(mailbox->bytes_freed);
+    g_autofree char *day = day_of(mailbox->committed);
+
+    g_string_append_printf(out, "  mailbox %u", mailbox->source_mailbox);
+    if (mailbox->outcome != OUTCOME_KEPT)
+        g_string_append_printf(out, ", %s", freed);
+    g_string_append_printf(out, "  %s -> %s %s", mailbox->source, mailbox->destination, day);
+}
+
+char *report_mailbox(const MailboxResult *mailbox, unsigned index, unsigned total, bool detailed)
+{
+    GString *out = g_string_new(NULL);
+    /* Of a purge; its dry run explains without a reason, a recovery always gives one. */
+    bool would = mailbox->outcome == OUTCOME_EXPLAINED && mailbox->reason == NULL;
+    bool purge = mailbox->outcome == OUTCOME_PURGED || mailbox->outcome == OUTCOME_KEPT || would;
+    bool moved = mailbox->outcome == OUTCOME_MOVED || mailbox->outcome == OUTCOME_STAGED;
+    const char *outcome = would ? "would be purged" : report_outcome(mailbox->outcome);
+
+    if (total > 0)
+        g_string_append_printf(out, "[%u/%u] ", index, total);
+    append_padded(out, mailbox->address, ADDRESS_WIDTH);
+    g_string_append(out, "  ");
+    append_padded(out, outcome, moved || purge ? 6 : 0); /* "staged", "purged" */
+    if (mailbox->window_ms > 0) {
+        g_autofree char *window = units_format_time(mailbox->window_ms);
+
+        g_string_append_printf(out, "  locked %6s", window);
+    }
+    if (moved)
+        append_sizes(out, mailbox);
+    if (purge)
+        append_purged(out, mailbox);
+    if (mailbox->reason != NULL)
+        g_string_append_printf(out, ": %s", mailbox->reason);
+    g_string_append_c(out, '\n');
+    if (detailed && mailbox->window_ms > 0 && mailbox->window_steps != NULL)
+        append_steps(out, mailbox);
+    for (guint i = 0; mailbox->notes != NULL && i < mailbox->notes->len; i++)
+        g_string_append_printf(out, "        note: %s\n",
+                               (const char *)g_ptr_array_index(mailbox->notes, i));
+    return g_string_free(out, FALSE);
+}
+
+static void append_retention(GString *out, const Report *report, const ReportText *text,
+                             const Totals *totals)
+{
+    g_autofree char *day = report_day_after(report->ended, text->retention_days);
+    const MailboxResult *only =
+        report->mailboxes->len == 1 ? g_ptr_array_index(report->mailboxes, 0) : NULL;
+
+    if (totals->moved == 0)
+        return;
+    g_string_append_printf(out,
+                           "%-10s kept until %s; remove now with: doPurgeMailboxes %s "
+                           "ignore_retention true\n",
+                           totals->moved == 1 ? "old copy" : "old copies", day,
+                           only != NULL ? only->address : "all");
+}
+
+static void append_done(GString *out, const Report *report, const ReportText *text,
+                        const Totals *totals)
+{
+    g_autofree char *word = g_ascii_strdown(report_word(report, text), -1);
+    g_autofree char *counts = report_counts(totals, text);
+    g_autofree char *size = units_format_size(text->purge ? totals->bytes_freed : totals->bytes);
+    g_autofree char *took = units_format_time((double)(report->ended - report->started));
+
+    if (strcmp(word, "purged") == 0)
+        memcpy(word, "done", 5);
+    g_string_append_printf(out, "%-9s  %s", word, counts);
+    if (report->mailboxes->len == totals->skipped && !text->recover)
+        g_string_append(out, text->purge ? "   nothing to purge" : "   nothing to move");
+    else if (!text->recover)
+        g_string_append_printf(out, "   %s %sin %s", size, text->purge ? "freed " : "", took);
+    g_string_append_c(out, '\n');
+}
+
+/* Of one mailbox its own line has said it. */
+static void append_locked(GString *out, const Report *report, const Totals *totals)
+{
+    g_autofree char *locked = report_locked(totals);
+
+    if (locked != NULL && report->mailboxes->len > 1)
+        g_string_append_printf(out, "locked     %s\n", locked);
+}
+
+static void append_asleep(GString *out, const ReportText *text, const Totals *totals)
+{
+    enum { INDENT = 11 };
+    g_autofree char *asleep = report_asleep(totals, text);
+
+    if (asleep == NULL)
+        return;
+    g_string_append(out, "asleep     ");
+    append_wrapped(out, asleep, ", ", INDENT);
+}
+
+/* "mail1 -> mail2" of what was moved or should have been. */
+static void append_stores(GString *out, const Report *report, const ReportText *text)
+{
+    g_autoptr(GPtrArray) sources = g_ptr_array_new();
+    g_autofree char *names = NULL;
+
+    for (guint i = 0; i < report->mailboxes->len; i++) {
+        const MailboxResult *mailbox = g_ptr_array_index(report->mailboxes, i);
+
+        if (mailbox->source != NULL && mailbox->outcome != OUTCOME_SKIPPED &&
+            !g_ptr_array_find_with_equal_func(sources, mailbox->source, g_str_equal, NULL))
+            g_ptr_array_add(sources, mailbox->source);
+    }
+    if (text->destination == NULL || sources->len == 0)
+        return;
+    g_ptr_array_add(sources, NULL);
+    names = report_selection((char **)sources->pdata);
+    g_string_append_printf(out, "stores     %s -> %s\n", names, text->destination);
+}
+
+/* How many skipped mailboxes are named on the terminal: a domain may have thousands. */
+#define SKIPPED_SHOWN 20
+
+char *report_untold(const Report *report, GHashTable *told, bool quiet)
+{
+    GString *out = g_string_new(NULL);
+    unsigned skipped = 0;
+
+    for (guint i = 0; i < report->mailboxes->len; i++) {
+        const MailboxResult *mailbox = g_ptr_array_index(report->mailboxes, i);
+        bool skip = mailbox->outcome == OUTCOME_SKIPPED;
+        g_autofree char *line = NULL;
+
+        if (g_hash_table_contains(told, mailbox) || (skip && quiet) ||
+            (skip && ++skipped > SKIPPED_SHOWN))
+            continue;
+        line = report_mailbox(mailbox, 0, 0, false);
+        g_string_append(out, line);
+    }
+    if (skipped > SKIPPED_SHOWN)
+        g_string_append_printf(out, "and %u more skipped, all of them in the report\n",
+                               skipped - SKIPPED_SHOWN);
+    return g_string_free(out, FALSE);
+}
+
+char *report_summary(const Report *report, const ReportText *text)
+{
+    Totals totals = report_totals(report);
+    GString *out = g_string_new(NULL);
+
+    g_string_append_printf(out, "operation  %s  %s\n", report->operation, report->verb);
+    append_stores(out, report, text);
+    append_done(out, report, text, &totals);
+    append_locked(out, report, &totals);
+    if (totals.in_doubt != 0)
+        g_string_append_printf(out,
+                               "in doubt   finish with: doRecover operation %s dry_run false\n",
+                               report->operation);
+    append_asleep(out, text, &totals);
+    for (guint i = 0; i < report->notes->len; i++)
+        g_string_append_printf(out, "note       %s\n",
+                               (const char *)g_ptr_array_index(report->notes, i));
+    append_retention(out, report, text, &totals);
+    if (report->report_path != NULL)
+        g_string_append_printf(out, "report     %s\n", report->report_path);
+    if (report->mail_problem != NULL) {
+        g_string_append_printf(out, "mail       not sent: %s\n", report->mail_problem);
+    } else if (text->notifications != NULL) {
+        g_autofree char *to = g_strjoinv(",", text->notifications);
+
+        g_string_append_printf(out, "mail       sent to %s\n", to);
+    }
+    return g_string_free(out, FALSE);
+}
