@@ -44,8 +44,9 @@ try:
 
     with two.db() as connection, connection.cursor() as cursor:
         cursor.execute("CREATE TABLE zimbra.surprise (mailbox_id INT UNSIGNED NOT NULL, x INT)")
+    snapshot = scene.snapshot(account)
     result = scene.move(account, two)
-    led_back(result, before, account, "an unknown table with a mailbox_id")
+    led_back(result, snapshot, account, "an unknown table with a mailbox_id")
     says(result, "surprise", "is named")
     with two.db() as connection, connection.cursor() as cursor:
         cursor.execute("DROP TABLE zimbra.surprise")

@@ -64,8 +64,8 @@ def check_move(lab, before, account_id, source, destination, expect=None):
         findings += _content(before, moved, old, new, destination, expect, source)
         findings += _own_leftovers(lab, before, source, destination, old.mailbox_id, new.mailbox_id, new.group)
     if expect.source is None and not expect.changing and source.name in moved.copies:
-        findings += _unchanged(moved.copies[source.name], old)
-    findings += _older_copies(lab, moved, source, destination, new)
+        findings += _unchanged(moved.copies[source.name], old, before.taken_ms)
+    findings += _older_copies(lab, before, moved, source, destination, new)
     findings += _entry(lab, moved, destination)
     findings += _state(lab, moved, source, destination, old, new, expect)
     findings += _keys(lab, before, moved)
@@ -86,7 +86,7 @@ def check_unmoved(lab, before, account_id, changing=False, expect=None):
         elif was is not None and now is None:
             findings.append(Finding("source-changed", f"the mailbox on {store.name} is gone"))
         elif was is not None and not changing:
-            findings += _unchanged(was, now)
+            findings += _unchanged(was, now, before.taken_ms)
         state = store.state(account_id)
         if state["locked"] and store.name == moved.home:
             findings.append(Finding("lock", f"the mailbox is still locked out on {store.name}"))
@@ -108,7 +108,7 @@ def check_purged(lab, before, account_id, store, mailbox_id, live=None):
         if now is None:
             findings.append(Finding("mapping", f"the live mailbox on {live.store} is gone"))
         else:
-            findings += [f._replace(kind="live-changed") for f in _unchanged(live, now)]
+            findings += [f._replace(kind="live-changed") for f in _unchanged(live, now, before.taken_ms)]
     findings += _own_schema(lab, account_id)
     return findings + list(_surroundings(lab, before, Expect()))
 
@@ -138,7 +138,8 @@ def _content(before, moved, old, new, destination, expect, source):
             yield Finding(kind, f"{table}: {count} altogether")
     index_volume = current["index_volume_id"]
     yield from compare.mailbox_row(old, new, truth.mailbox_groups(destination), truth.change_increment(source),
-                                   index_volume, truth.change_increment(destination) if going else None)
+                                   index_volume, before.taken_ms,
+                                   truth.change_increment(destination) if going else None)
     yield from _acl_push(before, moved, old, new, expect)
     if new.mailbox().get("comment") in addresses:
         yield Finding("leftover", f"deleted_account of {destination.name} still has the address")
@@ -190,8 +191,8 @@ def _acl_push(before, moved, old, new, expect):
             yield Finding("acl-push-date", f"zimbra.pending_acl_push item_id={int(row['item_id'])} has an old date")
 
 
-def _unchanged(was, now):
-    """One copy at two times: nothing may have happened to it."""
+def _unchanged(was, now, since_ms):
+    """One copy at two times: nothing may have happened to it, but for a log-in since."""
     if was.mailbox_id != now.mailbox_id or was.group != now.group:
         yield Finding("source-changed", f"the mailbox on {was.store} has another id or group")
         return
@@ -199,6 +200,9 @@ def _unchanged(was, now):
         if table == "zimbra.pending_acl_push":  # the store's own task empties it
             continue
         for difference in compare.table_differences(table, was.table(table), now.table(table), exact=True):
+            if (table == "zimbra.mailbox" and set(difference.columns) <= compare.LOGIN_COLUMNS and difference.columns
+                    and compare.logged_in(difference.target, since_ms)):
+                continue
             finding = compare.row_finding(difference)
             yield Finding("source-changed", f"on {was.store}: {finding.kind} {finding.text}")
     for text in compare.same_files(was, now, with_index=_segments(was) == _segments(now)):
@@ -279,7 +283,7 @@ def _keys(lab, before, moved):
 
 # ---- leftovers and surroundings
 
-def _older_copies(lab, moved, source, destination, new):
+def _older_copies(lab, before, moved, source, destination, new):
     """Copies of earlier moves: the one at the destination made way, those elsewhere were left alone."""
     for store in lab.stores:
         was = moved.copies.get(store.name)
@@ -288,7 +292,7 @@ def _older_copies(lab, moved, source, destination, new):
         if store is not destination:
             now = read_copy(lab, store, moved.account_id)
             gone = [Finding("source-changed", f"an old copy on {store.name} is gone")]
-            yield from _unchanged(was, now) if now else gone
+            yield from _unchanged(was, now, before.taken_ms) if now else gone
         elif new is not None and was.mailbox_id != new.mailbox_id:
             yield from _nothing_under(store, was.mailbox_id)
 

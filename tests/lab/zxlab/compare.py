@@ -105,6 +105,13 @@ def _value(raw):
 
 # ---- the mailbox row and the checkpoints
 
+LOGIN_COLUMNS = {"last_soap_access", "new_messages"}
+
+
+def logged_in(row, since_ms):
+    """A log-in since then shows in the row, and accounts for LOGIN_COLUMNS."""
+    return int(row["last_soap_access"]) >= since_ms // 1000
+
 def round_up(value, increment):
     """What mailboxd makes of a stored checkpoint: the end of its block."""
     return value // increment * increment + increment - 1
@@ -126,9 +133,10 @@ def maxima(copy):
     return biggest(ids), biggest(changes)
 
 
-def mailbox_row(source, target, groups, increment, index_volume, gone_on=None):
+def mailbox_row(source, target, groups, increment, index_volume, since_ms, gone_on=None):
     """The zimbra.mailbox row. `groups`: of the target store; `increment`: of change numbers at the source;
-    `gone_on`: that of the target if it was used since, so that its counters have gone on."""
+    `since_ms`: of the snapshot; `gone_on`: the increment of the target if it was used since, so that its counters
+    have gone on."""
     old, new = source.mailbox(), target.mailbox()
 
     def wrong(column, want):
@@ -147,6 +155,7 @@ def mailbox_row(source, target, groups, increment, index_volume, gone_on=None):
     yield from checkpoints(source, target, increment, gone_on)
     going = {"contact_count", "size_checkpoint", "last_soap_access", "new_messages", "last_purge_at",
              "tracking_sync", "tracking_imap"} if gone_on else set()
+    going |= LOGIN_COLUMNS if logged_in(new, since_ms) else set()
     for column in sorted(set(old) & set(new) - MAILBOX_RULES - going):
         if old[column] != new[column]:
             yield wrong(column, _value(old[column]))

@@ -32,12 +32,14 @@ class Scene:
                 self._stranger(store)
 
     def address(self, name):
-        return f"{name}@{self.domain}"
+        """A test may name an account by what befalls it, in several words."""
+        return f"{name.replace(' ', '.')}@{self.domain}"
 
     def account(self, name, store, alias=True, **options):
         """An account without a mailbox; answers its id."""
         if alias:
-            options.setdefault("aliases", [self.address(f"{name}.alias"), f"{name}@alias-{self.domain}"])
+            local = self.address(name).partition("@")[0]
+            options.setdefault("aliases", [self.address(f"{local}.alias"), f"{local}@alias-{self.domain}"])
         account = self.lab.new_account(self.address(name), store, **options)
         self.addresses[account] = self.address(name)
         return account

@@ -422,7 +422,7 @@ class Memcached:
 def key_forms(key):
     """A key as the versions of Zimbra write it: raw, or its SHA-256 in hexadecimal."""
     hashed = hashlib.sha256(key.encode()).hexdigest()
-    return [key, hashed] if len(key.encode()) <= 250 else [hashed]
+    return [key, hashed] if len(key.encode()) <= 250 and not any(c.isspace() for c in key) else [hashed]
 
 
 _PROTOCOLS = ("http", "imap", "pop3", "httpssl", "imapssl", "pop3ssl")
