@@ -1,5 +1,5 @@
 /* failpoint.h - named places where a test makes this process fail, die or hang: ZX_FAIL=NAME=error|kill|hang|wait,
- * several separated by commas; `wait` goes on when the file named by ZX_FAIL_FILE is there. Only builds with ZX_FAILPOINTS have them. */
+ * several separated by commas; `wait` makes the file ZX_FAIL_FILE.reached and goes on when ZX_FAIL_FILE is there. Only builds with ZX_FAILPOINTS have them. */
 #ifndef ZX_BASE_FAILPOINT_H
 #define ZX_BASE_FAILPOINT_H
 

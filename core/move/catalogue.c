@@ -8,6 +8,8 @@
 /* Statements carry what one row may hold, and a fingerprint is made of a string as long as that. */
 enum { PACKET_NEEDED = 1024 * 1024 };
 
+enum { CATALOGUE_TRIES = 20, CATALOGUE_PAUSE_US = 50 * 1000 };
+
 typedef struct StoreColumn {
     char *name, *data_type, *full_type, *charset;  /* charset NULL: bytes or no text */
     bool nullable, has_default, generated, counts; /* counts: AUTO_INCREMENT */
@@ -93,30 +95,16 @@ static StoreColumn *store_column(const Rows *rows, unsigned row)
     return column;
 }
 
-static GPtrArray *store_tables_read(Db *db, unsigned group, GError **error)
+static bool take_columns(Db *db, const Rows *rows, GPtrArray *tables, GError **error)
 {
-    g_autofree char *schema = g_strdup_printf("mboxgroup%u", group);
-    g_autoptr(GPtrArray) tables = g_ptr_array_new_with_free_func((GDestroyNotify)store_table_free);
     StoreTable *table = NULL;
-    g_autoptr(Rows) rows =
-        db_query(db, error,
-                 "SELECT c.TABLE_SCHEMA, c.TABLE_NAME, c.COLUMN_NAME, c.DATA_TYPE, c.COLUMN_TYPE,"
-                 " c.IS_NULLABLE, c.COLUMN_DEFAULT IS NOT NULL, c.CHARACTER_SET_NAME, c.EXTRA"
-                 " FROM INFORMATION_SCHEMA.COLUMNS c JOIN INFORMATION_SCHEMA.TABLES t"
-                 " ON t.TABLE_SCHEMA = c.TABLE_SCHEMA AND t.TABLE_NAME = c.TABLE_NAME"
-                 " WHERE c.TABLE_SCHEMA IN ('zimbra', ?) AND t.TABLE_SCHEMA IN ('zimbra', ?)"
-                 " AND t.TABLE_TYPE = 'BASE TABLE'"
-                 " ORDER BY c.TABLE_SCHEMA, c.TABLE_NAME, c.COLUMN_NAME",
-                 DB_ARGS(db_text(schema), db_text(schema)));
 
-    if (rows == NULL)
-        return NULL;
     for (unsigned i = 0; i < rows_count(rows); i++) {
         const char *in = rows_text(rows, i, 0), *name = rows_text(rows, i, 1);
 
         if (!check_name(db, name, error) || !check_name(db, rows_text(rows, i, 2), error))
-            return NULL;
-        if (table == NULL || strcmp(table->schema, in) != 0 || strcmp(table->name, name) != 0) {
+            return false;
+        if (table == NULL || strcmp(table->name, name) != 0) {
             table = g_new0(StoreTable, 1);
             table->schema = g_strdup(in);
             table->name = g_strdup(name);
@@ -125,6 +113,50 @@ static GPtrArray *store_tables_read(Db *db, unsigned group, GError **error)
             g_ptr_array_add(tables, table);
         }
         g_ptr_array_add(table->columns, store_column(rows, i));
+    }
+    return true;
+}
+
+/* One schema by its name: asked for several at once the server opens every table it has. One that
+ * is just being altered (flush_enforcer, by mailboxd itself) it leaves out, with a warning: asked
+ * again. */
+static Rows *columns_read(Db *db, const char *schema, GError **error)
+{
+    for (int i = 1;; i++) {
+        GError *problem = NULL;
+        Rows *rows =
+            db_query(db, &problem,
+                     "SELECT c.TABLE_SCHEMA, c.TABLE_NAME, c.COLUMN_NAME, c.DATA_TYPE,"
+                     " c.COLUMN_TYPE, c.IS_NULLABLE, c.COLUMN_DEFAULT IS NOT NULL,"
+                     " c.CHARACTER_SET_NAME, c.EXTRA"
+                     " FROM INFORMATION_SCHEMA.COLUMNS c JOIN INFORMATION_SCHEMA.TABLES t"
+                     " ON t.TABLE_NAME = c.TABLE_NAME"
+                     " WHERE c.TABLE_SCHEMA = ? AND t.TABLE_SCHEMA = ?"
+                     " AND t.TABLE_TYPE = 'BASE TABLE' ORDER BY c.TABLE_NAME, c.COLUMN_NAME",
+                     DB_ARGS(db_text(schema), db_text(schema)));
+
+        if (rows != NULL)
+            return rows;
+        if (error_code(problem) != ZX_ERROR_DATA || i == CATALOGUE_TRIES) {
+            g_propagate_error(error, problem);
+            return NULL;
+        }
+        g_error_free(problem);
+        g_usleep(CATALOGUE_PAUSE_US);
+    }
+}
+
+static GPtrArray *store_tables_read(Db *db, unsigned group, GError **error)
+{
+    g_autofree char *schema = g_strdup_printf("mboxgroup%u", group);
+    g_autoptr(GPtrArray) tables = g_ptr_array_new_with_free_func((GDestroyNotify)store_table_free);
+    const char *const schemas[] = { schema, "zimbra" };
+
+    for (unsigned i = 0; i < G_N_ELEMENTS(schemas); i++) {
+        g_autoptr(Rows) rows = columns_read(db, schemas[i], error);
+
+        if (rows == NULL || !take_columns(db, rows, tables, error))
+            return NULL;
     }
     return g_steal_pointer(&tables);
 }
