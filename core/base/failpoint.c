@@ -24,7 +24,8 @@ bool failpoint(const char *name, GError **error)
     for (char **point = points; *point != NULL; point++) {
         const char *how = strrchr(*point, '=');
 
-        if (how == NULL || strlen(name) != (size_t)(how - *point) || strncmp(*point, name, strlen(name)) != 0)
+        if (how == NULL || strlen(name) != (size_t)(how - *point) ||
+            strncmp(*point, name, strlen(name)) != 0)
             continue;
         if (strcmp(how, "=kill") == 0)
             raise(SIGKILL);
