@@ -157,6 +157,7 @@ def sshd(name, home, address, pid_file, log):
         "StrictModes no",
         "AllowTcpForwarding yes",
         "AcceptEnv none",
+        f"SetEnv HOME={home}",  # neither the real user's .bashrc nor an agent in their ~/.cache
         "MaxStartups 100",
         "PrintMotd no",
         "LogLevel INFO",
