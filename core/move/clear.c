@@ -29,12 +29,16 @@ static bool mark_purged(Move *move, GError **error)
            store_durable(move->target, error);
 }
 
+static bool find_shared(Move *move, GError **error)
+{
+    return shared_find(move->op, move->target, move->source, move->result, error);
+}
+
 bool clear_apply(Move *move, GError **error)
 {
     g_autofree char *why = NULL;
     uint32_t row = 0;
     unsigned group = 0;
-    uint64_t bytes;
     Probe probe;
 
     if (move->source_mailbox == 0)
@@ -48,28 +52,32 @@ bool clear_apply(Move *move, GError **error)
             return true;
         break;
     case OLD_REUSE_ROWS:
-        if (probe == PROBE_WRONG_HOST && row == move->target_mailbox)
-            return true;
-        break;
+        if (probe != PROBE_WRONG_HOST || row != move->target_mailbox)
+            break;
+        return find_shared(move, error) && claim_check(&move->claim, error) &&
+               target_is_not_home(move, error) &&
+               delete_remains(move->target, row, group, move->blob_volume->id, move->index_volume,
+                              error);
     case OLD_REUSE_EMPTY:
         /* Not in the map any more: the store was restarted meanwhile, which is as good. */
         if ((probe == PROBE_NO_SUCH_MBOX || probe == PROBE_UNMAPPED) && row == 0)
             return true;
         break;
     case OLD_ROWS:
-        if (probe != PROBE_UNMAPPED || row != move->old_mailbox)
+        if (probe != PROBE_UNMAPPED || (row != 0 && row != move->old_mailbox))
             break;
-        return claim_check(&move->claim, error) && target_is_not_home(move, error) &&
-               purge_behind(move->target, row, group, &bytes, error) && mark_purged(move, error);
+        return find_shared(move, error) && claim_check(&move->claim, error) &&
+               target_is_not_home(move, error) &&
+               delete_behind(move->target, move->old_mailbox, move->old_group, error) &&
+               mark_purged(move, error);
     case OLD_LOCKED:
     case OLD_CACHED:
-        if (row == 0 && probe == PROBE_UNMAPPED) /* cleared by an attempt before this one */
-            return mark_purged(move, error);
         if (row != move->old_mailbox || (probe != PROBE_LOCKED && probe != PROBE_CACHED))
             break;
-        return claim_check(&move->claim, error) && target_is_not_home(move, error) &&
-               purge_through_mailboxd(move->op, move->target, move->account->id, row, group,
-                                      probe == PROBE_LOCKED, error) &&
+        return find_shared(move, error) && claim_check(&move->claim, error) &&
+               target_is_not_home(move, error) &&
+               delete_through_mailboxd(move->op, move->target, move->account->id, row, group,
+                                       probe == PROBE_LOCKED, error) &&
                mark_purged(move, error);
     }
     return fail(error, ZX_ERROR_CHANGED,

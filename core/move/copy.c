@@ -10,8 +10,8 @@
 BlobsJob copy_blobs_job(Move *move, bool window)
 {
     const MoveRequest *request = move->op->request;
-    bool link = move->old_copy == OLD_LOCKED || move->old_copy == OLD_ROWS ||
-                move->old_copy == OLD_CACHED || move->old_copy == OLD_REUSE_ROWS;
+    bool link =
+        move->old_copy == OLD_LOCKED || move->old_copy == OLD_ROWS || move->old_copy == OLD_CACHED;
 
     return (BlobsJob){
         .account_id = move->account->id,

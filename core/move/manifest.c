@@ -340,6 +340,30 @@ GArray *manifest_staged(const BlobsJob *job, const ManifestRow *after, bool else
         error);
 }
 
+/* A blob_digest no row has: such a record never equals a row, so its file is looked at, or goes. */
+bool manifest_adopt(Db *db, const char *account_id, unsigned group, uint32_t mailbox,
+                    unsigned volume, GError **error)
+{
+    static const char *const tables[][2] = { { "mail_item", "id" },
+                                             { "mail_item_dumpster", "id" },
+                                             { "revision", "item_id" },
+                                             { "revision_dumpster", "item_id" } };
+
+    for (unsigned i = 0; i < G_N_ELEMENTS(tables); i++) {
+        g_autofree char *table = g_strdup_printf("mboxgroup%u.%s", group, tables[i][0]);
+
+        if (!db_exec(db, NULL, error,
+                     "INSERT IGNORE INTO zxmove.staged (account_id, item_id, mod_content,"
+                     " volume_id, size, blob_digest, disk_size)"
+                     " SELECT ?, ?, mod_content, ?, 0, '', 0 FROM ? WHERE mailbox_id = ?"
+                     " AND " HAS_BLOB " AND locator = CAST(? AS CHAR)",
+                     DB_ARGS(db_text(account_id), db_sql(tables[i][1]), db_u64(volume),
+                             db_sql(table), db_u64(mailbox), db_u64(volume))))
+            return false;
+    }
+    return true;
+}
+
 bool manifest_record(const BlobsJob *job, const GArray *rows, const GPtrArray *damaged,
                      GError **error)
 {

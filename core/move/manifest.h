@@ -53,6 +53,11 @@ bool manifest_same(const ManifestRow *a, const ManifestRow *b);
 GArray *manifest_staged(const BlobsJob *job, const ManifestRow *after, bool elsewhere,
                         unsigned limit, GError **error) MUST_USE;
 
+/* Before an id is used again: what the older copy's rows have on @volume is recorded as ours and not
+ * known, so that a round looks at it, and removes what no row calls for any more. */
+bool manifest_adopt(Db *db, const char *account_id, unsigned group, uint32_t mailbox,
+                    unsigned volume, GError **error) MUST_USE;
+
 /* Records of zxmove.staged, many in one statement. @damaged (of char *, as many as @rows) is NULL
  * for what is as its row says. */
 bool manifest_record(const BlobsJob *job, const GArray *rows, const GPtrArray *damaged,

@@ -4,6 +4,7 @@
  *   reserve   the id at the destination, by what its mailboxd knows        reserve.c
  *   copy      rounds of blobs, rows and index while the user works         copy.c
  *   clear     an older copy at the destination                             clear.c
+ *   delete    an old copy, through mailboxd or behind its back             delete.c, shared.c
  *   window    fence, delta, prove                                          window.c
  *   commit    the one write, and what to do in doubt                       commit.c
  *   open      flush, late rows, status: the user is in again               open.c
@@ -34,6 +35,7 @@ typedef struct Operation {
     const GPtrArray *servers; /* of ServerInfo, borrowed from the directory */
     GHashTable *stores;       /* name (lowercase) -> Store, opened when first needed */
     char **client_memcached;  /* mailboxd's own servers, "host:port" */
+    GHashTable *silent;       /* store -> why it could not be asked about its volumes */
     Report *report;
     EventSink *sink;
     void *sink_data;
@@ -87,6 +89,7 @@ typedef struct Move {
     unsigned source_index_volume;
     OldCopy old_copy;
     uint32_t old_mailbox; /* id of the older copy there; 0 if none */
+    unsigned old_group;   /* its group, by the record */
     bool window_soon;     /* stages has account */
 
     Catalogue *catalogue;
@@ -198,13 +201,24 @@ bool undo_window(Move *move, GError **error) MUST_USE;
 /* purge.c, recover.c */
 bool purge_run(Operation *op, const PurgeRequest *request, GError **error) MUST_USE;
 bool recover_run(Operation *op, const RecoverRequest *request, GError **error) MUST_USE;
-/* Deletes an old copy through mailboxd (5.4) and verifies that nothing is left of it. Used by purge
- * and clear. */
-bool purge_through_mailboxd(Operation *op, Store *store, const char *account_id,
-                            uint32_t mailbox_id, unsigned group, bool locked,
-                            GError **error) MUST_USE;
-/* Rows and files of an id that no mailboxd maps. */
-bool purge_behind(Store *store, uint32_t mailbox_id, unsigned group, uint64_t *bytes,
-                  GError **error) MUST_USE;
+
+/* shared.c: finds out which volumes of @store are another store's as well; each deletion of files
+ * demands it. @must has to answer; another store that does not is noted in @result. */
+bool shared_find(Operation *op, Store *store, const Store *must, MailboxResult *result,
+                 GError **error) MUST_USE;
+
+/* delete.c, used by purge and clear; files on shared volumes stay. */
+/* REFUSED with a shared volume: mailboxd deletes files on all of them. */
+bool delete_allowed(const Store *store, uint32_t mailbox_id, GError **error) MUST_USE;
+/* Deletes an old copy through mailboxd (5.4) and verifies that nothing is left of it. */
+bool delete_through_mailboxd(Operation *op, Store *store, const char *account_id,
+                             uint32_t mailbox_id, unsigned group, bool locked,
+                             GError **error) MUST_USE;
+/* Rows and files of an id that mailboxd has not in memory. */
+bool delete_behind(Store *store, uint32_t mailbox_id, unsigned group, GError **error) MUST_USE;
+/* Of an id that is used again: what the older copy has and no move brings, files on other volumes
+ * than @blobs and @index among it. */
+bool delete_remains(Store *store, uint32_t mailbox_id, unsigned group, unsigned blobs,
+                    unsigned index, GError **error) MUST_USE;
 
 #endif

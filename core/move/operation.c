@@ -102,6 +102,7 @@ void operation_close(Operation *op)
     if (op->report != NULL)
         op->report->ended = g_get_real_time() / 1000;
     g_clear_pointer(&op->stores, g_hash_table_unref);
+    g_clear_pointer(&op->silent, g_hash_table_unref);
     g_clear_pointer(&op->client_memcached, g_strfreev);
     directory_close(op->directory);
     op->directory = NULL;

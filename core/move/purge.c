@@ -7,8 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define DELETE_TRIES 5
-
 static bool is_all(const PurgeRequest *request)
 {
     return g_ascii_strcasecmp(request->mailbox, "all") == 0;
@@ -17,7 +15,7 @@ static bool is_all(const PurgeRequest *request)
 /* A row of zxmove.moved. */
 typedef struct Record {
     uint32_t mailbox, new_mailbox;
-    char *account_id, *address, *moved_to, *fingerprints, *state;
+    char *account_id, *address, *moved_to, *fingerprints, *operation;
     unsigned group, bad_items;
     uint64_t item_checkpoint, change_checkpoint;
     int64_t committed, age_s; /* Unix ms; by the store's clock */
@@ -29,7 +27,7 @@ static void record_free(Record *record)
     g_free(record->address);
     g_free(record->moved_to);
     g_free(record->fingerprints);
-    g_free(record->state);
+    g_free(record->operation);
     g_free(record);
 }
 
@@ -42,129 +40,16 @@ typedef struct Purge {
     Account *account;
     MailboxResult *result;
     Claim claim;
-    bool shared; /* some volume is another store's as well: rows go, files stay */
-    bool has_row;
+    Probe probe;
+    bool has_row, begun; /* begun: a purge before this one announced its deletion */
 } Purge;
-
-static bool remove_files(Store *store, uint32_t mailbox_id, uint64_t *bytes, GError **error)
-{
-    const char *calcache = store_fact(store, "calendar_cache_directory");
-
-    for (guint i = 0; i < store->volumes->len; i++) {
-        const Volume *volume = g_ptr_array_index(store->volumes, i);
-        uint64_t freed = 0;
-
-        if (volume->store_type == 1 &&
-            !peer_mailbox_remove(store->peer, volume->id, mailbox_id, &freed, error))
-            return false;
-        *bytes += freed;
-    }
-    return calcache == NULL || peer_calcache_remove(store->peer, calcache, mailbox_id, error);
-}
-
-bool purge_behind(Store *store, uint32_t mailbox_id, unsigned group, uint64_t *bytes,
-                  GError **error)
-{
-    uint64_t rows;
-
-    *bytes = 0;
-    return rows_remove(store->control, group, mailbox_id, false, &rows, error) &&
-           failpoint("purge:rows", error) && remove_files(store, mailbox_id, bytes, error);
-}
-
-/* Nothing of the id may be left, in any table or on any volume. */
-static bool assert_gone(Store *store, uint32_t mailbox_id, unsigned group, GError **error)
-{
-    g_autofree char *table = NULL;
-    uint64_t rows, files, bytes;
-
-    if (!rows_exist(store->control, group, mailbox_id, &rows, &table, error))
-        return false;
-    if (rows > 0)
-        return fail(error, ZX_ERROR_FAILED, "%s: table %s still has rows of mailbox %u",
-                    store->name, table, mailbox_id);
-    for (guint i = 0; i < store->volumes->len; i++) {
-        const Volume *volume = g_ptr_array_index(store->volumes, i);
-
-        if (volume->store_type != 1)
-            continue;
-        if (!peer_mailbox_usage(store->peer, volume->id, mailbox_id, &files, &bytes, error))
-            return false;
-        if (files > 0)
-            return fail(error, ZX_ERROR_FAILED, "%s: volume %s still has files of mailbox %u",
-                        store->name, volume->name, mailbox_id);
-    }
-    return true;
-}
-
-/* The request would reach the live mailbox if this store were home: asked of the master, last
- * thing. */
-static bool is_not_home(Operation *op, const Store *store, const char *account_id, GError **error)
-{
-    g_autoptr(Account) now = directory_account(op->directory, account_id, error);
-
-    if (now == NULL)
-        return false;
-    if (now->mail_host == NULL || g_ascii_strcasecmp(now->mail_host, store->name) == 0)
-        return fail(error, ZX_ERROR_CHANGED, "%s lives on %s: its mailbox there is not an old copy",
-                    now->address, store->name);
-    return true;
-}
-
-/* The request that names an account and not a mailbox (6.4): after an answer that never came, the
- * probe says how far it got. True when the server says it deleted exactly this id, or no longer
- * knows it. */
-static bool delete_in_memory(Operation *op, Store *store, const char *account_id,
-                             uint32_t mailbox_id, bool locked, GError **error)
-{
-    for (int i = 0; i < DELETE_TRIES; i++) {
-        GError *problem = NULL;
-        uint32_t deleted = 0;
-        SoapOutcome outcome =
-            admin_delete_mailbox(store->soap, account_id, locked, NULL, &deleted, &problem);
-        Probe probe;
-
-        if (outcome == SOAP_ANSWER && deleted == mailbox_id)
-            return true;
-        if (outcome == SOAP_ANSWER)
-            return fail(error, ZX_ERROR_FAILED, "%s deleted mailbox %u where %u was meant",
-                        store->name, deleted, mailbox_id);
-        if (outcome == SOAP_FAULT) {
-            g_propagate_error(error, problem);
-            return false;
-        }
-        log_warning("%s: %s", store->name, problem->message);
-        g_error_free(problem);
-        if (!is_not_home(op, store, account_id, error))
-            return false;
-        probe = admin_probe(store->soap, account_id, NULL, NULL);
-        if (probe == PROBE_UNMAPPED)
-            return true;
-        if (probe == PROBE_CACHED) /* unlocked and in memory: without any host check, so at once */
-            locked = false;
-        else if (probe != PROBE_LOCKED)
-            wait_pause(NULL, 1000);
-    }
-    return fail(error, ZX_ERROR_CONNECT, "%s does not answer DeleteMailboxRequest", store->name);
-}
-
-bool purge_through_mailboxd(Operation *op, Store *store, const char *account_id,
-                            uint32_t mailbox_id, unsigned group, bool locked, GError **error)
-{
-    uint64_t bytes;
-
-    if (!is_not_home(op, store, account_id, error))
-        return false;
-    /* `watch` and the calendar cache are what mailboxd leaves behind. */
-    return delete_in_memory(op, store, account_id, mailbox_id, locked, error) &&
-           purge_behind(store, mailbox_id, group, &bytes, error) &&
-           assert_gone(store, mailbox_id, group, error);
-}
 
 /* The proofs before a deletion. Each false keeps the copy. */
 
+/* Asked of the master, last thing before the locks, after them, and before the deletion. */
 static bool home_is_elsewhere(Purge *purge, GError **error)
 {
+    account_free(purge->account);
     purge->account = directory_account(purge->op->directory, purge->record->account_id, error);
     if (purge->account == NULL)
         return false;
@@ -173,10 +58,37 @@ static bool home_is_elsewhere(Purge *purge, GError **error)
     if (g_ascii_strcasecmp(purge->account->mail_host, purge->store->name) == 0)
         return fail(error, ZX_ERROR_REFUSED, "the account lives on %s: this is no old copy",
                     purge->store->name);
+    if (purge->home != NULL &&
+        g_ascii_strcasecmp(purge->account->mail_host, purge->home->name) != 0)
+        return fail(error, ZX_ERROR_CHANGED, "the account moved to %s meanwhile",
+                    purge->account->mail_host);
+    return true;
+}
+
+static bool open_home(Purge *purge, GError **error)
+{
     g_free(purge->result->destination);
     purge->result->destination = g_strdup(purge->account->mail_host);
     purge->home = operation_store(purge->op, purge->account->mail_host, error);
     return purge->home != NULL && store_revive(purge->home, error);
+}
+
+/* The record as it is under the locks: a move back may have taken the copy meanwhile. */
+static bool record_stands(Purge *purge, GError **error)
+{
+    g_autoptr(Rows) rows = db_query(
+        purge->store->control, error,
+        "SELECT state FROM zxmove.moved WHERE mailbox_id = ? AND account_id = ? AND operation = ?"
+        " AND state IN ('kept', 'purging')",
+        DB_ARGS(db_u64(purge->record->mailbox), db_text(purge->record->account_id),
+                db_text(purge->record->operation)));
+
+    if (rows == NULL)
+        return false;
+    if (rows_count(rows) != 1)
+        return fail(error, ZX_ERROR_CHANGED, "another operation took this copy meanwhile");
+    purge->begun = strcmp(rows_text(rows, 0, 0), "purging") == 0;
+    return true;
 }
 
 static bool nothing_unfinished(const Purge *purge, GError **error)
@@ -225,8 +137,24 @@ static bool home_has_the_mailbox(const Purge *purge, GError **error)
     return true;
 }
 
-/* Written to since the commit: then it may hold the only copy of a message. A purge that was begun
- * has rows missing of its own making. */
+/* Whether mailboxd can write to the copy; what it has not in memory it does not open. */
+static bool in_memory(Probe probe)
+{
+    return probe == PROBE_LOCKED || probe == PROBE_CACHED;
+}
+
+static bool ask_mailboxd(Purge *purge, GError **error)
+{
+    g_autofree char *why = NULL;
+
+    purge->probe =
+        admin_probe(purge->store->soap, purge->record->account_id, purge->op->wait, &why);
+    return purge->probe != PROBE_UNKNOWN || fail(error, ZX_ERROR_REFUSED, "%s", why);
+}
+
+/* Written to since the commit: then it may hold the only copy of a message. A deletion that was
+ * begun behind mailboxd's back has rows missing of its own making; mailboxd deletes all or nothing.
+ */
 static bool copy_is_unchanged(Purge *purge, GError **error)
 {
     g_autofree char *sums = NULL;
@@ -237,7 +165,7 @@ static bool copy_is_unchanged(Purge *purge, GError **error)
                           error))
         return false;
     purge->has_row = row != 0;
-    if (strcmp(purge->record->state, "purging") == 0 && (row == 0 || row == purge->record->mailbox))
+    if (purge->begun && (row == 0 || (row == purge->record->mailbox && !in_memory(purge->probe))))
         return true;
     if (row != purge->record->mailbox || group != purge->record->group)
         return fail(error, ZX_ERROR_REFUSED,
@@ -271,39 +199,6 @@ static bool own_view_names_home(Purge *purge, GError **error)
     }
 }
 
-static bool pair_shared(Purge *purge, unsigned here, unsigned there, bool *shared, GError **error)
-{
-    g_autofree char *uuid = g_uuid_string_random();
-    g_auto(GStrv) parts = g_strsplit(uuid, "-", -1);
-    g_autofree char *token = g_strjoinv("", parts);
-    GError *drop = NULL;
-    bool good;
-
-    if (!peer_probe_put(purge->store->peer, here, token, error))
-        return false;
-    good = peer_probe_seen(purge->home->peer, there, token, shared, error);
-    if (!peer_probe_drop(purge->store->peer, here, token, &drop)) {
-        log_warning("%s", drop->message);
-        g_error_free(drop);
-    }
-    return good;
-}
-
-static bool find_shared(Purge *purge, GError **error)
-{
-    const GPtrArray *here = purge->store->volumes, *there = purge->home->volumes;
-
-    for (guint i = 0; i < here->len * there->len && !purge->shared; i++) {
-        const Volume *a = g_ptr_array_index(here, i / there->len),
-                     *b = g_ptr_array_index(there, i % there->len);
-
-        if (a->store_type == 1 && b->store_type == 1 &&
-            !pair_shared(purge, a->id, b->id, &purge->shared, error))
-            return false;
-    }
-    return true;
-}
-
 static bool no_data_loss(const Purge *purge, GError **error)
 {
     if (purge->record->bad_items == 0 || purge->request->accept_data_loss)
@@ -316,9 +211,11 @@ static bool no_data_loss(const Purge *purge, GError **error)
 
 static bool prove_again(Purge *purge, GError **error)
 {
-    return nothing_unfinished(purge, error) && no_data_loss(purge, error) &&
-           home_has_the_mailbox(purge, error) && copy_is_unchanged(purge, error) &&
-           own_view_names_home(purge, error) && find_shared(purge, error);
+    return home_is_elsewhere(purge, error) && record_stands(purge, error) &&
+           nothing_unfinished(purge, error) && no_data_loss(purge, error) &&
+           home_has_the_mailbox(purge, error) && ask_mailboxd(purge, error) &&
+           copy_is_unchanged(purge, error) && own_view_names_home(purge, error) &&
+           shared_find(purge->op, purge->store, purge->home, purge->result, error);
 }
 
 static bool set_state(Purge *purge, const char *state, GError **error)
@@ -331,31 +228,17 @@ static bool set_state(Purge *purge, const char *state, GError **error)
 }
 
 /* Not soon after the commit: the redo log and queued mail may still name the old mailbox (hazards
- * 41, 43). */
+ * 41, 43). What mailboxd deleted itself may be cleaned up after at any time. */
 static bool late_enough(const Purge *purge, GError **error)
 {
     int64_t left = (int64_t)purge->op->conf->purge_wait_s - purge->record->age_s;
 
-    if (left <= 0)
+    if (left <= 0 || (!purge->has_row && purge->probe == PROBE_UNMAPPED))
         return true;
     return fail(error, ZX_ERROR_REFUSED,
                 "mailboxd of %s has not got it in memory, so it is removed behind its back,"
                 " and that only in %" G_GINT64_FORMAT " min",
                 purge->store->name, left / 60 + 1);
-}
-
-static bool delete_behind(Purge *purge, GError **error)
-{
-    uint64_t rows, bytes = 0;
-
-    if (!late_enough(purge, error) || !set_state(purge, "purging", error))
-        return false;
-    if (purge->shared)
-        return rows_remove(purge->store->control, purge->record->group, purge->record->mailbox,
-                           false, &rows, error);
-    return purge_behind(purge->store, purge->record->mailbox, purge->record->group, &bytes,
-                        error) &&
-           assert_gone(purge->store, purge->record->mailbox, purge->record->group, error);
 }
 
 static bool count_bytes(Purge *purge, GError **error)
@@ -364,34 +247,43 @@ static bool count_bytes(Purge *purge, GError **error)
         const Volume *volume = g_ptr_array_index(purge->store->volumes, i);
         uint64_t files, bytes = 0;
 
-        if (volume->store_type == 1 &&
+        if (volume->store_type == 1 && volume->sharing == VOLUME_OWN &&
             !peer_mailbox_usage(purge->store->peer, volume->id, purge->record->mailbox, &files,
                                 &bytes, error))
             return false;
-        purge->result->bytes_freed += purge->shared ? 0 : bytes;
+        if (volume->sharing == VOLUME_SHARED)
+            g_ptr_array_add(purge->result->notes,
+                            g_strdup_printf("volume %s of %s is another store's as well: files on"
+                                            " it stay",
+                                            volume->name, purge->store->name));
+        purge->result->bytes_freed += bytes;
     }
     return true;
 }
 
 static bool delete_copy(Purge *purge, GError **error)
 {
-    g_autofree char *why = NULL;
-    Probe probe = admin_probe(purge->store->soap, purge->record->account_id, purge->op->wait, &why);
+    const Record *record = purge->record;
+    Probe before = purge->probe;
 
-    if (probe == PROBE_UNKNOWN)
-        return fail(error, ZX_ERROR_REFUSED, "%s", why);
-    if (!claim_check(&purge->claim, error))
+    if (!ask_mailboxd(purge, error))
         return false;
-    if (purge->has_row && !purge->shared && (probe == PROBE_LOCKED || probe == PROBE_CACHED))
-        return set_state(purge, "purging", error) && failpoint("purge:intent", error) &&
-               purge_through_mailboxd(purge->op, purge->store, purge->record->account_id,
-                                      purge->record->mailbox, purge->record->group,
-                                      probe == PROBE_LOCKED, error);
-    if (probe == PROBE_CACHED || probe == PROBE_LOCKED)
+    if (purge->probe != before)
+        return fail(error, ZX_ERROR_CHANGED, "mailboxd of %s said %s and now says %s: run it again",
+                    purge->store->name, probe_name(before), probe_name(purge->probe));
+    if (in_memory(purge->probe) && !purge->has_row)
         return fail(error, ZX_ERROR_REFUSED,
-                    "%s has it in memory on a shared volume: restart mailboxd there first",
+                    "mailboxd of %s has a mailbox of it in memory that is not in its database:"
+                    " restart mailboxd there first",
                     purge->store->name);
-    return delete_behind(purge, error);
+    if ((!in_memory(purge->probe) && !late_enough(purge, error)) ||
+        !claim_check(&purge->claim, error) || !home_is_elsewhere(purge, error) ||
+        !set_state(purge, "purging", error) || !failpoint("purge:intent", error))
+        return false;
+    if (in_memory(purge->probe))
+        return delete_through_mailboxd(purge->op, purge->store, record->account_id, record->mailbox,
+                                       record->group, purge->probe == PROBE_LOCKED, error);
+    return delete_behind(purge->store, record->mailbox, record->group, error);
 }
 
 static bool within_retention(const Purge *purge, long days, GError **error)
@@ -412,7 +304,7 @@ static bool purge_copy(Purge *purge, GError **error)
 {
     bool good;
 
-    if (!home_is_elsewhere(purge, error) ||
+    if (!home_is_elsewhere(purge, error) || !open_home(purge, error) ||
         !claim_take(&purge->claim, purge->record->account_id, purge->op->uuid, purge->store,
                     purge->home, purge->op->conf->lease_s, error))
         return false;
@@ -462,7 +354,7 @@ static GPtrArray *records_of(Store *store, const PurgeRequest *request, GError *
     bool all = is_all(request);
     g_autoptr(Rows) rows = db_query(
         store->control, error,
-        "SELECT mailbox_id, new_mailbox, account_id, address, moved_to, fingerprints, state,"
+        "SELECT mailbox_id, new_mailbox, account_id, address, moved_to, fingerprints, operation,"
         " group_id, bad_items, item_checkpoint, change_checkpoint,"
         " CAST(UNIX_TIMESTAMP(committed) * 1000 AS UNSIGNED),"
         " TIMESTAMPDIFF(SECOND, committed, UTC_TIMESTAMP(3)) FROM zxmove.moved"
@@ -484,7 +376,7 @@ static GPtrArray *records_of(Store *store, const PurgeRequest *request, GError *
         record->address = g_strdup(rows_text(rows, i, 3));
         record->moved_to = g_strdup(rows_text(rows, i, 4));
         record->fingerprints = g_strdup(rows_text(rows, i, 5));
-        record->state = g_strdup(rows_text(rows, i, 6));
+        record->operation = g_strdup(rows_text(rows, i, 6));
         record->group = (unsigned)rows_u64(rows, i, 7);
         record->bad_items = (unsigned)rows_u64(rows, i, 8);
         record->item_checkpoint = rows_u64(rows, i, 9);

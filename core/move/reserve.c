@@ -2,6 +2,7 @@
  * knows of the account (doc/platform.md 2.4, 5.1). One id per account and store, used again by
  * every later run, never handed to another account. */
 #include "core/base/log.h"
+#include "core/move/manifest.h"
 #include "core/move/move.h"
 #include <string.h>
 
@@ -14,13 +15,13 @@ typedef struct Known {
     uint32_t reserved; /* zxmove.reservation there, 0 if none */
     unsigned reserved_group, reserved_blob_volume, reserved_index_volume;
     uint32_t recorded; /* the account's last id there by zxmove.moved, 0 if none */
-    char *recorded_state;
+    unsigned recorded_group;
+    bool recorded_is_there; /* by the record: kept, or on its way out */
 } Known;
 
 static void known_clear(Known *known)
 {
     g_free(known->why);
-    g_free(known->recorded_state);
 }
 
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Known, known_clear)
@@ -47,16 +48,17 @@ static bool look(Move *move, Known *known, GError **error)
         known->reserved_blob_volume = (unsigned)rows_u64(reserved, 0, 2);
         known->reserved_index_volume = (unsigned)rows_u64(reserved, 0, 3);
     }
-    recorded = db_query(
-        db, error,
-        "SELECT mailbox_id, state FROM zxmove.moved WHERE account_id = ? AND state <> 'stray'"
-        " ORDER BY committed DESC LIMIT 1",
-        DB_ARGS(db_text(move->account->id)));
+    recorded = db_query(db, error,
+                        "SELECT mailbox_id, group_id, state IN ('kept', 'purging') FROM "
+                        "zxmove.moved WHERE account_id = ? AND state <> 'stray'"
+                        " ORDER BY committed DESC LIMIT 1",
+                        DB_ARGS(db_text(move->account->id)));
     if (recorded == NULL)
         return false;
     if (rows_count(recorded) > 0) {
         known->recorded = (uint32_t)rows_u64(recorded, 0, 0);
-        known->recorded_state = g_strdup(rows_text(recorded, 0, 1));
+        known->recorded_group = (unsigned)rows_u64(recorded, 0, 1);
+        known->recorded_is_there = rows_u64(recorded, 0, 2) != 0;
     }
     return true;
 }
@@ -90,13 +92,14 @@ static bool decide(Move *move, const Known *known, GError **error)
     bool ours = known->recorded != 0 && known->row == known->recorded;
 
     move->old_mailbox = 0;
+    move->old_group = known->recorded_group;
     switch (known->probe) {
     case PROBE_UNMAPPED:
-        /* A row under the reserved id is what an undone window left when it could not be removed.
-         */
-        move->old_copy = known->row == 0 || known->row == known->reserved ? OLD_NONE : OLD_ROWS;
-        if (move->old_copy == OLD_ROWS && !ours)
+        /* A row under the reserved id is what an undone window left when it could not be removed;
+         * a record of a copy without its row, that its deletion was not finished. */
+        if (!ours && known->row != 0 && known->row != known->reserved)
             return unexplained(move, known, error);
+        move->old_copy = ours || known->recorded_is_there ? OLD_ROWS : OLD_NONE;
         break;
     case PROBE_LOCKED:
         if (!ours)
@@ -309,11 +312,20 @@ static bool forget_staged(Move *move, GError **error)
                    DB_ARGS(db_text(move->account->id)));
 }
 
+/* Refused now rather than when everything has been copied. */
+static bool can_be_cleared(Move *move, GError **error)
+{
+    if (move->old_copy != OLD_LOCKED && move->old_copy != OLD_CACHED)
+        return true;
+    return shared_find(move->op, move->target, move->source, move->result, error) &&
+           delete_allowed(move->target, move->old_mailbox, error);
+}
+
 static bool reserve_new(Move *move, const Known *known, GError **error)
 {
     const Volume *wanted = choose_blob_volume(move, error);
 
-    if (wanted == NULL)
+    if (wanted == NULL || !can_be_cleared(move, error))
         return false;
     /* An id the older copy still has is no place for the new one. */
     if (known->reserved != 0 && known->reserved != move->old_mailbox) {
@@ -339,13 +351,12 @@ static bool reserve_new(Move *move, const Known *known, GError **error)
 
 static bool drop_other_reservation(Move *move, const Known *known, GError **error)
 {
-    uint64_t bytes;
-
     if (known->reserved == 0 || known->reserved == move->target_mailbox)
         return true;
     log_info("%s: the copy staged under %u is abandoned, mailboxd wants %u", move->target->name,
              known->reserved, move->target_mailbox);
-    return purge_behind(move->target, known->reserved, known->reserved_group, &bytes, error);
+    return shared_find(move->op, move->target, move->source, move->result, error) &&
+           delete_behind(move->target, known->reserved, known->reserved_group, error);
 }
 
 /* The record must not promise a fallback any more before its rows are touched. */
@@ -356,6 +367,19 @@ static bool mark_reused(Move *move, GError **error)
                "UPDATE zxmove.moved SET state = 'reused' WHERE mailbox_id = ? AND account_id = ?",
                DB_ARGS(db_u64(move->target_mailbox), db_text(move->account->id))) &&
            store_durable(move->target, error);
+}
+
+/* Nothing is under the id, or the older copy is, whose files are looked at one by one. */
+static bool begin_reuse(Move *move, GError **error)
+{
+    if (!forget_staged(move, error))
+        return false;
+    if (move->old_copy == OLD_REUSE_EMPTY)
+        return assert_empty(move, move->target_mailbox, error);
+    return shared_find(move->op, move->target, move->source, move->result, error) &&
+           (move->blob_volume->sharing == VOLUME_SHARED ||
+            manifest_adopt(move->target->control, move->account->id, move->target_group,
+                           move->target_mailbox, move->blob_volume->id, error));
 }
 
 static bool reserve_recorded(Move *move, const Known *known, GError **error)
@@ -373,9 +397,7 @@ static bool reserve_recorded(Move *move, const Known *known, GError **error)
                     move->target->name, known->reserved_blob_volume, move->account->address);
     if (move->blob_volume == NULL || !drop_other_reservation(move, known, error))
         return false;
-    if (!begun &&
-        ((move->old_copy == OLD_REUSE_EMPTY && !assert_empty(move, move->target_mailbox, error)) ||
-         !forget_staged(move, error)))
+    if (!begun && !begin_reuse(move, error))
         return false;
     return group_schema_ensure(move, error) && mark_reused(move, error) &&
            record_reservation(move, true, error);
@@ -395,7 +417,7 @@ bool reserve_apply(Move *move, GError **error)
         return false;
     /* A window that was undone may have left its row: invisible again before anything else happens.
      */
-    if (move->old_copy == OLD_NONE && known.row != 0 &&
+    if (known.probe == PROBE_UNMAPPED && known.row != 0 && known.row == move->target_mailbox &&
         !mailbox_row_delete(move->target, move->account->id, known.row, error))
         return false;
     move->result->destination_mailbox = move->target_mailbox;

@@ -76,6 +76,9 @@ bool rows_orphans(Db *db, unsigned group, uint32_t mailbox, uint64_t *count, GEr
 bool rows_remove(Db *db, unsigned group, uint32_t mailbox, bool keep_mailbox_row, uint64_t *removed,
                  GError **error) MUST_USE;
 
+/* Removes the rows that no move copies, or only after the commit: of an older copy whose id is used again. */
+bool rows_remove_uncopied(Db *db, unsigned group, uint32_t mailbox, GError **error) MUST_USE;
+
 /* How many rows of any table carry this mailbox id, known or not, the zimbra.mailbox row included and
  * deleted_account left out (0 is asserted before an id is used). Group 0: the tables of schema zimbra
  * only. @table (g_free) names one that has some, or is NULL. */

@@ -115,3 +115,20 @@ bool rows_remove(Db *db, unsigned group, uint32_t mailbox, bool keep_mailbox_row
     return db_exec(db, NULL, ok ? error : NULL, "SET SESSION foreign_key_checks = 1", DB_NONE) &&
            ok;
 }
+
+bool rows_remove_uncopied(Db *db, unsigned group, uint32_t mailbox, GError **error)
+{
+    g_autoptr(GPtrArray) tables = keyed_tables_read(db, group, error);
+    uint64_t count = 0;
+
+    for (unsigned i = 0; tables != NULL && i < tables->len; i++) {
+        const KeyedTable *table = tables->pdata[i];
+        const Policy *policy = table->policy;
+
+        if (policy != NULL && !policy->forever &&
+            (policy->phase == ROWS_LATE || policy->phase == ROWS_SKIP) &&
+            !remove_table(db, table, mailbox, &count, error))
+            return false;
+    }
+    return tables != NULL;
+}

@@ -7,6 +7,9 @@
 
 typedef enum VolumeType { VOLUME_PRIMARY = 1, VOLUME_SECONDARY = 2, VOLUME_INDEX = 10 } VolumeType;
 
+/* Whether another store has the volume as well; core/move/shared.c finds out. */
+typedef enum VolumeSharing { VOLUME_NOT_ASKED, VOLUME_OWN, VOLUME_SHARED } VolumeSharing;
+
 typedef struct Volume {
     unsigned id; /* 1-255, private to its store */
     VolumeType type;
@@ -16,6 +19,7 @@ typedef struct Volume {
     bool compress;
     uint64_t compression_threshold;
     unsigned store_type; /* 1 files, 2 external */
+    VolumeSharing sharing;
 } Volume;
 
 typedef struct CurrentVolumes {

@@ -25,7 +25,7 @@ MOVING_VARIABLES = {"gtid_binlog_pos", "gtid_binlog_state", "gtid_current_pos", 
                     "innodb_redo_log_capacity_resized", "last_insert_id"}
 
 # Of the kind of process ids and logs, written by the servers themselves.
-SERVER_FILES = {"db", "log", "run"}
+SERVER_FILES = {"db", "log", "run", ".cache"}  # the last: of the ssh user, where an agent is uploaded to
 
 
 @dataclass

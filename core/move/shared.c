@@ -1,0 +1,127 @@
+/* shared.c - which volumes of a store are another store's as well: there a file may be a live
+ * mailbox's of that store, so nothing is removed (doc/platform.md 5.4). Names and devices prove
+ * nothing between hosts; a file that one store's agent makes and the other's sees does. */
+#include "core/base/log.h"
+#include "core/move/move.h"
+#include <string.h>
+
+static bool has_files(const Volume *volume)
+{
+    return volume->store_type == 1;
+}
+
+static void note_silent(MailboxResult *result, const Store *store, const char *silent,
+                        const char *why)
+{
+    char *note = g_strdup_printf("%s could not be asked whether it shares volumes of %s (%s)",
+                                 silent, store->name, why);
+
+    if (g_ptr_array_find_with_equal_func(result->notes, note, g_str_equal, NULL)) {
+        g_free(note);
+        return;
+    }
+    log_warning("%s", note);
+    g_ptr_array_add(result->notes, note);
+}
+
+/* A store that is down is tried once in an operation: its patience is not paid for every mailbox.
+ */
+static Store *reach(Operation *op, const char *name, GError **error)
+{
+    const char *before = op->silent != NULL ? g_hash_table_lookup(op->silent, name) : NULL;
+    GError *problem = NULL;
+    Store *store;
+
+    if (before != NULL) {
+        fail(error, ZX_ERROR_CONNECT, "%s", before);
+        return NULL;
+    }
+    store = operation_store(op, name, &problem);
+    if (store != NULL && store_revive(store, &problem))
+        return store;
+    if (op->silent == NULL)
+        op->silent = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
+    g_hash_table_insert(op->silent, g_strdup(name), g_strdup(problem->message));
+    g_propagate_error(error, problem);
+    return NULL;
+}
+
+/* Of Store, borrowed. */
+static GPtrArray *others(Operation *op, const Store *store, const Store *must,
+                         MailboxResult *result, GError **error)
+{
+    g_autoptr(GPtrArray) found = g_ptr_array_new();
+
+    for (guint i = 0; i < op->servers->len; i++) {
+        const ServerInfo *server = g_ptr_array_index(op->servers, i);
+        GError *problem = NULL;
+        Store *other;
+
+        if (!server->mailbox || g_ascii_strcasecmp(server->hostname, store->name) == 0)
+            continue;
+        other = reach(op, server->hostname, &problem);
+        if (other != NULL) {
+            g_ptr_array_add(found, other);
+            continue;
+        }
+        if (g_ascii_strcasecmp(server->hostname, must->name) == 0) {
+            g_propagate_error(error, problem);
+            return NULL;
+        }
+        note_silent(result, store, server->hostname, problem->message);
+        g_error_free(problem);
+    }
+    return g_steal_pointer(&found);
+}
+
+static bool seen_elsewhere(const GPtrArray *stores, const char *token, bool *seen, GError **error)
+{
+    *seen = false;
+    for (guint s = 0; s < stores->len; s++) {
+        const Store *store = g_ptr_array_index(stores, s);
+
+        for (guint v = 0; v < store->volumes->len && !*seen; v++) {
+            const Volume *volume = g_ptr_array_index(store->volumes, v);
+
+            if (has_files(volume) && !peer_probe_seen(store->peer, volume->id, token, seen, error))
+                return false;
+        }
+    }
+    return true;
+}
+
+static bool ask_volume(Store *store, Volume *volume, const GPtrArray *stores, GError **error)
+{
+    g_autofree char *uuid = g_uuid_string_random();
+    g_auto(GStrv) parts = g_strsplit(uuid, "-", -1);
+    g_autofree char *token = g_strjoinv("", parts);
+    GError *drop = NULL;
+    bool seen, good;
+
+    if (!peer_probe_put(store->peer, volume->id, token, error))
+        return false;
+    good = seen_elsewhere(stores, token, &seen, error);
+    if (!peer_probe_drop(store->peer, volume->id, token, &drop)) {
+        log_warning("%s", drop->message);
+        g_error_free(drop);
+    }
+    if (good)
+        volume->sharing = seen ? VOLUME_SHARED : VOLUME_OWN;
+    return good;
+}
+
+bool shared_find(Operation *op, Store *store, const Store *must, MailboxResult *result,
+                 GError **error)
+{
+    g_autoptr(GPtrArray) stores = others(op, store, must, result, error);
+
+    if (stores == NULL)
+        return false;
+    for (guint i = 0; i < store->volumes->len; i++) {
+        Volume *volume = g_ptr_array_index(store->volumes, i);
+
+        if (has_files(volume) && !ask_volume(store, volume, stores, error))
+            return false;
+    }
+    return true;
+}
