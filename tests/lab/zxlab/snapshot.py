@@ -20,9 +20,10 @@ from . import truth
 OWN_SCHEMA = "zxmove"
 SYSTEM_SCHEMAS = {"mysql", "information_schema", "performance_schema", "sys", OWN_SCHEMA}
 
-# Not settings but counters and clocks that SHOW GLOBAL VARIABLES lists as well.
+# Not settings but counters and clocks that SHOW GLOBAL VARIABLES lists as well; and what the laboratory gives a
+# server for its first start only.
 MOVING_VARIABLES = {"gtid_binlog_pos", "gtid_binlog_state", "gtid_current_pos", "gtid_slave_pos", "timestamp",
-                    "innodb_redo_log_capacity_resized", "last_insert_id"}
+                    "last_insert_id", "init_file"}
 
 # Of the kind of process ids and logs, written by the servers themselves.
 SERVER_FILES = {"db", "log", "run", ".cache"}  # the last: of the ssh user, where an agent is uploaded to
