@@ -124,20 +124,29 @@ char *report_mailbox(const MailboxResult *mailbox, unsigned index, unsigned tota
     return g_string_free(out, FALSE);
 }
 
+/* What stands before the lines of the summary. */
+#define LABEL_WIDTH 11
+
+static void append_label(GString *out, const char *label)
+{
+    append_padded(out, label, LABEL_WIDTH);
+}
+
 static void append_retention(GString *out, const Report *report, const ReportText *text,
                              const Totals *totals)
 {
     g_autofree char *day = report_day_after(report->ended, text->retention_days);
+    g_autofree char *kept = NULL;
     const MailboxResult *only =
         report->mailboxes->len == 1 ? g_ptr_array_index(report->mailboxes, 0) : NULL;
 
     if (totals->moved == 0)
         return;
-    g_string_append_printf(out,
-                           "%-10s kept until %s; remove now with: doPurgeMailboxes %s "
-                           "ignore_retention true\n",
-                           totals->moved == 1 ? "old copy" : "old copies", day,
-                           only != NULL ? only->address : "all");
+    kept =
+        g_strdup_printf("kept until %s; remove now with: doPurgeMailboxes %s ignore_retention true",
+                        day, only != NULL ? only->address : "all");
+    append_label(out, totals->moved == 1 ? "old copy" : "old copies");
+    append_wrapped(out, kept, "; ", LABEL_WIDTH);
 }
 
 static void append_done(GString *out, const Report *report, const ReportText *text,
@@ -169,13 +178,12 @@ static void append_locked(GString *out, const Report *report, const Totals *tota
 
 static void append_asleep(GString *out, const ReportText *text, const Totals *totals)
 {
-    enum { INDENT = 11 };
     g_autofree char *asleep = report_asleep(totals, text);
 
     if (asleep == NULL)
         return;
-    g_string_append(out, "asleep     ");
-    append_wrapped(out, asleep, ", ", INDENT);
+    append_label(out, "asleep");
+    append_wrapped(out, asleep, ", ", LABEL_WIDTH);
 }
 
 /* "mail1 -> mail2" of what was moved or should have been. */

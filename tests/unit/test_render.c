@@ -157,8 +157,8 @@ static void summaries(void **state G_GNUC_UNUSED)
           "operation  6f0c2c1e-0000-4000-8000-000000000001  doMailboxMove\n"
           "stores     mail1 -> mail2\n"
           "done       1 moved, 0 failed, 0 skipped   41.0 MB in 2h41m\n"
-          "old copy   kept until 2025-11-08; remove now with: doPurgeMailboxes ivan@company.ru "
-          "ignore_retention true\n");
+          "old copy   kept until 2025-11-08;\n"
+          "           remove now with: doPurgeMailboxes ivan@company.ru ignore_retention true\n");
     add_moved(report, "anna@company.ru", 300)->source = (char *)(uintptr_t) "mail3";
     add(report, "c@x", OUTCOME_IN_DOUBT, "no answer");
     g_ptr_array_add(report->notes, (char *)(uintptr_t) "chat does not move");
