@@ -414,11 +414,11 @@ def _schemas(name, was, now):
 
 def _other_files(was, now):
     for path, old, new in _changed(was, now):
+        if INCOMING.search(path) and (old is None or old.kind == "f"):
+            continue  # a message on its way in at that moment
         if old is None:
             if new.kind == "d" and os.path.basename(path).isdigit():
                 continue  # <dir1> of a mailbox: shared with whoever comes next
-            if INCOMING.search(path):
-                continue
             yield Finding("leftover", f"{path} appeared")
         elif new is None:
             yield Finding("other-files", f"{path} is gone")
