@@ -124,8 +124,10 @@ static bool lead_back(Move *move, GError *problem)
 {
     GError *undo = NULL;
 
-    if (undo_window(move, &undo))
+    if (undo_window(move, &undo)) {
+        g_clear_pointer(&move->fence, fence_free);
         return true;
+    }
     fail_prefix(&problem, "%s", undo->message);
     set_failed(move, problem);
     g_error_free(undo);
@@ -160,10 +162,10 @@ static bool walk(Move *move, bool last)
         fail_prefix(&problem, "%s", step->name);
         if (move->committed)
             set_moved_with_rest(move, step, problem);
-        else if ((step->flags & WINDOW) && move->fence != NULL && !move->in_doubt) {
+        else if ((step->flags & WINDOW) && !move->in_doubt) {
             bool again = worth_another_window(move, problem) && !last;
 
-            if (!lead_back(move, problem))
+            if (move->fence != NULL && !lead_back(move, problem))
                 return true;
             if (!again)
                 set_failed(move, problem);

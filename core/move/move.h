@@ -146,14 +146,20 @@ bool prove_apply(Move *move, GError **error) MUST_USE;
 /* Content, lock and checkpoints once more, without touching the fence; delta_apply comes before it.
  */
 bool prove_content(Move *move, GError **error) MUST_USE;
-/* A mailbox that appeared after the commit of an account without one (hazard 67): locked, copied,
- * proven. */
-bool lock_mailbox_that_appeared(Move *move, GError **error) MUST_USE;
+/* Waits for the answer whatever the user or the clock say: an abandoned start locks the mailbox
+ * later (5.2). */
+bool lock_out(Move *move, GError **error) MUST_USE;
 /* Resumes a commit another process left in doubt. */
 bool commit_in_doubt(Move *move, GError **error) MUST_USE;
 bool commit_apply(Move *move, GError **error) MUST_USE;
 bool open_apply(Move *move, GError **error) MUST_USE;
 bool settle_apply(Move *move, GError **error) MUST_USE;
+
+/* appeared.c: an account without a mailbox that gets one (hazard 67). */
+/* The second look, just before the commit: CHANGED if there is one. */
+bool appeared_not_yet(Move *move, GError **error) MUST_USE;
+/* The third look, after the commit: one that is there is moved like any other. */
+bool appeared_move(Move *move, GError **error) MUST_USE;
 
 /* copy.c */
 BlobsJob copy_blobs_job(Move *move, bool window);

@@ -103,35 +103,19 @@ static bool carry_over(Move *move, GError **error)
     return delta_apply(move, error) && prove_content(move, error);
 }
 
-/* Hazard 67, the third look: after the flip nobody can make a mailbox at the source any more. */
-static bool third_look(Move *move, GError **error)
-{
-    unsigned group = 0, index_volume = 0;
-    uint32_t mailbox;
-
-    if (move->source_mailbox != 0 || move->fence->opened)
-        return true;
-    if (!mailbox_row_find(move->source->control, move->account->id, &mailbox, &group, &index_volume,
-                          error))
-        return false;
-    if (mailbox == 0)
-        return true;
-    log_warning("a mailbox appeared on %s while its account was moved; moving it",
-                move->source->name);
-    move->source_mailbox = mailbox;
-    move->source_group = group;
-    move->source_index_volume = index_volume;
-    return reserve_apply(move, error) && copy_rounds(move, error) &&
-           lock_mailbox_that_appeared(move, error);
-}
-
 /* The proof that the destination serves the copy and no new, empty mailbox. */
 static bool answers_our_id(Move *move, GError **error)
 {
-    uint32_t id;
+    uint32_t id, row;
 
     if (move->source_mailbox == 0)
         return true;
+    /* Asked without a row, mailboxd would make a new, empty mailbox (hazard 1). */
+    if (!mailbox_row_find(move->target->control, move->account->id, &row, NULL, NULL, error))
+        return false;
+    if (row != move->target_mailbox)
+        return fail(error, ZX_ERROR_BUG, "the row of mailbox %u on %s says %u",
+                    move->target_mailbox, move->target->name, row);
     if (!fence_mark(move->target, move->fence, FENCE_OPENED, error) ||
         !admin_mailbox_id(move->target->soap, move->account->id, NULL, &id, error))
         return false;
@@ -184,7 +168,7 @@ bool open_apply(Move *move, GError **error)
     move_timed(move, "source, routes", since);
     if (!failpoint("open:flushed", error) ||
         !try_for_a_while(move, "last look", carry_over, error) ||
-        !try_for_a_while(move, "third look", third_look, error) ||
+        !insist(move, "third look", appeared_move, error) ||
         (!move->fence->opened && !insist(move, "late rows", late_insert, error)) ||
         !insist(move, "answer", answers_our_id, error) || !failpoint("open:answered", error) ||
         !insist(move, "status", restore_status, error))

@@ -403,13 +403,22 @@ static bool reserve_recorded(Move *move, const Known *known, GError **error)
            record_reservation(move, true, error);
 }
 
+/* An account without a mailbox needs no id, but what lies at the destination would become its
+ * mailbox at the flip. */
+static bool nothing_there(Move *move, const Known *known, GError **error)
+{
+    return (known->probe == PROBE_UNMAPPED && known->row == 0) || unexplained(move, known, error);
+}
+
 bool reserve_apply(Move *move, GError **error)
 {
     g_auto(Known) known = { 0 };
 
+    if (!look(move, &known, error))
+        return false;
     if (move->source_mailbox == 0)
-        return true;
-    if (!look(move, &known, error) || !decide(move, &known, error))
+        return nothing_there(move, &known, error);
+    if (!decide(move, &known, error))
         return false;
     if (!(move->old_copy == OLD_REUSE_ROWS || move->old_copy == OLD_REUSE_EMPTY
               ? reserve_recorded(move, &known, error)

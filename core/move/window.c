@@ -110,9 +110,17 @@ static bool flush_both(Move *move, GError **error)
            caches_flush_store(move, move->target, status, move->source->name, &wait, error);
 }
 
-/* Waits for the answer whatever the user or the clock say: an abandoned start locks the mailbox
- * later (5.2). */
-static bool lock_out(Move *move, GError **error)
+/* After the commit a source that has not got the object in memory cannot load it any more: nobody
+ * can write there. */
+static bool is_out_of_reach(Move *move)
+{
+    g_autofree char *why = NULL;
+
+    return move->committed &&
+           admin_probe(move->source->soap, move->account->id, NULL, &why) == PROBE_WRONG_HOST;
+}
+
+bool lock_out(Move *move, GError **error)
 {
     Wait wait = wait_within(NULL, (int64_t)(move->source->lock_timeout_s + LOCK_GRACE_S) * 1000);
     Lockout outcome;
@@ -131,17 +139,18 @@ static bool lock_out(Move *move, GError **error)
                failpoint("fence:locked", error) && late_read(move, error);
     case LOCKOUT_ALREADY:
         move->lock_tried = false;
+        if (move->committed) /* ours of an earlier try; and whose it is matters no more */
+            return late_read(move, error);
         return fail(error, ZX_ERROR_CHANGED,
                     "%s: the mailbox of %s is locked out by somebody else (zmmailboxmove?"
                     " maintenance?); zmprov can end it: LockoutMailbox end",
                     move->source->name, move->account->address);
     case LOCKOUT_REFUSED:
         move->lock_tried = false;
-        /* After the commit a source that has not got the object in memory cannot load it any more.
-         */
-        if (move->committed)
-            g_clear_error(error);
-        return move->committed;
+        if (!is_out_of_reach(move))
+            return false;
+        g_clear_error(error);
+        return true;
     case LOCKOUT_NONE:
     case LOCKOUT_UNKNOWN:
         break;
@@ -324,9 +333,7 @@ static bool lock_holds(Move *move, bool *held, GError **error)
         *held = false;
         return true;
     case LOCKOUT_REFUSED:
-        /* After the commit a source that has not got the object in memory cannot load it any more.
-         */
-        *held = move->committed;
+        *held = is_out_of_reach(move);
         if (*held)
             g_clear_error(error);
         return *held;
@@ -337,30 +344,13 @@ static bool lock_holds(Move *move, bool *held, GError **error)
     return false;
 }
 
-/* The account had no mailbox when the window began; a login or an accepted message may make one at
- * any moment. */
-static bool still_without_mailbox(Move *move, GError **error)
-{
-    g_autofree char *why = NULL;
-    uint32_t mailbox;
-    Probe probe;
-
-    if (!mailbox_row_find(move->source->control, move->account->id, &mailbox, NULL, NULL, error))
-        return false;
-    probe = admin_probe(move->source->soap, move->account->id, move->op->wait, &why);
-    if (mailbox == 0 && probe == PROBE_UNMAPPED)
-        return true;
-    return fail(error, ZX_ERROR_CHANGED, "%s: a mailbox appeared on %s meanwhile",
-                move->account->address, move->source->name);
-}
-
 bool prove_content(Move *move, GError **error)
 {
     RowsMaxima now;
     bool held = false;
 
     if (move->source_mailbox == 0)
-        return still_without_mailbox(move, error);
+        return appeared_not_yet(move, error);
     for (int i = 0; i < LOCK_RETRIES; i++) {
         if (!content_is_equal(move, error))
             return false;
@@ -390,9 +380,4 @@ bool prove_apply(Move *move, GError **error)
     move->fence->state = FENCE_PROVEN;
     move_timed(move, "proof", since);
     return true;
-}
-
-bool lock_mailbox_that_appeared(Move *move, GError **error)
-{
-    return lock_out(move, error) && delta_apply(move, error) && prove_content(move, error);
 }

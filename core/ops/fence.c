@@ -118,6 +118,17 @@ bool fence_mark(Store *store, const Fence *fence, FenceMark mark, GError **error
            store_durable(store, error);
 }
 
+bool fence_note_mailboxes(Store *store, const Fence *fence, GError **error)
+{
+    return db_exec(store->control, NULL, error,
+                   "UPDATE zxmove.fence SET source_mailbox = ?, destination_mailbox = ? WHERE"
+                   " account_id = ? AND operation = ? AND lease = ?",
+                   DB_ARGS(db_u64(fence->source_mailbox), db_u64(fence->destination_mailbox),
+                           db_text(fence->account_id), db_text(fence->operation),
+                           db_u64(fence->lease))) &&
+           store_durable(store, error);
+}
+
 #define FENCE_COLUMNS                                                                              \
     "SELECT account_id, operation, address, state, lease, account_status, mail_status, transport," \
     " status_touched, source_host, destination_host, source_mailbox, destination_mailbox, "        \

@@ -59,6 +59,9 @@ typedef enum FenceMark {
 /* Durable: each is an intent that a recovery decides by. */
 bool fence_mark(Store *store, const Fence *fence, FenceMark mark, GError **error) MUST_USE;
 
+/* The ids of a mailbox that the account did not have when the row was written; durable. */
+bool fence_note_mailboxes(Store *store, const Fence *fence, GError **error) MUST_USE;
+
 /* The unfinished row of an account on this store: NULL without error if there is none. */
 Fence *fence_find(Store *store, const char *account_id, GError **error);
 /* All unfinished rows of a store (of Fence). */

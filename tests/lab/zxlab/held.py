@@ -13,15 +13,16 @@ from .tap import wait_for
 
 
 class Held:
-    """A move waiting at one of the product's failpoints (core/base/failpoint.h)."""
+    """A move waiting at one of the product's failpoints (core/base/failpoint.h); `also` names others and what
+    they do."""
 
     _count = 0
 
-    def __init__(self, scene, account, destination, point, **options):
+    def __init__(self, scene, account, destination, point, also=None, **options):
         Held._count += 1
         self._gate = os.path.join(scene.lab.dir, f"gate{Held._count}")
         self.account, self.destination, self.point = account, destination, point
-        self.process = scene.start_move(account, destination, fail=f"{point}=wait",
+        self.process = scene.start_move(account, destination, fail=",".join(filter(None, [f"{point}=wait", also])),
                                         env={"ZX_FAIL_FILE": self._gate}, **options)
 
     def wait(self, seconds=60):
@@ -31,6 +32,11 @@ class Held:
                 raise RuntimeError(f"the move to be held at {self.point} ended: {self.process.communicate()}")
             return os.path.exists(f"{self._gate}.reached")
         wait_for(there, seconds, f"a move to reach {self.point}")
+
+    def go(self):
+        """Lets it go on, to its end; CompletedProcess."""
+        self.go_on()
+        return self.finish()
 
     def go_on(self):
         """Lets it go on."""

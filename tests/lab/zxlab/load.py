@@ -103,7 +103,10 @@ class Mail:
     def offer(self, number):
         """One attempt; True when nothing is left to do for this message."""
         place = self.directory.transport()
-        code, text = self.lmtp.offer(place, self.recipient, self._message(number))
+        return self.record(number, *self.lmtp.offer(place, self.recipient, self.message(number)))
+
+    def record(self, number, code, text):
+        """What a store answered to a message; True when nothing is left to do for it."""
         if code == 250:
             self.accepted[number] = time.time()
         elif code >= 500:
@@ -115,7 +118,7 @@ class Mail:
             return False
         return True
 
-    def _message(self, number):
+    def message(self, number):
         body = "".join(f"line {i} of message {number} of {self.token}\r\n" for i in range(3 + number * 37 % 120))
         return (f"From: load@elsewhere.test\r\nTo: {self.recipient}\r\nSubject: {self.subject(number)}\r\n"
                 f"Message-ID: <{self.token}.{number}@elsewhere.test>\r\n"
