@@ -157,7 +157,8 @@ def sshd(name, home, address, pid_file, log):
         "StrictModes no",
         "AllowTcpForwarding yes",
         "AcceptEnv none",
-        f"SetEnv HOME={home}",  # neither the real user's .bashrc nor an agent in their ~/.cache
+        # Neither the real user's .bashrc nor an agent in their ~/.cache.
+        f"SetEnv HOME={os.path.join(os.path.dirname(home), 'home')}",
         "MaxStartups 100",
         "PrintMotd no",
         "LogLevel INFO",
