@@ -27,6 +27,7 @@ struct SshPipe {
     unsigned port;
     char *refusal;
     int fd;
+    bool has_session; /* of a program: the channel; its program is asked for next */
     bool opened;
     bool far_eof, far_closed; /* the store sends no more; the channel is over */
     bool near_eof, near_deaf; /* the descriptor sends no more; takes no more */
@@ -179,7 +180,8 @@ const char *ssh_pipe_refusal(const SshPipe *pipe)
     return pipe->refusal;
 }
 
-/* The channel, then the program on it; each call asks where the request is. */
+/* The channel, then the program on it; each call asks where the request is. A program that ended at
+ * once may have closed the channel by then. */
 static SshPipeState open_channel(SshPipe *pipe)
 {
     ssh_session session = ssh_channel_get_session(pipe->channel);
@@ -188,8 +190,9 @@ static SshPipeState open_channel(SshPipe *pipe)
     if (pipe->host != NULL) {
         rc = ssh_channel_open_forward(pipe->channel, pipe->host, (int)pipe->port, "127.0.0.1", 0);
     } else {
-        rc = ssh_channel_is_open(pipe->channel) ? SSH_OK : ssh_channel_open_session(pipe->channel);
-        if (rc == SSH_OK)
+        rc = pipe->has_session ? SSH_OK : ssh_channel_open_session(pipe->channel);
+        pipe->has_session = rc == SSH_OK;
+        if (pipe->has_session)
             rc = ssh_channel_request_exec(pipe->channel, pipe->command);
     }
     if (rc == SSH_AGAIN)
