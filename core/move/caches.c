@@ -94,11 +94,15 @@ static bool delete_keys(Move *move, const char *server, const GPtrArray *keys, G
     return memcached_delete(address, port, keys, MEMCACHED_TIMEOUT_MS, error);
 }
 
+/* Empty without a mailbox; keys of the account may be stale all the same. */
 static char **folder_ids(Move *move, GError **error)
 {
     g_autoptr(Rows) rows = NULL;
     g_autofree char *table = g_strdup_printf("mboxgroup%u.mail_item", move->source_group);
     GPtrArray *ids;
+
+    if (move->source_mailbox == 0)
+        return g_new0(char *, 1);
 
     rows = db_query(move->source->control, error,
                     "SELECT id FROM ? WHERE mailbox_id = ? AND type IN (1, 2, 13)",
@@ -117,7 +121,7 @@ bool caches_drop_mailboxd_keys(Move *move, GError **error)
     g_auto(GStrv) folders = NULL;
     g_autoptr(GPtrArray) keys = NULL;
 
-    if (move->op->client_memcached[0] == NULL || move->source_mailbox == 0)
+    if (move->op->client_memcached[0] == NULL)
         return true;
     folders = folder_ids(move, error);
     if (folders == NULL)
