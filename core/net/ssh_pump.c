@@ -233,6 +233,7 @@ static void advance_channels(SshPump *pump)
             g_ptr_array_remove_index(pump->channels, i);
             break;
         case SSH_PIPE_ENDED:
+            channel_opened(pump, channel); /* a short program may be over in one turn */
             g_ptr_array_remove_index(pump->channels, i);
             break;
         }
