@@ -181,27 +181,21 @@ static bool walk(Move *move, bool last)
     return true;
 }
 
-/* An account with an unfinished window is refused to everybody but doRecover. */
-static bool nothing_unfinished(Move *move, GError **error)
+bool move_nothing_unfinished(Store *store, const Account *account, GError **error)
 {
-    Store *const stores[] = { move->source, move->target };
+    GError *problem = NULL;
+    g_autoptr(Fence) fence = fence_find(store, account->id, &problem);
 
-    for (guint i = 0; i < G_N_ELEMENTS(stores); i++) {
-        GError *problem = NULL;
-        g_autoptr(Fence) fence = fence_find(stores[i], move->account->id, &problem);
-
-        if (problem != NULL) {
-            g_propagate_error(error, problem);
-            return false;
-        }
-        if (fence != NULL)
-            return fail(error, ZX_ERROR_CONFLICT,
-                        "%s: operation %s left this account unfinished (%s, recorded on %s). Run:\n"
-                        "  zxmove doRecover accounts %s dry_run false",
-                        move->account->address, fence->operation, fence_state_name(fence->state),
-                        stores[i]->name, move->account->address);
+    if (problem != NULL) {
+        g_propagate_error(error, problem);
+        return false;
     }
-    return true;
+    return fence == NULL ||
+           fail(error, ZX_ERROR_CONFLICT,
+                "%s: operation %s left this account unfinished (%s, recorded on %s). Run:\n"
+                "  zxmove doRecover accounts %s dry_run false",
+                account->address, fence->operation, fence_state_name(fence->state), store->name,
+                account->address);
 }
 
 bool move_begin_claims(Move *move, GError **error)
@@ -215,7 +209,9 @@ void move_run(Move *move)
     unsigned tries = move->window_soon ? move->op->conf->cutover_retries + 1 : 1;
     GError *problem = NULL;
 
-    if (!move_begin_claims(move, &problem) || !nothing_unfinished(move, &problem)) {
+    if (!move_begin_claims(move, &problem) ||
+        !move_nothing_unfinished(move->source, move->account, &problem) ||
+        !move_nothing_unfinished(move->target, move->account, &problem)) {
         set_failed(move, problem);
         g_error_free(problem);
         claim_release(&move->claim);

@@ -60,6 +60,8 @@ void operation_note(Operation *op, const char *fmt, ...) G_GNUC_PRINTF(2, 3);
 /* How long a change of status whose answer did not come may still land: a server that works on it
  * has it done long before. */
 #define STATUS_GRACE_US (15 * G_USEC_PER_SEC)
+/* The same of a lock-out, beyond the time for which the server waits for the write lock (5.2). */
+#define LOCK_GRACE_S 15
 
 /* What is at the destination when the move begins, and so what to do about it (the table of
  * doc/architecture.md, "a store that knew the account"). */
@@ -101,9 +103,9 @@ typedef struct Move {
     bool blobs_proved; /* by the last delta, of the snapshot now open */
     /* How far the window got, for undo. */
     bool status_written, lock_tried, lock_ours, row_inserted, in_doubt, committed;
-    int64_t
-        status_doubt_until; /* monotonic us: a status sent without an answer may land until then */
-    int64_t lock_tried_at;  /* monotonic us */
+    /* Monotonic us: until then what was sent without an answer may land; 0: nothing was. */
+    int64_t status_doubt_until, lock_doubt_until;
+    bool let_in; /* recovery: the status has been given back already */
     int64_t window_began, window_ended;
     int64_t committed_at; /* monotonic us */
 } Move;
@@ -127,6 +129,8 @@ void move_free(Move *move);
 /* Times a part of the window under the step now running. */
 void move_timed(Move *move, const char *name, int64_t since);
 bool move_begin_claims(Move *move, GError **error) MUST_USE;
+/* An account with an unfinished window is refused to everybody but doRecover. */
+bool move_nothing_unfinished(Store *store, const Account *account, GError **error) MUST_USE;
 void move_note(Move *move, const char *fmt, ...) G_GNUC_PRINTF(2, 3);
 
 /* insist.c */

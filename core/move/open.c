@@ -59,9 +59,10 @@ static bool record_committed(Move *move, GError **error)
     return true;
 }
 
+/* NULL: any. */
 static const char *status_now(const Move *move)
 {
-    return move->fence->status_touched ? "maintenance" : NULL;
+    return move->fence->status_touched && !move->let_in ? "maintenance" : NULL;
 }
 
 /* Destination first: with a stale cache it would relay mail back (5.5). */
@@ -170,8 +171,8 @@ bool open_apply(Move *move, GError **error)
         !try_for_a_while(move, "last look", carry_over, error) ||
         !insist(move, "third look", appeared_move, error) ||
         (!move->fence->opened && !insist(move, "late rows", late_insert, error)) ||
-        !insist(move, "answer", answers_our_id, error) || !failpoint("open:answered", error) ||
-        !insist(move, "status", restore_status, error))
+        !failpoint("open:late", error) || !insist(move, "answer", answers_our_id, error) ||
+        !failpoint("open:answered", error) || !insist(move, "status", restore_status, error))
         return false;
     move->window_ended = g_get_monotonic_time();
     move->result->window_ms = (double)(move->window_ended - move->window_began) / 1000;

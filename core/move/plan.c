@@ -34,6 +34,21 @@ static bool is_own_login(const Operation *op, const Account *account)
     return own;
 }
 
+/* Being there is not enough: a mover that died after the commit may have left the user out. */
+static void skip_if_finished(Operation *op, const Account *account, MailboxResult *result)
+{
+    GError *problem = NULL;
+    Store *store = operation_store(op, account->mail_host, &problem);
+
+    if (store != NULL && move_nothing_unfinished(store, account, &problem)) {
+        skip(result, "already there");
+        return;
+    }
+    refuse(result, "%s", problem->message);
+    result->code = error_code(problem);
+    g_error_free(problem);
+}
+
 /* True if the account can be tried. */
 static bool may_go(Operation *op, const Account *account, MailboxResult *result)
 {
@@ -44,7 +59,7 @@ static bool may_go(Operation *op, const Account *account, MailboxResult *result)
         return false;
     }
     if (g_ascii_strcasecmp(account->mail_host, op->request->destination) == 0) {
-        skip(result, "already there");
+        skip_if_finished(op, account, result);
         return false;
     }
     if (wanted != NULL && g_ascii_strcasecmp(account->mail_host, wanted) != 0) {

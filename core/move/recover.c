@@ -84,20 +84,28 @@ static bool restore_volumes(Move *move, GError **error)
     return true;
 }
 
-/* What comparing and copying again needs; not needed to lead back, nor once the destination has
- * opened. */
-static bool restore_copying(Move *move, GError **error)
+static bool restore_source(Move *move, GError **error)
 {
     uint32_t row;
 
-    if (move->source_mailbox == 0)
-        return true;
     if (!mailbox_row_find(move->source->control, move->account->id, &row, &move->source_group,
                           &move->source_index_volume, error))
         return false;
-    if (row != move->fence->source_mailbox)
-        return fail(error, ZX_ERROR_CHANGED, "%s has mailbox %u of %s, the record says %u",
-                    move->source->name, row, move->fence->address, move->fence->source_mailbox);
+    return row == move->fence->source_mailbox ||
+           fail(error, ZX_ERROR_CHANGED, "%s has mailbox %u of %s, the record says %u",
+                move->source->name, row, move->fence->address, move->fence->source_mailbox);
+}
+
+/* What comparing and copying again needs; not needed to lead back, nor once the destination has
+ * opened: then only the source's record is still to be written. */
+static bool restore_copying(Move *move, GError **error)
+{
+    if (move->source_mailbox == 0 || move->catalogue != NULL)
+        return true;
+    if (!restore_source(move, error))
+        return false;
+    if (move->fence->opened)
+        return true;
     if (!restore_volumes(move, error))
         return false;
     move->catalogue = catalogue_read(move->source->data, move->target->data, move->source_group,
@@ -112,6 +120,7 @@ static void restore(Move *move)
 
     move->window_soon = true;
     move->window_began = move->committed_at = g_get_monotonic_time();
+    move->let_in = fence->status_touched && strcmp(move->account->status, "maintenance") != 0;
     move->source_mailbox = fence->source_mailbox;
     move->target_mailbox = fence->destination_mailbox;
     move->result->source_mailbox = fence->source_mailbox;
@@ -123,18 +132,21 @@ static void restore(Move *move)
 static void assume_the_worst(Move *move)
 {
     const Fence *fence = move->fence;
+    bool start_pending = fence->lock_tried_ms >= 0;
     int64_t now = g_get_monotonic_time();
 
     move->status_written = fence->status_touched;
-    move->lock_tried = move->source_mailbox != 0 && fence->lock_tried_ms >= 0;
+    move->lock_tried = fence->locked || start_pending || !fence->on_source;
     move->lock_ours = fence->locked;
-    move->lock_tried_at = now - fence->lock_tried_ms * 1000;
-    /* The lock-out comes after the status was answered; before, the request may still be on its
-     * way. */
-    move->status_doubt_until = fence->lock_tried_ms >= 0
-                                   ? 0
-                                   : now - fence->age_ms * 1000 + STATUS_GRACE_US +
-                                         (int64_t)move->op->conf->net_timeout_s * G_USEC_PER_SEC;
+    if (start_pending)
+        move->lock_doubt_until =
+            now - fence->lock_tried_ms * 1000 +
+            (int64_t)(move->source->lock_timeout_s + LOCK_GRACE_S) * G_USEC_PER_SEC;
+    /* The lock-out and the proof come after the status was answered; before, the request may still
+     * be on its way. */
+    if (!fence->locked && !start_pending && fence->state == FENCE_FENCED)
+        move->status_doubt_until = now - fence->age_ms * 1000 + STATUS_GRACE_US +
+                                   (int64_t)move->op->conf->net_timeout_s * G_USEC_PER_SEC;
     move->row_inserted = move->source_mailbox != 0;
 }
 
@@ -182,9 +194,9 @@ static bool forward(Move *move, GError **error)
     move->committed = true;
     move->result->committed = g_get_real_time() / 1000;
     /* With the source out of reach there is nothing to compare with: the proof before the commit
-     * stands. */
-    if (!move->fence->opened && !restore_copying(move, &problem)) {
-        if (error_code(problem) != ZX_ERROR_CONNECT) {
+     * stands, if there was one. */
+    if (!restore_copying(move, &problem)) {
+        if (error_code(problem) != ZX_ERROR_CONNECT || move->fence->state == FENCE_FENCED) {
             g_propagate_error(error, problem);
             return false;
         }
@@ -211,10 +223,11 @@ static bool go(Move *move, Way way, GError **error)
 
 /* Claims what can be reached, raises the lease, and only then looks: what was read before may have
  * changed. */
-static bool take_over(Move *move, const Fence *known, GError **error)
+static bool take_over(Move *move, const Fence *known, bool force, GError **error)
 {
     Store *source = move->source->control != NULL ? move->source : NULL;
     Store *target = move->target->control != NULL ? move->target : NULL;
+    bool source_is_home;
 
     if (source == NULL && target == NULL)
         return fail(error, ZX_ERROR_CONNECT, "neither database answers");
@@ -226,9 +239,19 @@ static bool take_over(Move *move, const Fence *known, GError **error)
     move->account = directory_account(move->op->directory, known->account_id, error);
     if (move->account == NULL)
         return false;
-    move->fence = fence_take_over(known, source, target,
-                                  !is_home(move->account, known->destination_host), error);
-    return move->fence != NULL;
+    source_is_home = !is_home(move->account, known->destination_host);
+    move->fence = fence_take_over(known, source, target, source_is_home, error);
+    if (move->fence == NULL)
+        return false;
+    /* The destination's row becomes `proven` before the source's can become `committing`, and does
+     * not say whether that happened. */
+    if (source == NULL && source_is_home && move->fence->state != FENCE_FENCED && !force)
+        return fail(error, ZX_ERROR_CONNECT,
+                    "the record on %s, which is home, says whether the commit was begun, and it "
+                    "cannot be read: nothing is done before it can (or with force true, which may "
+                    "lose mail if the commit still lands)",
+                    move->source->name);
+    return true;
 }
 
 static bool recover_move(Move *move, Fence *known, const RecoverRequest *request, GError **error)
@@ -243,7 +266,7 @@ static bool recover_move(Move *move, Fence *known, const RecoverRequest *request
         result->reason = explain(move, way_of(move, request->force));
         return true;
     }
-    good = take_over(move, known, error);
+    good = take_over(move, known, request->force, error);
     fence_free(known);
     if (good) {
         restore(move);

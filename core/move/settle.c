@@ -116,29 +116,53 @@ static void note_damage(Move *move)
     }
 }
 
+/* A recovery that found the destination open has compared nothing: what the comparison would have
+ * shown is read from the old copy and the list of what was staged. */
+static bool look_back(Move *move, GError **error)
+{
+    g_autoptr(Rows) staged = db_query_one(
+        move->target->control, error,
+        "SELECT COUNT(*), IFNULL(SUM(size), 0) FROM zxmove.staged WHERE account_id = ?",
+        DB_ARGS(db_text(move->account->id)));
+
+    if (staged == NULL)
+        return false;
+    move->blob_count = rows_u64(staged, 0, 0);
+    move->blob_bytes = rows_u64(staged, 0, 1);
+    return rows_maxima(move->source->data, move->source_group, move->source_mailbox, &move->proven,
+                       error);
+}
+
 /* What purge will ask for, long after: durable before anything may be deleted. */
 static bool record_moved(Move *move, GError **error)
 {
-    g_autofree char *sums = rows_fingerprints_alone(move->source->data, move->source_group,
-                                                    move->source_mailbox, error);
+    g_autofree char *sums = NULL;
+    g_autoptr(Rows) before =
+        db_query(move->source->control, error,
+                 "SELECT 1 FROM zxmove.moved WHERE mailbox_id = ? AND operation = ?",
+                 DB_ARGS(db_u64(move->source_mailbox), db_text(move->fence->operation)));
 
+    if (before == NULL || rows_count(before) > 0)
+        return before != NULL;
+    if (move->proven.change == 0 && !look_back(move, error))
+        return false;
+    sums = rows_fingerprints_alone(move->source->data, move->source_group, move->source_mailbox,
+                                   error);
     if (sums == NULL)
         return false;
-    return db_exec(
-        move->source->control, NULL, error,
-        "REPLACE INTO zxmove.moved (mailbox_id, account_id, address, group_id, moved_to, "
-        "new_mailbox,"
-        " operation, committed, bytes, blobs, item_checkpoint, change_checkpoint, fingerprints, "
-        "bad_items,"
-        " state) VALUES (?, ?, ?, ?, ?, ?, ?, UTC_TIMESTAMP(3) - INTERVAL ? MICROSECOND, ?, ?, ?, "
-        "?, ?, 0, 'kept')",
-        DB_ARGS(db_u64(move->source_mailbox), db_text(move->account->id),
-                db_text(move->account->address), db_u64(move->source_group),
-                db_text(move->target->name), db_u64(move->target_mailbox),
-                db_text(move->fence->operation),
-                db_i64(g_get_monotonic_time() - move->committed_at), db_u64(move->blob_bytes),
-                db_u64(move->blob_count), db_u64(move->proven.item_id), db_u64(move->proven.change),
-                db_text(sums)));
+    return db_exec(move->source->control, NULL, error,
+                   "REPLACE INTO zxmove.moved (mailbox_id, account_id, address, group_id, moved_to,"
+                   " new_mailbox, operation, committed, bytes, blobs, item_checkpoint,"
+                   " change_checkpoint, fingerprints, bad_items, state) VALUES (?, ?, ?, ?, ?, ?,"
+                   " ?, UTC_TIMESTAMP(3) - INTERVAL ? MICROSECOND, ?, ?, ?, ?, ?, 0, 'kept')",
+                   DB_ARGS(db_u64(move->source_mailbox), db_text(move->account->id),
+                           db_text(move->account->address), db_u64(move->source_group),
+                           db_text(move->target->name), db_u64(move->target_mailbox),
+                           db_text(move->fence->operation),
+                           db_i64(g_get_monotonic_time() - move->committed_at),
+                           db_u64(move->blob_bytes), db_u64(move->blob_count),
+                           db_u64(move->proven.item_id), db_u64(move->proven.change),
+                           db_text(sums)));
 }
 
 /* The reservation and the list of staged blobs have become the live mailbox. */

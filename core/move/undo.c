@@ -6,52 +6,61 @@
 #include "core/move/move.h"
 #include <string.h>
 
-#define PATIENCE_MS  60000
-#define LOCK_GRACE_S 15
+#define PATIENCE_MS 60000
 
 /* A start that was not answered may lock the mailbox until the server's lock timeout is over (5.2).
- */
-static bool await_abandoned_start(Move *move, bool *locked, GError **error)
+ * The first shows when it has; a second one, sent to prove the lock, does not. */
+static void await_abandoned_start(Move *move)
 {
-    int64_t until = move->lock_tried_at +
-                    (int64_t)(move->source->lock_timeout_s + LOCK_GRACE_S) * G_USEC_PER_SEC;
-
-    for (;;) {
-        g_autofree char *why = NULL;
-        Probe probe = admin_probe(move->source->soap, move->account->id, NULL, &why);
-
-        *locked = probe == PROBE_LOCKED;
-        if (*locked || g_get_monotonic_time() > until)
-            return probe != PROBE_UNKNOWN || fail(error, ZX_ERROR_CONNECT, "%s", why);
+    while (g_get_monotonic_time() < move->lock_doubt_until) {
+        if (!move->lock_ours &&
+            admin_probe(move->source->soap, move->account->id, NULL, NULL) == PROBE_LOCKED)
+            return;
         wait_pause(NULL, 250);
     }
 }
 
-static bool release_lock(Move *move, GError **error)
+/* No answer is no proof that the lock is gone. */
+static bool look_at_lock(Move *move, bool *locked, GError **error)
 {
     g_autofree char *why = NULL;
-    bool locked = move->lock_ours;
+    Probe probe = admin_probe(move->source->soap, move->account->id, NULL, &why);
+
+    *locked = probe == PROBE_LOCKED;
+    return probe != PROBE_UNKNOWN || fail(error, ZX_ERROR_CONNECT, "%s", why);
+}
+
+static bool end_lock(Move *move, GError **error)
+{
+    bool locked;
+
+    switch (admin_lockout(move->source->soap, move->account->id, false, NULL, error)) {
+    case LOCKOUT_DONE:
+    case LOCKOUT_NONE:
+        break;
+    case LOCKOUT_ALREADY:
+    case LOCKOUT_REFUSED:
+    case LOCKOUT_UNKNOWN:
+        return false;
+    }
+    if (!look_at_lock(move, &locked, error))
+        return false;
+    return !locked ||
+           fail(error, ZX_ERROR_FAILED, "%s still answers mail.MAINTENANCE", move->source->name);
+}
+
+static bool release_lock(Move *move, GError **error)
+{
+    bool locked;
 
     if (!move->lock_tried)
         return true;
-    if (!claim_may_act(&move->claim, error))
+    await_abandoned_start(move);
+    if (!claim_may_act(&move->claim, error) || !look_at_lock(move, &locked, error) ||
+        (locked && !end_lock(move, error)))
         return false;
-    if (!move->lock_ours && !await_abandoned_start(move, &locked, error))
-        return false;
-    if (locked)
-        switch (admin_lockout(move->source->soap, move->account->id, false, NULL, error)) {
-        case LOCKOUT_DONE:
-        case LOCKOUT_NONE:
-            break;
-        case LOCKOUT_ALREADY:
-        case LOCKOUT_REFUSED:
-        case LOCKOUT_UNKNOWN:
-            return false;
-        }
-    if (admin_probe(move->source->soap, move->account->id, NULL, &why) == PROBE_LOCKED)
-        return fail(error, ZX_ERROR_FAILED, "%s still answers mail.MAINTENANCE",
-                    move->source->name);
     move->lock_tried = move->lock_ours = false;
+    move->lock_doubt_until = 0;
     return true;
 }
 

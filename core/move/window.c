@@ -6,9 +6,6 @@
 #include "core/move/move.h"
 #include <string.h>
 
-/* The server gives up waiting for the write lock after its lock timeout; a start is never abandoned
- * before that. */
-#define LOCK_GRACE_S 15
 #define LOCK_RETRIES 3
 
 /* Nothing between here and the plan is taken on trust: home, transport, status and mailbox are read
@@ -120,19 +117,28 @@ static bool is_out_of_reach(Move *move)
            admin_probe(move->source->soap, move->account->id, NULL, &why) == PROBE_WRONG_HOST;
 }
 
+/* Waits for the answer whatever the user or the clock say: an abandoned start locks the mailbox
+ * later (5.2). */
+static Lockout send_start(Move *move, GError **error)
+{
+    int64_t patience_s = move->source->lock_timeout_s + LOCK_GRACE_S;
+    int64_t until = g_get_monotonic_time() + patience_s * G_USEC_PER_SEC;
+    Wait wait = wait_within(NULL, patience_s * 1000);
+    Lockout outcome = admin_lockout(move->source->soap, move->account->id, true, &wait, error);
+
+    if (outcome == LOCKOUT_UNKNOWN)
+        move->lock_doubt_until = until;
+    return outcome;
+}
+
 bool lock_out(Move *move, GError **error)
 {
-    Wait wait = wait_within(NULL, (int64_t)(move->source->lock_timeout_s + LOCK_GRACE_S) * 1000);
-    Lockout outcome;
-
     if (!late_read(move, error) || !claim_check(&move->claim, error) ||
         !fence_mark(move->source, move->fence, FENCE_LOCK_TRIED, error) ||
         !failpoint("fence:lock", error))
         return false;
     move->lock_tried = true;
-    move->lock_tried_at = g_get_monotonic_time();
-    outcome = admin_lockout(move->source->soap, move->account->id, true, &wait, error);
-    switch (outcome) {
+    switch (send_start(move, error)) {
     case LOCKOUT_DONE:
         move->lock_ours = true;
         return fence_mark(move->source, move->fence, FENCE_LOCKED, error) &&
@@ -163,7 +169,7 @@ bool fence_apply(Move *move, GError **error)
     int64_t since;
 
     if (!look_again(move, error) || !warm(move, error) || !record(move, error) ||
-        !failpoint("fence:recorded", error))
+        !failpoint("fence:recorded", error) || !claim_check(&move->claim, error))
         return false;
     since = move->window_began = g_get_monotonic_time();
     if (!set_maintenance(move, error))
@@ -321,9 +327,10 @@ static bool content_is_equal(Move *move, GError **error)
 /* A second start must find the lock. *held = false: it had been lost, and is taken anew. */
 static bool lock_holds(Move *move, bool *held, GError **error)
 {
-    Wait wait = wait_within(NULL, (int64_t)(move->source->lock_timeout_s + LOCK_GRACE_S) * 1000);
-
-    switch (admin_lockout(move->source->soap, move->account->id, true, &wait, error)) {
+    if (!fence_mark_quickly(move->source, move->fence, FENCE_LOCK_TRIED, error) ||
+        !failpoint("prove:lock", error))
+        return false;
+    switch (send_start(move, error)) {
     case LOCKOUT_ALREADY:
         *held = true;
         return true;
@@ -331,7 +338,7 @@ static bool lock_holds(Move *move, bool *held, GError **error)
         log_warning("the lock-out on %s had been lost (mailboxd restarted?) and was taken anew",
                     move->source->name);
         *held = false;
-        return true;
+        return fence_mark_quickly(move->source, move->fence, FENCE_LOCKED, error);
     case LOCKOUT_REFUSED:
         *held = is_out_of_reach(move);
         if (*held)

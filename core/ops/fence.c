@@ -43,6 +43,9 @@ void fence_free(Fence *fence)
 /* A row that is there already stays as it is. */
 #define FENCE_IF_ABSENT "lease = lease"
 
+/* The time changes too, so that the same change made twice still counts one row. */
+#define FENCE_COUNTS "changed = GREATEST(UTC_TIMESTAMP(3), changed + INTERVAL 1000 MICROSECOND)"
+
 static bool write_row(const Fence *fence, Store *store, const char *role, const char *sql,
                       GError **error)
 {
@@ -63,59 +66,67 @@ bool fence_begin(const Fence *fence, Store *source, Store *destination, GError *
            store_durable(source, error) && store_durable(destination, error);
 }
 
-static bool changed_one(Store *store, const Fence *fence, uint64_t affected, FenceState to,
+static bool changed_one(Store *store, const Fence *fence, uint64_t affected, const char *to,
                         GError **error)
 {
-    if (affected != 1)
-        return fail(
-            error, ZX_ERROR_CONFLICT,
-            "%s: the record of %s cannot become '%s': another zxmove took the operation over",
-            store->name, fence->address, state_names[to]);
-    return store_durable(store, error);
+    return affected == 1 ||
+           fail(error, ZX_ERROR_CONFLICT,
+                "%s: the record of %s cannot become '%s': another zxmove took the operation over",
+                store->name, fence->address, to);
 }
 
 bool fence_advance(Store *store, const Fence *fence, FenceState from, FenceState to, GError **error)
 {
     uint64_t affected = 0;
 
-    return db_exec(
-               store->control, &affected, error,
-               "UPDATE zxmove.fence SET state = ?, changed = UTC_TIMESTAMP(3) WHERE account_id = ?"
-               " AND operation = ? AND lease = ? AND state = ?",
-               DB_ARGS(db_text(state_names[to]), db_text(fence->account_id),
-                       db_text(fence->operation), db_u64(fence->lease),
-                       db_text(state_names[from]))) &&
-           changed_one(store, fence, affected, to, error);
+    /* Nobody goes on to another state before every lock-out was answered. */
+    return db_exec(store->control, &affected, error,
+                   "UPDATE zxmove.fence SET state = ?, lock_tried = NULL,"
+                   " changed = UTC_TIMESTAMP(3) WHERE account_id = ?"
+                   " AND operation = ? AND lease = ? AND state = ?",
+                   DB_ARGS(db_text(state_names[to]), db_text(fence->account_id),
+                           db_text(fence->operation), db_u64(fence->lease),
+                           db_text(state_names[from]))) &&
+           changed_one(store, fence, affected, state_names[to], error) &&
+           store_durable(store, error);
 }
 
 bool fence_set(Store *store, const Fence *fence, FenceState to, GError **error)
 {
     uint64_t affected = 0;
 
-    /* The time changes too, so that setting a state twice still counts one row. */
     return db_exec(store->control, &affected, error,
-                   "UPDATE zxmove.fence SET state = ?, changed = GREATEST(UTC_TIMESTAMP(3), "
-                   "changed + INTERVAL 1000"
-                   " MICROSECOND) WHERE account_id = ? AND operation = ? AND lease = ?",
+                   "UPDATE zxmove.fence SET state = ?, " FENCE_COUNTS
+                   " WHERE account_id = ? AND operation = ? AND lease = ?",
                    DB_ARGS(db_text(state_names[to]), db_text(fence->account_id),
                            db_text(fence->operation), db_u64(fence->lease))) &&
-           changed_one(store, fence, affected, to, error);
+           changed_one(store, fence, affected, state_names[to], error) &&
+           store_durable(store, error);
+}
+
+bool fence_mark_quickly(Store *store, const Fence *fence, FenceMark mark, GError **error)
+{
+    static const struct {
+        const char *name, *set;
+    } marks[] = {
+        [FENCE_LOCK_TRIED] = { "lock-out sent", "lock_tried = UTC_TIMESTAMP(3)" },
+        [FENCE_LOCKED] = { "locked", "locked = 1, lock_tried = NULL" },
+        [FENCE_REINDEX] = { "to be indexed anew", "reindex = 1" },
+        [FENCE_OPENED] = { "opened", "opened = 1" },
+    };
+    uint64_t affected = 0;
+
+    return db_exec(store->control, &affected, error,
+                   "UPDATE zxmove.fence SET ?, " FENCE_COUNTS
+                   " WHERE account_id = ? AND operation = ? AND lease = ?",
+                   DB_ARGS(db_sql(marks[mark].set), db_text(fence->account_id),
+                           db_text(fence->operation), db_u64(fence->lease))) &&
+           changed_one(store, fence, affected, marks[mark].name, error);
 }
 
 bool fence_mark(Store *store, const Fence *fence, FenceMark mark, GError **error)
 {
-    static const char *const sets[] = {
-        [FENCE_LOCK_TRIED] = "lock_tried = UTC_TIMESTAMP(3)",
-        [FENCE_LOCKED] = "locked = 1",
-        [FENCE_REINDEX] = "reindex = 1",
-        [FENCE_OPENED] = "opened = 1",
-    };
-
-    return db_exec(store->control, NULL, error,
-                   "UPDATE zxmove.fence SET ? WHERE account_id = ? AND operation = ? AND lease = ?",
-                   DB_ARGS(db_sql(sets[mark]), db_text(fence->account_id),
-                           db_text(fence->operation), db_u64(fence->lease))) &&
-           store_durable(store, error);
+    return fence_mark_quickly(store, fence, mark, error) && store_durable(store, error);
 }
 
 bool fence_note_mailboxes(Store *store, const Fence *fence, GError **error)

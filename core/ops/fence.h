@@ -33,8 +33,8 @@ typedef struct Fence {
     bool reindex;          /* the index was left out: ReIndexRequest at the destination */
     bool on_source;        /* the row read stands on the source (role) */
     int64_t age_ms;        /* since it was made, by that server's clock */
-    int64_t lock_tried_ms; /* since the lock-out was sent; -1: it was not */
-    bool locked;           /* it was answered: the lock is ours */
+    int64_t lock_tried_ms; /* since a lock-out was sent that was not answered; -1: there is none */
+    bool locked;           /* one was answered: the lock is ours */
     bool opened; /* the destination was asked to open the mailbox: its rows are its own from then on
                   */
 } Fence;
@@ -50,14 +50,17 @@ bool fence_advance(Store *store, const Fence *fence, FenceState from, FenceState
  * more. */
 bool fence_set(Store *store, const Fence *fence, FenceState to, GError **error) MUST_USE;
 typedef enum FenceMark {
-    FENCE_LOCK_TRIED, /* before the lock-out is sent: without it a recovery need not wait for a late
+    FENCE_LOCK_TRIED, /* before a lock-out is sent: without it a recovery need not wait for a late
                          one */
-    FENCE_LOCKED,
+    FENCE_LOCKED,     /* it was answered */
     FENCE_REINDEX,
     FENCE_OPENED, /* before the destination is asked to open: from then on its rows are its own */
 } FenceMark;
-/* Durable: each is an intent that a recovery decides by. */
+/* Durable: each is an intent that a recovery decides by. CONFLICT if the row is not ours any more.
+ */
 bool fence_mark(Store *store, const Fence *fence, FenceMark mark, GError **error) MUST_USE;
+/* The same for a mark that the death of this process must leave behind, but not a power cut. */
+bool fence_mark_quickly(Store *store, const Fence *fence, FenceMark mark, GError **error) MUST_USE;
 
 /* The ids of a mailbox that the account did not have when the row was written; durable. */
 bool fence_note_mailboxes(Store *store, const Fence *fence, GError **error) MUST_USE;
