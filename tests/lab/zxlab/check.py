@@ -345,8 +345,9 @@ def _own_schema(lab, account_id):
             if holder is not None:
                 yield Finding("own-leftover", f"connection {holder} of {store.name} holds the account's lock")
             for table in own_tables(sql):
-                if table == "claim":
-                    where = own
+                if table == "claim":  # one of a process that was killed binds nobody
+                    claims = sql.text(f"SELECT pid FROM {OWN_SCHEMA}.claim {own}")
+                    where = own if any(os.path.exists(f"/proc/{pid}") for pid, in claims) else "WHERE FALSE"
                 elif table.startswith("late_"):
                     where = f"WHERE mailbox_id IN (SELECT mailbox_id FROM {OWN_SCHEMA}.reservation {own})"
                 elif table == "fence":
@@ -399,11 +400,13 @@ def _changed(was, now):
 
 
 def _schemas(name, was, now):
-    """A group schema may be made, whole, when a mailbox needs it; nothing else may come or go."""
+    """A group schema may be made, whole, when a mailbox needs it, or have been in the making when it was looked at
+    before; nothing else may come or go."""
     for schema, table in sorted(was - now):
         yield Finding("schema", f"{schema}.{table} of {name} is gone")
-    made = {schema for schema, _ in now} - {schema for schema, _ in was}
     group = {t for s, t in now if s == next((s for s, _ in sorted(was) if s.startswith("mboxgroup")), None)}
+    made = {schema for schema, _ in now} - {schema for schema, _ in was}
+    made |= {s for s, _ in was if s.startswith("mboxgroup") and {t for other, t in was if other == s} < group}
     for schema in sorted(made):
         if not schema.startswith("mboxgroup") or {t for s, t in now if s == schema} != group:
             yield Finding("schema", f"{schema} appeared on {name}, and is no whole group schema")

@@ -516,7 +516,7 @@ def deleted_account_still_there(case):
 
 @control("own-leftover")
 def claim_not_given_back(case):
-    _own_row(case, "claim (account_id CHAR(36))", f"claim VALUES ('{case.account_id}')")
+    _own_row(case, "claim (account_id CHAR(36), pid INT)", f"claim VALUES ('{case.account_id}', {os.getpid()})")
 
 
 @control("own-leftover")

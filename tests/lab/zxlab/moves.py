@@ -7,12 +7,14 @@ strangers in it, a move in one line, and the checker's verdict as TAP.
     moved_clean(scene.move(ann, lab.stores[1]), before, ann, lab.stores[0], lab.stores[1], "a plain move")
 """
 
+import queue
+import threading
 import uuid
 
 from . import truth
 from .check import check_move, check_purged, check_unmoved
 from .seed import seed_mailbox
-from .snapshot import Snapshot, memcached_servers
+from .snapshot import OWN_SCHEMA, Snapshot, memcached_servers, own_tables
 from .tap import diag, is_, ok
 
 
@@ -111,6 +113,57 @@ class Scene:
         line = ["doMailboxMove", getattr(destination, "name", destination), "accounts",
                 ",".join(self.addresses.get(a, a) for a in accounts)]
         return line + (["stages", stages] if stages else []) + list(words)
+
+
+def side_by_side(lab, cases, lanes=2, **scene_options):
+    """Runs case(scene) for each of the cases, `lanes` at a time, each lane in a domain of its own, so that one
+    works while another waits. The first exception is raised when all have ended."""
+    waiting, errors = queue.SimpleQueue(), []
+    for case in cases:
+        waiting.put(case)
+
+    def work(scene):
+        try:
+            while not errors:
+                waiting.get_nowait()(scene)
+        except queue.Empty:
+            pass
+        except Exception as error:  # whatever it is, it is raised below
+            errors.append(error)
+
+    threads = [threading.Thread(target=work, args=(Scene(lab, **scene_options),)) for _ in range(lanes)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    if errors:
+        raise errors[0]
+
+
+def short_timeouts(lab, lease=None, timeout=2):
+    """So that silence is soon noticed: an abandoned `start` may lock for as long as the server waits for the write
+    lock, and undo and recovery wait for that."""
+    with open(lab.conf_path, "a", encoding="utf-8") as file:
+        file.write(f"net_timeout: {timeout}s\n" + (f"lease: {lease}s\n" if lease else ""))
+    for store in lab.stores:
+        store.configure(localconfig={"zimbra_mailbox_lock_timeout": 1}, mailboxd={"lock_timeout_ms": 1000})
+
+
+def fence_row(store, account, columns="state"):
+    """The account's last fence row on the store as text; None without one."""
+    with truth.Sql(store) as sql:
+        if "fence" not in own_tables(sql):
+            return None
+        rows = sql.text(f"SELECT {columns} FROM {OWN_SCHEMA}.fence WHERE account_id = '{account}'"
+                        " ORDER BY made DESC LIMIT 1")
+        return (rows[0][0] if len(rows[0]) == 1 else tuple(rows[0])) if rows else None
+
+
+def claimed(store, account):
+    """Whether a mover has taken the account on this store."""
+    with truth.Sql(store) as sql:
+        return "claim" in own_tables(sql) and bool(
+            sql.text(f"SELECT 1 FROM {OWN_SCHEMA}.claim WHERE account_id = '{account}'"))
 
 
 # ---- verdicts

@@ -7,20 +7,23 @@ that hopes.
 """
 
 import sys
+import threading
 import time
 import traceback
 
 _count = 0
 _failed = 0
+_lock = threading.Lock()  # cases may run side by side (moves.side_by_side)
 
 
 def ok(condition, name):
     """One test: passed if `condition` is true. Returns it, so that a script can stop early."""
     global _count, _failed
-    _count += 1
-    if not condition:
-        _failed += 1
-    print(f"{'ok' if condition else 'not ok'} {_count} - {name.replace('#', '')}", flush=True)
+    with _lock:
+        _count += 1
+        if not condition:
+            _failed += 1
+        print(f"{'ok' if condition else 'not ok'} {_count} - {name.replace('#', '')}", flush=True)
     if not condition:
         caller = traceback.extract_stack(limit=3)
         frame = next(f for f in reversed(caller) if f.filename != __file__)
