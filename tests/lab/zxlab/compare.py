@@ -225,7 +225,7 @@ class Blobs:
             return
         if not (_is(file, row) and _same_content(file, before, row)) and (sound or file.raw != before.raw):
             yield Finding("blob-altered", f"{name}: {place[1]} on volume {volume.id} is not what the row says")
-        elif before is not None and before.kind == "f":
+        elif sound and before is not None and before.kind == "f":
             if self.linked.get((volume.id, path_name(place[1]))) != file.raw:
                 yield from self._encoding(name, row, volume, file, before)
         yield from style_findings("blob", f"{name}: {place[1]}", file, self.style[volume.id][0])

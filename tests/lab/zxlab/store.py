@@ -247,9 +247,9 @@ class Store:
         """The requests it has had."""
         return self._control("log")
 
-    def user(self, account_id, do, item=None):
-        """Does what the account's own web client would."""
-        return self._control("user", account=account_id, do=do, item=item)
+    def user(self, account_id, do, item=None, **more):
+        """Does what the account's own web client would; `more` is what an action takes beside the item."""
+        return self._control("user", account=account_id, do=do, item=item, **more)
 
     def tasks(self):
         """The scheduled tasks in its memory."""
