@@ -27,6 +27,7 @@ def values(store, account, table, column):
 
 def task_runs(name, point, store):
     """The AclPush task of a store runs while the move stands at the point."""
+    store.tick()  # what is there of others is done with
     account = scene.mailbox(name, one, messages=4)
     before = scene.snapshot(account)
     due = values(one, account, "pending_acl_push", "item_id")
