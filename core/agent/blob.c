@@ -43,6 +43,12 @@ static void blob_name(const BlobRef *ref, char name[NAME_SIZE])
     snprintf(name, NAME_SIZE, "%u-%u.msg", ref->item, ref->mod_content);
 }
 
+/* Of very old stores, which had no revision. */
+static void old_name(const BlobRef *ref, char name[NAME_SIZE])
+{
+    snprintf(name, NAME_SIZE, "%u.msg", ref->item);
+}
+
 /* Opens a regular file for reading; anything else there is ELOOP. */
 static int open_file(int dir, const char *name, struct stat *st)
 {
@@ -57,7 +63,7 @@ static int open_file(int dir, const char *name, struct stat *st)
     return -1;
 }
 
-/* By the name of today, or by that of very old stores, which had no revision. */
+/* By the name of today, or by the old one. */
 static int open_blob(Agent *agent, Tree *tree, const BlobRef *ref, struct stat *st)
 {
     int dir = blob_dir(agent, tree, ref->mailbox, ref->item, TREE_LOOK);
@@ -70,7 +76,7 @@ static int open_blob(Agent *agent, Tree *tree, const BlobRef *ref, struct stat *
     fd = open_file(dir, name, st);
     if (fd >= 0 || errno != ENOENT)
         return fd;
-    snprintf(name, sizeof name, "%u.msg", ref->item);
+    old_name(ref, name);
     return open_file(dir, name, st);
 }
 
@@ -296,18 +302,42 @@ bool agent_blob_unlink(Agent *agent, const WireFrame *frame, WireIn *in, GError 
     BlobRef ref = blob_ref_get(in);
     char name[NAME_SIZE];
     Tree *tree;
+    bool gone;
     int dir;
 
     if (!take_ref(agent, in, &ref, &tree, error))
         return false;
     blob_name(&ref, name);
     dir = blob_dir(agent, tree, ref.mailbox, ref.item, TREE_LOOK);
-    if ((dir < 0 || unlinkat(dir, name, 0) != 0) && errno != ENOENT) {
+    gone = dir >= 0 && unlinkat(dir, name, 0) == 0;
+    if (dir >= 0 && !gone && errno == ENOENT) {
+        old_name(&ref, name);
+        gone = unlinkat(dir, name, 0) == 0;
+    }
+    if (!gone && errno != ENOENT) {
         fail_errno(error, errno, "removing");
         return fail_blob(error, tree, &ref);
     }
     agent_ok(agent, frame);
     return true;
+}
+
+/* A mailbox that is used again may have the blob under its old name: it gets that of today. */
+static void rename_old(int dir, const BlobRef *ref, const char *name)
+{
+    char old[NAME_SIZE];
+    struct stat st;
+    ContentIs is;
+    int fd;
+
+    old_name(ref, old);
+    fd = open_file(dir, old, &st);
+    if (fd < 0)
+        return;
+    /* What fails here is copied. */
+    if (judge(fd, &st, ref, &is, NULL) && content_matches(&is, ref))
+        (void)renameat(dir, old, dir, name);
+    close(fd);
 }
 
 /* Links the blob of an older mailbox id of the account into its new place, if its content is what
@@ -358,8 +388,13 @@ bool agent_blob_have(Agent *agent, const WireFrame *frame, WireIn *in, GError **
         return false;
     blob_name(&ref, name);
     dir = blob_dir(agent, tree, ref.mailbox, ref.item, TREE_LOOK);
-    if (dir >= 0)
+    if (dir >= 0) {
         fd = open_file(dir, name, &st);
+        if (fd < 0 && errno == ENOENT) {
+            rename_old(dir, &ref, name);
+            fd = open_file(dir, name, &st);
+        }
+    }
     if (fd >= 0) {
         if (judge(fd, &st, &ref, &is, NULL) && content_matches(&is, &ref)) {
             have = HAVE_THERE;

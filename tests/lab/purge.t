@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 """Purge: retention, the proofs made again before every deletion, through mailboxd and behind its back, killed and
-repeated; and getMovedMailboxes."""
+repeated, with answers lost; on a shared volume; and getMovedMailboxes."""
 
 import os
 import sys
@@ -8,9 +8,12 @@ import sys
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from zxlab.lab import Lab  # noqa: E402
 from zxlab.moves import Scene, exits, moved_clean, purged_clean, says  # noqa: E402
+from zxlab.soap import Admin  # noqa: E402
 from zxlab.tap import done, is_, ok  # noqa: E402
+from zxlab.truth import Sql  # noqa: E402
 
-lab = Lab.create("purge", mode=os.environ.get("MODE", "asan"))
+lab = Lab.create("purge", stores=["store1.lab.test", "store2.lab.test", "store3.lab.test"],
+                 mode=os.environ.get("MODE", "asan"))
 
 
 def mailbox_id(store, account):
@@ -21,77 +24,253 @@ def mailbox_id(store, account):
         return row[0] if row else None
 
 
-def purge(scene, account, *words, **options):
-    """doPurgeMailboxes of one account."""
-    return lab.zxmove("doPurgeMailboxes", scene.addresses[account], *words, **options)
+def execute(store, statement, *values):
+    """One statement in a store's database; what it answers."""
+    with store.db() as connection, connection.cursor() as cursor:
+        cursor.execute("SET SESSION foreign_key_checks = 0")
+        cursor.execute(statement, values)
+        return cursor.fetchall()
 
 
-def moved(scene, name):
+def purge(account, *words, fail=None, now=True):
+    """doPurgeMailboxes of one account, its retention waived."""
+    lift = ("ignore_retention", "true") if now else ()
+    return lab.zxmove("doPurgeMailboxes", scene.addresses[account], *lift, *words, fail=fail)
+
+
+def moved(name, to=None):
     """A mailbox that moved from one to two; its account id and its old mailbox id."""
-    account = scene.mailbox(name, one, messages=12)
+    account = scene.mailbox(name, one, messages=8)
     old = mailbox_id(one, account)
-    exits(scene.move(account, two), 0, f"{name}: moved")
+    exits(scene.move(account, to or two), 0, f"{name}: moved")
     return account, old
 
 
-try:
-    one, two = lab.stores[:2]
-    scene = Scene(lab)
+def kept(result, account, old, name, reason):
+    """Three tests: exit 5, the reason, and the copy is there."""
+    exits(result, 5, f"{name}: kept")
+    says(result, reason, f"{name}: the report says why")
+    is_(mailbox_id(one, account), old, f"{name}: it is there")
 
-    account, old = moved(scene, "plain")
-    says(lab.zxmove("getMovedMailboxes"), scene.addresses[account], "getMovedMailboxes lists the copy")
-    result = purge(scene, account)
-    exits(result, 5, "within retention a named copy is refused")
-    says(result, "ignore_retention true", "and the message says how")
+
+def gone(account, old, name, words=()):
+    """A purge, judged by the checker."""
+    before = scene.snapshot(account)
+    purged_clean(purge(account, *words), before, account, one, old, name)
+
+
+def restart(store):
+    """Its memory is gone, what the database has is mapped."""
+    store.mailboxd_kill()
+    store.mailboxd_start()
+
+
+def requests(store, kind, account=None):
+    """What of a kind a store was asked, of one account."""
+    return [r for r in store.log() if r["request"] == kind and account in (None, r["account"])]
+
+
+def set_home(account, store):
+    """Behind every cache's back."""
+    lab.directory.set(lab.directory.account(account)[0], zimbraMailHost=store.name)
+
+
+def plain():
+    """Retention, dry run, through mailboxd."""
+    account, old = moved("plain")
+    listed = lab.zxmove("getMovedMailboxes")
+    says(listed, scene.addresses[account], "getMovedMailboxes lists the copy")
+    says(listed, two.name, "and where it went")
+    kept(purge(account, now=False), account, old, "within retention a named copy", "ignore_retention true")
     exits(lab.zxmove("doPurgeMailboxes"), 64, "a bare doPurgeMailboxes is an error")
-    exits(purge(scene, account, "ignore_retention", "true", "dry_run", "true"), 0, "a dry run")
+    exits(purge(account, "dry_run", "true"), 0, "a dry run")
     is_(mailbox_id(one, account), old, "deletes nothing")
-    before = scene.snapshot(account)
-    purged_clean(purge(scene, account, "ignore_retention", "true"), before, account, one, old, "through mailboxd")
-    ok(not any(r["request"] == "DeleteMailboxRequest" for r in two.log()),
-       "no DeleteMailboxRequest reached the live mailbox")
+    gone(account, old, "through mailboxd")
+    ok(not requests(two, "DeleteMailboxRequest"), "no DeleteMailboxRequest reached the live mailbox")
     ok(scene.addresses[account] not in lab.zxmove("getMovedMailboxes").stdout, "and it is listed no more")
+    exits(purge(account), 1, "a second time there is nothing to purge")
 
-    account, old = moved(scene, "written")
-    with one.db() as connection, connection.cursor() as cursor:
-        cursor.execute(f"UPDATE mboxgroup{(old - 1) % one.groups + 1}.mail_item SET flags = flags ^ 2, mod_metadata ="
-                       " mod_metadata + 1 WHERE mailbox_id = %s AND type = 5 LIMIT 1", (old,))
-    result = purge(scene, account, "ignore_retention", "true")
-    exits(result, 5, "a copy that was written to is kept")
-    says(result, "only copy", "and the report says why")
+
+def retention():
+    """`all` takes what is older than 30 days; a number is one store's."""
+    aged, aged_old = moved("aged")
+    young, young_old = moved("young")
+    execute(one, "UPDATE zxmove.moved SET committed = committed - INTERVAL 31 DAY WHERE mailbox_id = %s", aged_old)
+    execute(one, "UPDATE zxmove.moved SET committed = committed - INTERVAL 29 DAY WHERE mailbox_id = %s", young_old)
+    exits(lab.zxmove("doPurgeMailboxes", "all", "dry_run", "true"), 0, "a dry run of all")
+    is_(mailbox_id(one, aged), aged_old, "deletes nothing")
+    before = scene.snapshot(aged)
+    purged_clean(lab.zxmove("doPurgeMailboxes", "all"), before, aged, one, aged_old, "all, of what is 31 days old")
+    is_(mailbox_id(one, young), young_old, "what is 29 days old stays")
+    exits(lab.zxmove("doPurgeMailboxes", young_old, "ignore_retention", "true"), 64, "a number names no store")
+    exits(lab.zxmove("--host", two.name, "doPurgeMailboxes", young_old, "ignore_retention", "true"), 1,
+          "another store has no such copy")
+    is_(mailbox_id(one, young), young_old, "so it is there")
+    exits(lab.zxmove("--host", one.name, "doPurgeMailboxes", young_old), 5, "with its store, within retention")
+    before = scene.snapshot(young)
+    purged_clean(lab.zxmove("--host", one.name, "doPurgeMailboxes", young_old, "retention_days", "29"), before, young,
+                 one, young_old, "with its store and another retention")
+
+
+def proofs():
+    """One copy; each proof is violated in turn and keeps it; then it goes."""
+    account, old = moved("proofs")
+    new = mailbox_id(two, account)
+    group = (old - 1) % one.groups + 1
+
+    def violated(store, change, restore, name, reason):
+        execute(store, *change)
+        kept(purge(account), account, old, name, reason)
+        execute(store, *restore)
+
+    set_home(account, one)
+    kept(purge(account), account, old, "this store is home", "lives on")
+    set_home(account, two)
+    violated(two, ("UPDATE zimbra.mailbox SET account_id = 'nobody' WHERE id = %s", new),
+             ("UPDATE zimbra.mailbox SET account_id = %s WHERE id = %s", account, new), "home has no mailbox",
+             "has no mailbox")
+    violated(two, ("UPDATE zimbra.mailbox SET id = id + 1000 WHERE id = %s", new),
+             ("UPDATE zimbra.mailbox SET id = id - 1000 WHERE id = %s", new + 1000), "home answers another id",
+             "its database says")
+    for column in ("item_id_checkpoint", "change_checkpoint"):
+        was = execute(two, f"SELECT {column} FROM zimbra.mailbox WHERE id = %s", new)[0][0]
+        violated(two, (f"UPDATE zimbra.mailbox SET {column} = 1 WHERE id = %s", new),
+                 (f"UPDATE zimbra.mailbox SET {column} = %s WHERE id = %s", was, new), f"home is behind in {column}",
+                 "older than this copy")
+    flip = (f"UPDATE mboxgroup{group}.mail_item SET flags = flags ^ 2 WHERE mailbox_id = %s AND type = 5"
+            " ORDER BY id LIMIT 1", old)
+    violated(one, flip, flip, "written to", "only copy")
+    violated(two, ("UPDATE zxmove.fence SET state = 'committed' WHERE account_id = %s", account),
+             ("UPDATE zxmove.fence SET state = 'done' WHERE account_id = %s", account), "an unfinished move",
+             "doRecover")
+    violated(one, ("UPDATE zxmove.moved SET bad_items = 3 WHERE mailbox_id = %s", old), ("SELECT 1",),
+             "moved with bad items", "accept_data_loss true")
+    one.fault("ReIndexRequest", "fault", account=account, count=0)
+    kept(purge(account, "accept_data_loss", "true"), account, old, "an unknown answer to the probe", "ReIndex")
+    one.fault_clear()
+    two.mariadb_kill()
+    result = purge(account, "accept_data_loss", "true")
+    ok(result.returncode != 0, "a home whose database is down: an error")
     is_(mailbox_id(one, account), old, "it is there")
+    two.mariadb_start()
+    restart(two)
+    stale_view(account)
+    gone(account, old, "nothing violated and data loss accepted", ("accept_data_loss", "true"))
+    ok(requests(one, "FlushCacheRequest", None)[-1]["n"] > flushed, "this store's stale view was flushed first")
 
-    account, old = moved(scene, "home")
-    lab.directory.set(lab.directory.account(account)[0], zimbraMailHost=one.name)
-    result = purge(scene, account, "ignore_retention", "true")
-    exits(result, 5, "a copy that the directory calls home is kept")
-    is_(mailbox_id(one, account), old, "it is there")
-    lab.directory.set(lab.directory.account(account)[0], zimbraMailHost=two.name)
 
-    account, old = moved(scene, "killed")
+def stale_view(account):
+    """Makes store one believe that it is home."""
+    global flushed
+    admin = Admin(one)
+    entry = f'<account by="id">{account}</account>'
+    set_home(account, one)
+    admin.call('<FlushCacheRequest xmlns="urn:zimbraAdmin"><cache type="account">'
+               f'<entry by="id">{account}</entry></cache></FlushCacheRequest>')
+    admin.call(f'<GetAccountInfoRequest xmlns="urn:zimbraAdmin">{entry}</GetAccountInfoRequest>')
+    set_home(account, two)
+    is_(one.state(account)["account_cache"]["host"], one.name, "store one's view is stale")
+    flushed = one.log()[-1]["n"]
+
+
+def killed():
+    """At each point, then repeated: at once where mailboxd did the deletion itself."""
+    account, old = moved("killed")
+    before = scene.snapshot(account)
     for point in ("purge:intent", "purge:rows"):
-        is_(purge(scene, account, "ignore_retention", "true", fail=f"{point}=kill").returncode, -9,
-            f"killed at {point}")
-    before = scene.snapshot(account)
-    result = purge(scene, account, "ignore_retention", "true")
-    ok(result.returncode in (0, 5), "repeated")
-    with open(lab.conf_path, "a", encoding="utf-8") as file:
-        file.write("purge_wait: 0s\n")
-    if result.returncode:
-        result = purge(scene, account, "ignore_retention", "true")
-    purged_clean(result, before, account, one, old, "repeated after two kills")
+        is_(purge(account, fail=f"{point}=kill").returncode, -9, f"killed at {point}")
+    purged_clean(purge(account), before, account, one, old, "repeated after two kills")
+    account, old = moved("begun")
+    is_(purge(account, fail="purge:intent=kill").returncode, -9, "killed at purge:intent")
+    execute(one, f"UPDATE mboxgroup{(old - 1) % one.groups + 1}.mail_item SET unread = 1 - COALESCE(unread, 0)"
+                 " WHERE mailbox_id = %s AND type = 5 LIMIT 1", old)
+    kept(purge(account), account, old, "written to after a purge was begun", "only copy")
 
-    account, old = moved(scene, "restarted")
-    one.mailboxd_kill()
-    one.mailboxd_start()
-    before = scene.snapshot(account)
-    purged_clean(purge(scene, account, "ignore_retention", "true"), before, account, one, old,
-                 "behind mailboxd's back")
 
-    account, old = moved(scene, "article")
+def answers():
+    """The answer is lost, or a fault: never another mailbox, never one left unlocked."""
+    for request, mode in (("BatchRequest", "silence-after"), ("BatchRequest", "close-after"),
+                          ("BatchRequest", "silence"), ("BatchRequest", "drop"),
+                          ("DeleteMailboxRequest", "close-after"), ("DeleteMailboxRequest", "fault")):
+        account, old = moved(f"{request}.{mode}".lower())
+        one.fault(request, mode, count=1)
+        gone(account, old, f"{request}: {mode}")
+        one.fault_clear()
+    account, old = moved("cached")
+    Admin(one).lockout(account, "end")
+    one.fault("DeleteMailboxRequest", "silence-after", account=account)
+    gone(account, old, "cached, with no answer")
+    one.fault_clear()
+    account, old = moved("stubborn")
+    one.fault("DeleteMailboxRequest", "fault", account=account, count=0)
+    kept(purge(account), account, old, "a deletion that is always refused", "injected")
+    ok(one.state(account)["locked"], "and the old copy is locked again")
+    one.fault_clear()
+    gone(account, old, "later it goes")
+
+
+def behind():
+    """Not in memory: behind mailboxd's back, and not soon; killed half-way."""
+    account, old = moved("restarted")
+    restart(one)
+    kept(purge(account), account, old, "behind mailboxd's back, soon after the commit", "behind its back")
+    execute(one, "UPDATE zxmove.moved SET committed = committed - INTERVAL 16 MINUTE WHERE mailbox_id = %s", old)
+    before = scene.snapshot(account)
+    for point in ("purge:intent", "purge:rows"):
+        is_(purge(account, fail=f"{point}=kill").returncode, -9, f"killed at {point}")
+    purged_clean(purge(account), before, account, one, old, "behind mailboxd's back, repeated after two kills")
+    ok(not requests(one, "DeleteMailboxRequest", account), "without asking mailboxd")
+
+
+def shared():
+    """A volume that a third store, neither old home nor new, has as well: rows go, its files stay."""
+    account, old = moved("shared")
+    with Sql(one) as sql:
+        volumes = {v.id: v.mailbox_dir(old) for v in sql.volumes().values()}
+        path = sql.volumes()[4].path
+    was = execute(three, "SELECT path FROM zimbra.volume WHERE id = 2")[0][0]
+    execute(three, "UPDATE zimbra.volume SET path = %s WHERE id = 2", path)
+    kept(purge(account), account, old, "on a shared volume, in mailboxd's memory", "restart mailboxd")
+    ok(not requests(one, "DeleteMailboxRequest", account), "mailboxd was not asked")
+    restart(one)
+    execute(one, "UPDATE zxmove.moved SET committed = committed - INTERVAL 16 MINUTE WHERE mailbox_id = %s", old)
+    result = purge(account)
+    exits(result, 0, "behind its back it goes")
+    is_(mailbox_id(one, account), None, "rows are gone")
+    is_([v for v, d in sorted(volumes.items()) if os.path.exists(d)], [4], "files stay on the shared volume alone")
+    ok(not os.path.exists(f"{path}/.zxmove") or not os.listdir(f"{path}/.zxmove"), "no probe file is left")
+    execute(three, "UPDATE zimbra.volume SET path = %s WHERE id = 2", was)
+
+
+def third_home():
+    """The account moved on: its present home counts, not where it moved from here."""
+    account, old = moved("onwards")
+    second = mailbox_id(two, account)
+    exits(scene.move(account, three), 0, "moved on")
+    before = scene.snapshot(account)
+    purged_clean(lab.zxmove("--host", one.name, "doPurgeMailboxes", scene.addresses[account], "ignore_retention",
+                            "true"), before, account, one, old, "the first copy goes")
+    is_(mailbox_id(two, account), second, "the second stays")
+
+
+def article():
+    """As the article has it."""
+    account, _ = moved("article")
     result = lab.zxmove("zxsuite", "powerstore", "doPurgeMailboxes", "ignore_retention", "true")
     says(result, "all", "the article's spelling means all, and says so")
     is_(mailbox_id(one, account), None, "and purges")
+
+
+flushed = 0
+try:
+    one, two, three = lab.stores
+    scene = Scene(lab)
+    with open(lab.conf_path, "a", encoding="utf-8") as file:
+        file.write("net_timeout: 5s\n")
+    for case in (plain, retention, proofs, killed, answers, behind, shared, third_home, article):
+        case()
+    deletions = [r for s in lab.stores for r in requests(s, "DeleteMailboxRequest")]
+    ok(deletions and not any(r["proxied_to"] for r in deletions), "no deletion was passed on to a home")
 finally:
     lab.stop()
 done()
