@@ -33,7 +33,7 @@ bool appeared_not_yet(Move *move, GError **error)
 /* Only a source that knows the new home makes no mailbox any more. */
 static bool source_is_told(Move *move, GError **error)
 {
-    const char *status = move->fence->status_touched ? "maintenance" : NULL;
+    const char *status = move->fence->status_touched && !move->let_in ? "maintenance" : NULL;
     Wait wait = wait_within(NULL, 2000);
 
     return caches_flush_store(move, move->source, status, move->target->name, &wait, error);

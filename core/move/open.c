@@ -93,7 +93,8 @@ static bool carry_over(Move *move, GError **error)
 {
     RowsMaxima now;
 
-    if (move->source_mailbox == 0 || move->fence->opened)
+    /* What a user who was let in has at the destination is newer, whoever let them in. */
+    if (move->source_mailbox == 0 || move->fence->opened || move->let_in)
         return true;
     if (!rows_maxima(move->source->data, move->source_group, move->source_mailbox, &now, error))
         return false;

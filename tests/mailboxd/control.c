@@ -58,6 +58,11 @@ static json_t *clear_faults(const HttpRequest *request)
     return done();
 }
 
+static json_t *faults_left(const HttpRequest *request)
+{
+    return json_pack("{s:i}", "left", (int)inject_left(parameter(request, "account")));
+}
+
 static json_t *state(const HttpRequest *request)
 {
     const char *id = parameter(request, "account");
@@ -113,9 +118,15 @@ static const struct {
     const char *path;
     json_t *(*run)(const HttpRequest *request);
 } pages[] = {
-    { "/ready", ready },      { "/fault", add_fault },     { "/fault/clear", clear_faults },
-    { "/state", state },      { "/log", log_of_requests }, { "/user", user },
-    { "/tasks", show_tasks }, { "/tick", tick },
+    { "/ready", ready },
+    { "/fault", add_fault },
+    { "/fault/clear", clear_faults },
+    { "/fault/left", faults_left },
+    { "/state", state },
+    { "/log", log_of_requests },
+    { "/user", user },
+    { "/tasks", show_tasks },
+    { "/tick", tick },
 };
 
 static HttpAnswer answer(const HttpRequest *request)

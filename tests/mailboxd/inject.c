@@ -99,6 +99,19 @@ Injection inject_take(const char *request, const char *op, const char *account)
     return taken;
 }
 
+unsigned inject_left(const char *account)
+{
+    unsigned left = 0;
+
+    g_mutex_lock(&mutex);
+    for (GList *link = rules; link != NULL; link = link->next) {
+        const Rule *rule = link->data;
+        left += matches(account, rule->account) ? rule->count : 0;
+    }
+    g_mutex_unlock(&mutex);
+    return left;
+}
+
 void inject_hold(unsigned ms)
 {
     gint64 until = g_get_monotonic_time() + (gint64)ms * 1000;

@@ -28,6 +28,8 @@ bool inject_add(const char *request, const char *op, const char *account, const 
                 unsigned ms, const char *code, unsigned count);
 void inject_clear(void);
 Injection inject_take(const char *request, const char *op, const char *account);
+/* How many of the faults planted for @account (NULL: in all) have not been met yet. */
+unsigned inject_left(const char *account);
 /* Waits @ms, or until faults are cleared or the server stops. */
 void inject_hold(unsigned ms);
 /* Wakes all that hold, for good. */

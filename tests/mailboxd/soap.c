@@ -153,7 +153,8 @@ static const xmlNode *account_node(const RequestHandler *handler, const xmlNode 
     case HOME_HERE:
         break;
     }
-    return xml_child(request, "account");
+    const xmlNode *cache = xml_child(request, "cache"); /* FlushCacheRequest names it there */
+    return cache != NULL ? xml_child(cache, "entry") : xml_child(request, "account");
 }
 
 /* The store this request belongs to, if that is another one and known; NULL to execute it here. */

@@ -121,6 +121,10 @@ def side_by_side(lab, cases, lanes=2, **scene_options):
     waiting, errors = queue.SimpleQueue(), []
     for case in cases:
         waiting.put(case)
+    for store in lab.stores:  # one lane must not see another's group schema half made
+        with store.db() as connection:
+            for group in range(1, min(store.groups, 7) + 1):
+                store.ensure_group(connection, group)
 
     def work(scene):
         try:

@@ -235,6 +235,10 @@ class Store:
         return self._control("fault", request=request, mode=mode, op=op, account=account, ms=ms,
                              code=code, count=count)
 
+    def faults_left(self, account=None):
+        """How many of the planted faults (for an account) no request has met yet."""
+        return self._control("fault/left", account=account)["left"]
+
     def fault_clear(self):
         """Removes all planted faults."""
         return self._control("fault/clear")
