@@ -277,8 +277,8 @@ static bool delete_copy(Purge *purge, GError **error)
                     " restart mailboxd there first",
                     purge->store->name);
     if ((!in_memory(purge->probe) && !late_enough(purge, error)) ||
-        !claim_check(&purge->claim, error) || !home_is_elsewhere(purge, error) ||
-        !set_state(purge, "purging", error) || !failpoint("purge:intent", error))
+        !set_state(purge, "purging", error) || !failpoint("purge:intent", error) ||
+        !claim_check(&purge->claim, error) || !home_is_elsewhere(purge, error))
         return false;
     if (in_memory(purge->probe))
         return delete_through_mailboxd(purge->op, purge->store, record->account_id, record->mailbox,

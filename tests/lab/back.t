@@ -12,7 +12,7 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from zxlab.lab import Lab  # noqa: E402
 from zxlab.moves import Scene, exits, home, led_back, moved_clean, says  # noqa: E402
 from zxlab.soap import Admin  # noqa: E402
-from zxlab.tap import done, is_, ok  # noqa: E402
+from zxlab.tap import done, is_, ok, wait_for  # noqa: E402
 from zxlab.truth import Sql  # noqa: E402
 
 lab = Lab.create("back", stores=["store1.lab.test", "store2.lab.test", "store3.lab.test"],
@@ -179,6 +179,26 @@ def triangle():
     go(account, three, one, "C to A")
 
 
+def home_in_between():
+    """Somebody makes the destination home just before the old copy there is cleared: it is the live one now."""
+    account, old = there("mind")
+    work(account, two)
+    go_on = os.path.join(lab.dir, "mind.go")
+    running = scene.start_move(account, one, env={"ZX_FAIL_FILE": go_on}, fail="clear:intent=wait")
+    wait_for(lambda: os.path.exists(f"{go_on}.reached"), 30, "everything to be copied")
+    lab.directory.set(lab.directory.account(account)[0], zimbraMailHost=one.name)
+    with open(go_on, "w", encoding="ascii"):
+        pass
+    output = running.communicate(timeout=60)
+    is_(running.returncode, 1, "the destination is home in the last moment: refused")
+    ok("lives on" in output[0] + output[1], "with the reason")
+    is_(mailbox_id(one, account), old, "nothing is deleted there")
+    ok(not any(r["request"] == "DeleteMailboxRequest" and r["account"] == account for r in one.log()),
+       "and no deletion was sent")
+    lab.directory.set(lab.directory.account(account)[0], zimbraMailHost=two.name)
+    go(account, two, one, "with the directory in order it moves")
+
+
 def interrupted():
     """Killed after mailboxd deleted the old copy, before anything says so; and no answer to the deletion."""
     account, old = there("killed")
@@ -250,7 +270,7 @@ try:
     with open(lab.conf_path, "a", encoding="utf-8") as file:
         file.write("net_timeout: 5s\n")
     for case in (locked, staged_then_restarted, restarted, purged, purged_behind, cached, unmapped, triangle,
-                 interrupted, refused, shared):
+                 home_in_between, interrupted, refused, shared):
         case()
     deletions = [r for s in lab.stores for r in s.log() if r["request"] == "DeleteMailboxRequest"]
     ok(deletions and not any(r["proxied_to"] for r in deletions), "no deletion was passed on to a home")

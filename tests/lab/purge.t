@@ -9,7 +9,7 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from zxlab.lab import Lab  # noqa: E402
 from zxlab.moves import Scene, exits, moved_clean, purged_clean, says  # noqa: E402
 from zxlab.soap import Admin  # noqa: E402
-from zxlab.tap import done, is_, ok  # noqa: E402
+from zxlab.tap import done, is_, ok, wait_for  # noqa: E402
 from zxlab.truth import Sql  # noqa: E402
 
 lab = Lab.create("purge", stores=["store1.lab.test", "store2.lab.test", "store3.lab.test"],
@@ -187,6 +187,28 @@ def killed():
     kept(purge(account), account, old, "written to after a purge was begun", "only copy")
 
 
+def home_again():
+    """The directory changes its mind between the proofs and the deletion, in memory and behind mailboxd's back."""
+    for name, prepare in (("mind", lambda: None), ("mind2", lambda: restart(one))):
+        account, old = moved(name)
+        prepare()
+        execute(one, "UPDATE zxmove.moved SET committed = committed - INTERVAL 16 MINUTE WHERE mailbox_id = %s", old)
+        go_on = os.path.join(lab.dir, f"{name}.go")
+        running = lab.zxmove_start("doPurgeMailboxes", scene.addresses[account], "ignore_retention", "true",
+                                   env={"ZX_FAIL_FILE": go_on}, fail="purge:intent=wait")
+        wait_for(lambda: os.path.exists(f"{go_on}.reached"), 30, "the purge to have proved everything")
+        set_home(account, one)
+        with open(go_on, "w", encoding="ascii"):
+            pass
+        output = running.communicate(timeout=60)
+        ok(running.returncode == 5, f"{name}: home is this store in the last moment: kept")
+        ok("lives on" in output[0] + output[1], f"{name}: the report says why")
+        is_(mailbox_id(one, account), old, f"{name}: it is there")
+        ok(not requests(one, "DeleteMailboxRequest", account), f"{name}: no deletion was sent")
+        set_home(account, two)
+        gone(account, old, f"{name}: later it goes")
+
+
 def answers():
     """The answer is lost, or a fault: never another mailbox, never one left unlocked."""
     for request, mode in (("BatchRequest", "silence-after"), ("BatchRequest", "close-after"),
@@ -267,7 +289,7 @@ try:
     scene = Scene(lab)
     with open(lab.conf_path, "a", encoding="utf-8") as file:
         file.write("net_timeout: 5s\n")
-    for case in (plain, retention, proofs, killed, answers, behind, shared, third_home, article):
+    for case in (plain, retention, proofs, killed, home_again, answers, behind, shared, third_home, article):
         case()
     deletions = [r for s in lab.stores for r in requests(s, "DeleteMailboxRequest")]
     ok(deletions and not any(r["proxied_to"] for r in deletions), "no deletion was passed on to a home")
