@@ -353,10 +353,11 @@ bool manifest_adopt(Db *db, const char *account_id, unsigned group, uint32_t mai
         g_autofree char *table = g_strdup_printf("mboxgroup%u.%s", group, tables[i][0]);
 
         if (!db_exec(db, NULL, error,
-                     "INSERT IGNORE INTO zxmove.staged (account_id, item_id, mod_content,"
+                     "INSERT INTO zxmove.staged (account_id, item_id, mod_content,"
                      " volume_id, size, blob_digest, disk_size)"
                      " SELECT ?, ?, mod_content, ?, 0, '', 0 FROM ? WHERE mailbox_id = ?"
-                     " AND " HAS_BLOB " AND locator = CAST(? AS CHAR)",
+                     " AND " HAS_BLOB " AND locator = CAST(? AS CHAR)"
+                     " ON DUPLICATE KEY UPDATE account_id = VALUES(account_id)",
                      DB_ARGS(db_text(account_id), db_sql(tables[i][1]), db_u64(volume),
                              db_sql(table), db_u64(mailbox), db_u64(volume))))
             return false;

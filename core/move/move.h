@@ -105,7 +105,7 @@ typedef struct Move {
     bool status_written, lock_tried, lock_ours, row_inserted, in_doubt, committed;
     /* Monotonic us: until then what was sent without an answer may land; 0: nothing was. */
     int64_t status_doubt_until, lock_doubt_until;
-    bool let_in; /* recovery: the status has been given back already */
+    bool let_in; /* the status is not the maintenance we set any more */
     int64_t window_began, window_ended;
     int64_t committed_at; /* monotonic us */
 } Move;
@@ -184,6 +184,11 @@ bool mailbox_row_delete(Store *store, const char *account_id, uint32_t mailbox_i
 bool mailbox_row_find(Db *db, const char *account_id, uint32_t *id, unsigned *group,
                       unsigned *index_volume, GError **error) MUST_USE;
 
+/* maxima.c */
+bool maxima_equal(const RowsMaxima *a, const RowsMaxima *b);
+char *maxima_text(const RowsMaxima *maxima);
+bool maxima_parse(const char *text, RowsMaxima *out);
+
 /* late.c: pending_acl_push and scheduled_task (5.6). */
 bool late_read(Move *move, GError **error) MUST_USE;
 bool late_insert(Move *move, GError **error) MUST_USE;
@@ -211,6 +216,9 @@ bool undo_window(Move *move, GError **error) MUST_USE;
 /* purge.c, recover.c */
 bool purge_run(Operation *op, const PurgeRequest *request, GError **error) MUST_USE;
 bool recover_run(Operation *op, const RecoverRequest *request, GError **error) MUST_USE;
+/* Reads what comparing and copying again needs, unless it is known; for a move restored from its
+ * record. */
+bool recover_copying(Move *move, GError **error) MUST_USE;
 
 /* shared.c: finds out which volumes of @store are another store's as well; each deletion of files
  * demands it. @must has to answer; another store that does not is noted in @result. */

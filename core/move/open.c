@@ -69,7 +69,12 @@ static const char *status_now(const Move *move)
 static bool flush_target(Move *move, GError **error)
 {
     Wait wait = wait_within(NULL, FLUSH_MS);
+    g_autoptr(Account) now = directory_account(move->op->directory, move->account->id, error);
 
+    if (now == NULL)
+        return false;
+    /* Whoever writes another status meanwhile has their way (hazard 52). */
+    move->let_in |= move->fence->status_touched && strcmp(now->status, "maintenance") != 0;
     return caches_flush_store(move, move->target, status_now(move), move->target->name, &wait,
                               error);
 }
@@ -96,10 +101,10 @@ static bool carry_over(Move *move, GError **error)
     /* What a user who was let in has at the destination is newer, whoever let them in. */
     if (move->source_mailbox == 0 || move->fence->opened || move->let_in)
         return true;
-    if (!rows_maxima(move->source->data, move->source_group, move->source_mailbox, &now, error))
+    if (!recover_copying(move, error) ||
+        !rows_maxima(move->source->data, move->source_group, move->source_mailbox, &now, error))
         return false;
-    if (now.mod_metadata == move->proven.mod_metadata && now.items == move->proven.items &&
-        now.locators == move->proven.locators && now.change == move->proven.change)
+    if (maxima_equal(&now, &move->proven))
         return true;
     log_warning("the source changed after the proof; carrying the difference over");
     return delta_apply(move, error) && prove_content(move, error);
@@ -137,7 +142,6 @@ static bool restore_status(Move *move, GError **error)
     const char *const pairs[] = { "zimbraAccountStatus", move->fence->account_status,
                                   "zimbraMailStatus", mail_status, NULL };
     g_autoptr(Account) now = NULL;
-    Wait wait = wait_within(NULL, FLUSH_MS);
 
     if (!claim_check_at(&move->claim, move->target, error))
         return false;
@@ -147,14 +151,37 @@ static bool restore_status(Move *move, GError **error)
     if (move->fence->status_touched && strcmp(now->status, "maintenance") == 0) {
         if (admin_modify(move->target->soap, move->account->id, pairs, NULL, error) != SOAP_ANSWER)
             return false;
-        g_free(now->status);
-        now->status = g_strdup(move->fence->account_status);
     } else if (move->fence->status_touched &&
                strcmp(now->status, move->fence->account_status) != 0) {
         move_note(move, "somebody set the status of %s to %s meanwhile: left so", now->address,
                   now->status);
     }
-    return caches_flush_store(move, move->target, now->status, move->target->name, &wait, error);
+    move->let_in = true;
+    return true;
+}
+
+static bool show_status(Move *move, GError **error)
+{
+    g_autoptr(Account) now = directory_account(move->op->directory, move->account->id, error);
+    Wait wait = wait_within(NULL, FLUSH_MS);
+
+    return now != NULL &&
+           caches_flush_store(move, move->target, now->status, move->target->name, &wait, error);
+}
+
+/* The status is given back; a destination that goes on showing the old one does so for a quarter of
+ * an hour. */
+static void flush_status(Move *move)
+{
+    Wait wait = wait_within(NULL, PATIENCE_MS);
+    GError *problem = NULL;
+
+    if (move_insist(move, "status shown", show_status, &wait, &problem))
+        return;
+    move_note(move,
+              "%s may refuse %s for up to 15 minutes (%s); or run there: zmprov fc -a account %s",
+              move->target->name, move->account->address, problem->message, move->account->address);
+    g_error_free(problem);
 }
 
 bool open_apply(Move *move, GError **error)
@@ -175,6 +202,7 @@ bool open_apply(Move *move, GError **error)
         !failpoint("open:late", error) || !insist(move, "answer", answers_our_id, error) ||
         !failpoint("open:answered", error) || !insist(move, "status", restore_status, error))
         return false;
+    flush_status(move);
     move->window_ended = g_get_monotonic_time();
     move->result->window_ms = (double)(move->window_ended - move->window_began) / 1000;
     return failpoint("open:status", error);

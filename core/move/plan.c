@@ -53,6 +53,7 @@ static void skip_if_finished(Operation *op, const Account *account, MailboxResul
 static bool may_go(Operation *op, const Account *account, MailboxResult *result)
 {
     const char *wanted = op->request->source_host;
+    const ServerInfo *server;
 
     if (account->mail_host == NULL) {
         skip(result, "external account: it has no mail host");
@@ -68,11 +69,14 @@ static bool may_go(Operation *op, const Account *account, MailboxResult *result)
         skip(result, why);
         return false;
     }
-    if (directory_server(op->servers, account->mail_host) == NULL)
+    server = directory_server(op->servers, account->mail_host);
+    if (server == NULL)
         refuse(result,
                "its home %s is no server of this directory: an external account cannot be moved",
                account->mail_host);
-    else if (!account_transport_matches(account, account->mail_host))
+    else if (*account->status == '\0')
+        refuse(result, "its zimbraAccountStatus cannot be read: give ldap.bind_dn the right to");
+    else if (!account_transport_matches(account, server->hostname))
         refuse(result,
                "custom mail transport %s: moving would overwrite it. Set it to lmtp:%s:7025 first "
                "(zmprov ma %s"

@@ -6,7 +6,7 @@
 #include "core/move/move.h"
 #include <string.h>
 
-typedef enum Way { WAY_FORWARD, WAY_IN_DOUBT, WAY_BACK } Way;
+typedef enum Way { WAY_FORWARD, WAY_IN_DOUBT, WAY_BACK, WAY_REFUSED } Way;
 
 static bool wanted(const RecoverRequest *request, const Fence *fence)
 {
@@ -35,8 +35,8 @@ static Fence *find_same(GPtrArray *fences, const Fence *fence)
 
 /* A store that cannot be asked is passed over: the other end's row is enough to know of the
  * account. */
-static void collect(Operation *op, const RecoverRequest *request, const char *store_name,
-                    GPtrArray *fences)
+static bool collect(Operation *op, const RecoverRequest *request, const char *store_name,
+                    GPtrArray *fences, GError **error)
 {
     GError *problem = NULL;
     g_autofree char *missing = NULL;
@@ -46,8 +46,8 @@ static void collect(Operation *op, const RecoverRequest *request, const char *st
     if (found == NULL) {
         log_warning("%s: %s", store_name, problem->message);
         operation_emit(op, &(Event){ .type = EVENT_NOTE, .text = problem->message });
-        g_error_free(problem);
-        return;
+        g_propagate_error(error, problem);
+        return false;
     }
     g_ptr_array_set_free_func(found, NULL);
     for (guint i = 0; i < found->len; i++) {
@@ -58,6 +58,7 @@ static void collect(Operation *op, const RecoverRequest *request, const char *st
         else
             fence_free(fence);
     }
+    return true;
 }
 
 static bool restore_volumes(Move *move, GError **error)
@@ -98,7 +99,7 @@ static bool restore_source(Move *move, GError **error)
 
 /* What comparing and copying again needs; not needed to lead back, nor once the destination has
  * opened: then only the source's record is still to be written. */
-static bool restore_copying(Move *move, GError **error)
+bool recover_copying(Move *move, GError **error)
 {
     if (move->source_mailbox == 0 || move->catalogue != NULL)
         return true;
@@ -121,6 +122,9 @@ static void restore(Move *move)
     move->window_soon = true;
     move->window_began = move->committed_at = g_get_monotonic_time();
     move->let_in = fence->status_touched && strcmp(move->account->status, "maintenance") != 0;
+    /* Without one nothing is known to have been proven: everything is compared again. */
+    if (!maxima_parse(fence->proven, &move->proven))
+        move->proven = (RowsMaxima){ 0 };
     move->source_mailbox = fence->source_mailbox;
     move->target_mailbox = fence->destination_mailbox;
     move->result->source_mailbox = fence->source_mailbox;
@@ -159,6 +163,8 @@ static Way way_of(const Move *move, bool force)
 {
     if (is_home(move->account, move->fence->destination_host))
         return WAY_FORWARD;
+    if (!is_home(move->account, move->fence->source_host) || move->fence->state == FENCE_COMMITTED)
+        return WAY_REFUSED;
     if (move->fence->state == FENCE_COMMITTING && !force)
         return WAY_IN_DOUBT;
     return WAY_BACK;
@@ -177,6 +183,15 @@ static char *explain(const Move *move, Way way)
             "operation %s ended while committing: would send the change again until it is known"
             " (forward only; to lead back although the request may still land: force true)",
             move->fence->operation);
+    case WAY_REFUSED:
+        return g_strdup_printf("the directory says that %s is home, which operation %s (%s -> %s, "
+                               "%s) did not do: nothing is"
+                               " touched. Look where the mail is, set zimbraMailHost to that "
+                               "store, and run doRecover again",
+                               move->account->mail_host != NULL ? move->account->mail_host
+                                                                : "no store",
+                               move->fence->operation, move->fence->source_host,
+                               move->fence->destination_host, fence_state_name(move->fence->state));
     case WAY_BACK:
         break;
     }
@@ -195,7 +210,7 @@ static bool forward(Move *move, GError **error)
     move->result->committed = g_get_real_time() / 1000;
     /* With the source out of reach there is nothing to compare with: the proof before the commit
      * stands, if there was one. */
-    if (!restore_copying(move, &problem)) {
+    if (!recover_copying(move, &problem)) {
         if (error_code(problem) != ZX_ERROR_CONNECT || move->fence->state == FENCE_FENCED) {
             g_propagate_error(error, problem);
             return false;
@@ -211,9 +226,14 @@ static bool go(Move *move, Way way, GError **error)
     switch (way) {
     case WAY_IN_DOUBT:
         move->in_doubt = true;
-        return restore_copying(move, error) && commit_in_doubt(move, error) && forward(move, error);
+        return recover_copying(move, error) && commit_in_doubt(move, error) && forward(move, error);
     case WAY_FORWARD:
         return forward(move, error);
+    case WAY_REFUSED: {
+        g_autofree char *why = explain(move, way);
+
+        return fail(error, ZX_ERROR_REFUSED, "%s", why);
+    }
     case WAY_BACK:
         break;
     }
@@ -323,14 +343,42 @@ static void recover_one(Operation *op, const RecoverRequest *request, Fence *kno
     log_context(op->uuid, NULL);
 }
 
+/* A store that could not be asked may know of more: that is not success, unless the accounts named
+ * were found. */
+static bool judge_unasked(Operation *op, const RecoverRequest *request, const char *store,
+                          GError *problem, GError **error)
+{
+    MailboxResult *result;
+
+    if (op->report->mailboxes->len == 0) {
+        g_propagate_error(error, problem);
+        return false;
+    }
+    if (request->accounts == NULL && request->operation == NULL) {
+        result = operation_add_result(op, store, "", store, "");
+        result->code = error_code(problem);
+        result->reason = g_strdup(problem->message);
+    }
+    g_error_free(problem);
+    return true;
+}
+
 bool recover_run(Operation *op, const RecoverRequest *request, GError **error)
 {
     g_autoptr(GPtrArray) fences = g_ptr_array_new();
+    const char *unasked = NULL;
+    GError *first = NULL;
 
-    (void)error;
-    for (guint i = 0; i < op->conf->stores->len; i++)
-        collect(op, request, ((const ConfStore *)g_ptr_array_index(op->conf->stores, i))->name,
-                fences);
+    for (guint i = 0; i < op->conf->stores->len; i++) {
+        const char *name = ((const ConfStore *)g_ptr_array_index(op->conf->stores, i))->name;
+        GError *problem = NULL;
+
+        if (collect(op, request, name, fences, &problem))
+            continue;
+        g_clear_error(&first);
+        first = problem;
+        unasked = name;
+    }
     while (fences->len > 0) {
         Fence *known = g_ptr_array_index(fences, 0);
         Fence *same = find_same(fences, known);
@@ -342,5 +390,5 @@ bool recover_run(Operation *op, const RecoverRequest *request, GError **error)
         }
         recover_one(op, request, known);
     }
-    return true;
+    return first == NULL || judge_unasked(op, request, unasked, first, error);
 }

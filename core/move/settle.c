@@ -129,14 +129,15 @@ static bool look_back(Move *move, GError **error)
         return false;
     move->blob_count = rows_u64(staged, 0, 0);
     move->blob_bytes = rows_u64(staged, 0, 1);
-    return rows_maxima(move->source->data, move->source_group, move->source_mailbox, &move->proven,
-                       error);
+    return true;
 }
 
 /* What purge will ask for, long after: durable before anything may be deleted. */
 static bool record_moved(Move *move, GError **error)
 {
     g_autofree char *sums = NULL;
+    const char *state = "kept";
+    RowsMaxima now;
     g_autoptr(Rows) before =
         db_query(move->source->control, error,
                  "SELECT 1 FROM zxmove.moved WHERE mailbox_id = ? AND operation = ?",
@@ -144,25 +145,36 @@ static bool record_moved(Move *move, GError **error)
 
     if (before == NULL || rows_count(before) > 0)
         return before != NULL;
-    if (move->proven.change == 0 && !look_back(move, error))
+    if ((move->blob_count == 0 && !look_back(move, error)) ||
+        !rows_maxima(move->source->data, move->source_group, move->source_mailbox, &now, error))
         return false;
     sums = rows_fingerprints_alone(move->source->data, move->source_group, move->source_mailbox,
                                    error);
     if (sums == NULL)
         return false;
+    /* Written to since it was proven: never to be purged by its fingerprints, which are those of
+     * now. */
+    if (!maxima_equal(&now, &move->proven)) {
+        state = "stray";
+        move_note(move,
+                  "the old copy on %s (mailbox %u) was written to after the proof: it may hold the "
+                  "only copy of"
+                  " a message and is never purged by zxmove",
+                  move->source->name, move->source_mailbox);
+    }
     return db_exec(move->source->control, NULL, error,
                    "REPLACE INTO zxmove.moved (mailbox_id, account_id, address, group_id, moved_to,"
                    " new_mailbox, operation, committed, bytes, blobs, item_checkpoint,"
                    " change_checkpoint, fingerprints, bad_items, state) VALUES (?, ?, ?, ?, ?, ?,"
-                   " ?, UTC_TIMESTAMP(3) - INTERVAL ? MICROSECOND, ?, ?, ?, ?, ?, 0, 'kept')",
+                   " ?, UTC_TIMESTAMP(3) - INTERVAL ? MICROSECOND, ?, ?, ?, ?, ?, 0, ?)",
                    DB_ARGS(db_u64(move->source_mailbox), db_text(move->account->id),
                            db_text(move->account->address), db_u64(move->source_group),
                            db_text(move->target->name), db_u64(move->target_mailbox),
                            db_text(move->fence->operation),
                            db_i64(g_get_monotonic_time() - move->committed_at),
                            db_u64(move->blob_bytes), db_u64(move->blob_count),
-                           db_u64(move->proven.item_id), db_u64(move->proven.change),
-                           db_text(sums)));
+                           db_u64(move->proven.item_id), db_u64(move->proven.change), db_text(sums),
+                           db_text(state)));
 }
 
 /* The reservation and the list of staged blobs have become the live mailbox. */

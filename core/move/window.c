@@ -289,12 +289,6 @@ static bool no_bad_items(Move *move, GError **error)
     return true;
 }
 
-static bool same_maxima(const RowsMaxima *a, const RowsMaxima *b)
-{
-    return a->item_id == b->item_id && a->change == b->change &&
-           a->mod_metadata == b->mod_metadata && a->items == b->items && a->locators == b->locators;
-}
-
 static bool content_is_equal(Move *move, GError **error)
 {
     BlobsJob job = copy_blobs_job(move, true);
@@ -351,6 +345,14 @@ static bool lock_holds(Move *move, bool *held, GError **error)
     return false;
 }
 
+/* The old copy's record is judged by this, also by a recovery long after. */
+static bool note_proven(Move *move, GError **error)
+{
+    g_autofree char *text = maxima_text(&move->proven);
+
+    return fence_note_proven(move->source, move->fence, text, error);
+}
+
 bool prove_content(Move *move, GError **error)
 {
     RowsMaxima now;
@@ -365,8 +367,8 @@ bool prove_content(Move *move, GError **error)
         if (!lock_holds(move, &held, error) ||
             !rows_maxima(move->source->data, move->source_group, move->source_mailbox, &now, error))
             return false;
-        if (held && same_maxima(&now, &move->proven))
-            return true;
+        if (held && maxima_equal(&now, &move->proven))
+            return note_proven(move, error);
         if (!caches_drop_mailboxd_keys(move, error) || !delta_apply(move, error))
             return false;
     }

@@ -50,6 +50,7 @@ static bool connect_server(Talk *talk, CURL *curl, GError **error)
     g_autofree char *url = g_strdup_printf("http://%s%s%s:%u", v6 ? "[" : "", talk->address,
                                            v6 ? "]" : "", talk->port);
     curl_socket_t socket = CURL_SOCKET_BAD;
+    long number = 0;
     CURLcode rc;
 
     curl_easy_setopt(curl, CURLOPT_URL, url);
@@ -58,8 +59,13 @@ static bool connect_server(Talk *talk, CURL *curl, GError **error)
     curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
     curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT_MS, MAX(left_ms(talk), 1L));
     rc = curl_easy_perform(curl);
-    if (rc != CURLE_OK)
-        return talk_error(talk, ZX_ERROR_CONNECT, curl_easy_strerror(rc), error);
+    if (rc != CURLE_OK) {
+        curl_easy_getinfo(curl, CURLINFO_OS_ERRNO, &number);
+        return talk_error(talk,
+                          rc == CURLE_COULDNT_CONNECT && number == ECONNREFUSED ? ZX_ERROR_CONNECT
+                                                                                : ZX_ERROR_TIMEOUT,
+                          curl_easy_strerror(rc), error);
+    }
     if (curl_easy_getinfo(curl, CURLINFO_ACTIVESOCKET, &socket) != CURLE_OK ||
         socket == CURL_SOCKET_BAD)
         return talk_error(talk, ZX_ERROR_CONNECT, "no connection", error);

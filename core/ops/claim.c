@@ -228,6 +228,21 @@ bool claim_keep(Claim *claim, GError **error)
     return claim_check(claim, error);
 }
 
+static bool row_is_ours(const Claim *claim, int i, GError **error)
+{
+    const Store *store = claim->stores[i];
+    g_autoptr(Rows) row = db_query(
+        store->control, error,
+        "SELECT 1 FROM zxmove.claim WHERE account_id = ? AND operation = ? AND lease = ?",
+        DB_ARGS(db_text(claim->account_id), db_text(claim->operation), db_u64(claim->lease[i])));
+
+    if (row == NULL)
+        return false;
+    return rows_count(row) == 1 ||
+           fail(error, ZX_ERROR_CONFLICT, "account %s was taken over by another zxmove on %s",
+                claim->account_id, store->name);
+}
+
 /* -1: a store that could not be claimed, because recovery could not reach it. */
 static int index_of(const Claim *claim, const Store *store)
 {
@@ -259,9 +274,10 @@ bool claim_again_at(Claim *claim, const Store *store, GError **error)
         return not_claimed(store, error);
     if (!get_locks(claim, claim->stores[i], &got, error))
         return false;
-    if (!got)
-        return fail(error, ZX_ERROR_CONFLICT, "account %s was taken over by another zxmove on %s",
-                    claim->account_id, store->name);
+    /* The row decides: while it is ours, whoever holds the lock is a connection of our own that the
+     * server has not yet found to be gone. */
+    if (!got && (!row_is_ours(claim, i, error) || !lock_after_sleeper(claim, store, error)))
+        return false;
     return still_ours(claim, i, error);
 }
 

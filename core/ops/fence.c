@@ -22,6 +22,7 @@ void fence_free(Fence *fence)
     g_free(fence->transport);
     g_free(fence->source_host);
     g_free(fence->destination_host);
+    g_free(fence->proven);
     g_free(fence);
 }
 
@@ -33,12 +34,13 @@ void fence_free(Fence *fence)
     " ?, ?, UTC_TIMESTAMP(3), UTC_TIMESTAMP(3)) ON DUPLICATE KEY UPDATE "
 
 /* A window that is opened again under the same operation begins its row anew. */
-#define FENCE_ANEW                                                                           \
-    "state = VALUES(state), lease = VALUES(lease), account_status = VALUES(account_status)," \
-    " mail_status = VALUES(mail_status), transport = VALUES(transport),"                     \
-    " status_touched = VALUES(status_touched), source_mailbox = VALUES(source_mailbox),"     \
-    " destination_mailbox = VALUES(destination_mailbox), reindex = VALUES(reindex),"         \
-    " lock_tried = NULL, locked = 0, opened = 0, made = VALUES(made), changed = VALUES(changed)"
+#define FENCE_ANEW                                                                               \
+    "state = VALUES(state), lease = VALUES(lease), account_status = VALUES(account_status),"     \
+    " mail_status = VALUES(mail_status), transport = VALUES(transport),"                         \
+    " status_touched = VALUES(status_touched), source_mailbox = VALUES(source_mailbox),"         \
+    " destination_mailbox = VALUES(destination_mailbox), reindex = VALUES(reindex),"             \
+    " lock_tried = NULL, locked = 0, opened = 0, proven = NULL, made = VALUES(made), changed = " \
+    "VALUES(changed)"
 
 /* A row that is there already stays as it is. */
 #define FENCE_IF_ABSENT "lease = lease"
@@ -145,7 +147,8 @@ bool fence_note_mailboxes(Store *store, const Fence *fence, GError **error)
     " status_touched, source_host, destination_host, source_mailbox, destination_mailbox, "        \
     "reindex,"                                                                                     \
     " role = 'source', TIMESTAMPDIFF(MICROSECOND, made, UTC_TIMESTAMP(3)) DIV 1000, locked,"       \
-    " opened, IFNULL(TIMESTAMPDIFF(MICROSECOND, lock_tried, UTC_TIMESTAMP(3)) DIV 1000, -1)"       \
+    " opened, proven, IFNULL(TIMESTAMPDIFF(MICROSECOND, lock_tried, UTC_TIMESTAMP(3)) DIV 1000, "  \
+    "-1)"                                                                                          \
     " FROM zxmove.fence WHERE state NOT IN ('done', 'undone')"
 
 static FenceState state_of(const char *name)
@@ -178,8 +181,20 @@ static Fence *fence_from(const Rows *rows, unsigned i)
     fence->age_ms = rows_i64(rows, i, 15);
     fence->locked = rows_u64(rows, i, 16) != 0;
     fence->opened = rows_u64(rows, i, 17) != 0;
-    fence->lock_tried_ms = rows_i64(rows, i, 18);
+    fence->proven = g_strdup(rows_text(rows, i, 18));
+    fence->lock_tried_ms = rows_i64(rows, i, 19);
     return fence;
+}
+
+static Fence *fence_of(Store *store, const Fence *known, GError **error)
+{
+    g_autoptr(Rows) rows =
+        db_query(store->control, error, FENCE_COLUMNS " AND account_id = ? AND operation = ?",
+                 DB_ARGS(db_text(known->account_id), db_text(known->operation)));
+
+    if (rows == NULL || rows_count(rows) == 0)
+        return NULL;
+    return fence_from(rows, 0);
 }
 
 Fence *fence_find(Store *store, const char *account_id, GError **error)
@@ -204,6 +219,15 @@ GPtrArray *fence_unfinished(Store *store, GError **error)
     for (unsigned i = 0; i < rows_count(rows); i++)
         g_ptr_array_add(found, fence_from(rows, i));
     return found;
+}
+
+bool fence_note_proven(Store *store, const Fence *fence, const char *proven, GError **error)
+{
+    return db_exec(
+        store->control, NULL, error,
+        "UPDATE zxmove.fence SET proven = ? WHERE account_id = ? AND operation = ? AND lease = ?",
+        DB_ARGS(db_text(proven), db_text(fence->account_id), db_text(fence->operation),
+                db_u64(fence->lease)));
 }
 
 static bool raise_lease(Store *store, const Fence *fence, uint64_t lease, GError **error)
@@ -232,6 +256,8 @@ static bool highest_lease(Store *store, const Fence *fence, uint64_t *lease, GEr
 
 static void add_marks(Fence *fence, const Fence *other)
 {
+    if (fence->proven == NULL)
+        fence->proven = g_strdup(other->proven);
     fence->locked |= other->locked;
     fence->reindex |= other->reindex;
     fence->opened |= other->opened;
@@ -257,8 +283,7 @@ Fence *fence_take_over(const Fence *known, Store *source, Store *destination, bo
         if (stores[i] != NULL && !raise_lease(stores[i], known, lease, error))
             return NULL;
     for (int i = 0; i < 2; i++)
-        if (stores[i] != NULL &&
-            (*rows[i] = fence_find(stores[i], known->account_id, &problem)) == NULL &&
+        if (stores[i] != NULL && (*rows[i] = fence_of(stores[i], known, &problem)) == NULL &&
             problem != NULL) {
             g_propagate_error(error, problem);
             return NULL;

@@ -31,6 +31,7 @@ typedef struct Fence {
     char *source_host, *destination_host;
     uint32_t source_mailbox, destination_mailbox; /* 0: the account has no mailbox */
     bool reindex;          /* the index was left out: ReIndexRequest at the destination */
+    char *proven;          /* fence_note_proven, or NULL */
     bool on_source;        /* the row read stands on the source (role) */
     int64_t age_ms;        /* since it was made, by that server's clock */
     int64_t lock_tried_ms; /* since a lock-out was sent that was not answered; -1: there is none */
@@ -64,6 +65,11 @@ bool fence_mark_quickly(Store *store, const Fence *fence, FenceMark mark, GError
 
 /* The ids of a mailbox that the account did not have when the row was written; durable. */
 bool fence_note_mailboxes(Store *store, const Fence *fence, GError **error) MUST_USE;
+
+/* What the source showed when it was proven, as text (rows_maxima); durable with the next
+ * fence_advance. */
+bool fence_note_proven(Store *store, const Fence *fence, const char *proven,
+                       GError **error) MUST_USE;
 
 /* The unfinished row of an account on this store: NULL without error if there is none. */
 Fence *fence_find(Store *store, const char *account_id, GError **error);

@@ -56,7 +56,7 @@ static const char *const statements[] = {
     " source_host VARCHAR(255) NOT NULL, destination_host VARCHAR(255) NOT NULL,"
     " source_mailbox INT UNSIGNED NOT NULL, destination_mailbox INT UNSIGNED NOT NULL,"
     " reindex BOOLEAN NOT NULL DEFAULT FALSE, lock_tried DATETIME(3), locked BOOLEAN NOT NULL DEFAULT FALSE,"
-    " opened BOOLEAN NOT NULL DEFAULT FALSE,"
+    " opened BOOLEAN NOT NULL DEFAULT FALSE, proven VARCHAR(255),"
     " made DATETIME(3) NOT NULL, changed DATETIME(3) NOT NULL,"
     " PRIMARY KEY (account_id, operation)) ENGINE=InnoDB",
 

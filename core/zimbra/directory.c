@@ -286,7 +286,7 @@ static Account *account_from(const LdapEntry *entry)
     account->address = g_strdup_printf("%s@%s", account->uid, account->domain);
     account->mail_host = g_strdup(ldap_entry_get(entry, "zimbraMailHost"));
     account->transport = g_strdup(ldap_entry_get(entry, "zimbraMailTransport"));
-    account->status = g_strdup(status != NULL ? status : "active");
+    account->status = g_strdup(status != NULL ? status : "");
     account->mail_status = g_strdup(ldap_entry_get(entry, "zimbraMailStatus"));
     account->aliases = values_of(entry, "zimbraMailAlias");
     account->system =
@@ -426,7 +426,7 @@ bool account_transport_matches(const Account *account, const char *host)
         return true;
     parts = g_strsplit(account->transport, ":", -1);
     return g_strv_length(parts) == 3 && strcmp(parts[0], "lmtp") == 0 &&
-           g_ascii_strcasecmp(parts[1], host) == 0;
+           strcmp(parts[1], host) == 0; /* as Zimbra compares */
 }
 
 /* Routes. */

@@ -156,6 +156,12 @@ static Store *store_new(const Conf *conf, const ServerInfo *server, GError **err
              server->hostname);
         return NULL;
     }
+    if (server->id == NULL) {
+        fail(error, ZX_ERROR_REFUSED,
+             "the zimbraId of server %s cannot be read: give ldap.bind_dn the right to",
+             server->hostname);
+        return NULL;
+    }
     store = g_new0(Store, 1);
     store->conf = conf;
     store->where = where;
