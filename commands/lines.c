@@ -45,14 +45,12 @@ static void append_sizes(GString *out, const MailboxResult *mailbox)
     g_autofree char *rows = units_format_count(mailbox->rows);
     g_autofree char *blobs = units_format_count(mailbox->blobs);
     g_autofree char *bytes = units_format_size(mailbox->bytes);
+    g_autofree char *copied = units_format_size(mailbox->bytes_copied);
 
     g_string_append_printf(out, "  %s row%s, %s blob%s, %s", rows, mailbox->rows == 1 ? "" : "s",
                            blobs, mailbox->blobs == 1 ? "" : "s", bytes);
-    if (mailbox->bytes_copied != mailbox->bytes) {
-        g_autofree char *copied = units_format_size(mailbox->bytes_copied);
-
+    if (strcmp(copied, bytes) != 0)
         g_string_append_printf(out, " (%s new)", mailbox->bytes_copied == 0 ? "nothing" : copied);
-    }
 }
 
 static void append_steps(GString *out, const MailboxResult *mailbox)
