@@ -77,7 +77,7 @@ LAB ?= try
 lab: programs  ## start a laboratory to try zxmove in (LAB=name)
 	@tests/lab/lab start $(LAB) --mode $(MODE)
 
-lab-stop:  ## stop it
+lab-stop:  ## stop it and remove its directory (LAB=name)
 	@tests/lab/lab stop $(LAB)
 
 # The fuzzers need clang.
@@ -118,7 +118,16 @@ demo: deps  ## play the article's commands on a laboratory of real servers (KEEP
 	@$(MAKE) --no-print-directory MODE=release programs
 	@tests/lab/demo $(if $(KEEP),--keep)
 
+PREFIX ?= /usr/local
+install: all  ## copy zxmove, its agent and the completion for bash (PREFIX=/usr/local)
+	install -D -m 755 -t $(DESTDIR)$(PREFIX)/bin $(OUT)/zxmove $(OUT)/zxmove-agent
+	install -D -m 644 completion/zxmove.bash $(DESTDIR)$(PREFIX)/share/bash-completion/completions/zxmove
+
+clean:  ## stop the laboratories of this checkout and remove build/
+	@if [ -d build/lab ]; then tests/lab/lab stop --all; fi
+	rm -rf build
+
 -include $(LIB_OBJ:.o=.d) $(AGENT_OBJ:.o=.d) $(MAILBOXD_OBJ:.o=.d) $(OUT)/shell/main.d $(UNIT:=.d)
 .DELETE_ON_ERROR:
 .SECONDARY:
-.PHONY: all help deps programs test test-run unit unit-run demo lab lab-stop fuzz
+.PHONY: all help deps programs test test-run unit unit-run demo lab lab-stop fuzz install clean
