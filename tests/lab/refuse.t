@@ -2,6 +2,8 @@
 """What is refused before anything is touched: each with a message that names the remedy."""
 
 import os
+import shutil
+import subprocess
 import sys
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
@@ -62,6 +64,61 @@ try:
         is_(cursor.fetchone()[0], 1, "and left alone")
         cursor.execute("DELETE FROM zimbra.mailbox WHERE id = 3")
 
+    # What the two stores are.
+    def refused(name, words):
+        """The move refused as things are now, everything left as it is."""
+        snapshot = scene.snapshot(account)
+        result = scene.move(account, two)
+        led_back(result, snapshot, account, name)
+        says(result, words, "and the remedy is named")
+
+    with one.db() as connection, connection.cursor() as cursor:
+        cursor.execute("UPDATE zimbra.config SET value = '119' WHERE name = 'db.version'")
+    refused("a source whose schema is newer", f"upgrade {two.name} first")
+    with one.db() as connection, connection.cursor() as cursor:
+        cursor.execute("UPDATE zimbra.config SET value = '118' WHERE name = 'db.version'")
+    two.configure(localconfig={"zimbra_class_store": "com.example.ObjectStore"})
+    refused("another kind of blob store", "zimbra_class_store")
+    two.configure(localconfig={"zimbra_class_store": "com.zimbra.cs.store.file.FileBlobStore"})
+    with subprocess.Popen(["/bin/sh", "-c", "read end", "mailboxd", one.dir, "-Duser.timezone=Asia/Tokyo"],
+                          stdin=subprocess.PIPE):
+        refused("stores of different time zones", "Asia/Tokyo")
+
+    # What lies under the id that the account would get.
+    def planted(name, plant, remove):
+        """Something of nobody's under the next mailbox id of store two."""
+        fresh = scene.mailbox(name.split()[0], one, messages=2, rich=False)
+        with two.db() as connection, connection.cursor() as cursor:
+            cursor.execute("SELECT next_mailbox_id, path FROM zimbra.current_volumes c JOIN zimbra.volume v"
+                           " ON v.id = c.message_volume_id")
+            free, path = cursor.fetchone()
+            cursor.execute("SET SESSION foreign_key_checks = 0")
+            plant(cursor, free, path.decode())
+            connection.commit()
+            snapshot = scene.snapshot(fresh)
+            result = scene.move(fresh, two)
+            led_back(result, snapshot, fresh, name)
+            says(result, f"under mailbox id {free} that should be free", "and it is said")
+            remove(cursor, free, path.decode())
+            connection.commit()
+
+    def blob(path, free):
+        return os.path.join(path, str(free >> 12), str(free), "msg", "0", "257-1.msg")
+
+    def plant_blob(_, free, path):
+        os.makedirs(os.path.dirname(blob(path, free)))
+        with open(blob(path, free), "w", encoding="ascii") as file:
+            file.write("nobody's")
+
+    planted("rows under the next mailbox id",
+            lambda cursor, free, _: cursor.execute(
+                "INSERT INTO zimbra.mailbox_metadata (mailbox_id, section, metadata) VALUES (%s, 'x', 'y')", (free,)),
+            lambda cursor, free, _: cursor.execute(
+                "DELETE FROM zimbra.mailbox_metadata WHERE mailbox_id = %s", (free,)))
+    planted("files under the next mailbox id", plant_blob, lambda _, free, path: shutil.rmtree(
+        os.path.join(path, str(free >> 12), str(free))))
+    before = scene.snapshot(account)
+
     with open(os.path.join(lab.dir, "ssh", "known_hosts"), encoding="ascii") as file:
         known = file.read()
     kinds = {"an unknown host key": "", "another host key": known.replace(known.split()[2], known.split()[5])}
@@ -79,6 +136,11 @@ try:
         text = file.read()
     wrong = text.replace(os.path.join(lab.dir, "ca", "ca.pem"), "/etc/ssl/certs/ca-certificates.crt")
     ok(wrong != text, "(the configuration names the laboratory's CA)")
+    with open(conf, "w", encoding="utf-8") as file:
+        file.write(text.replace("user: zimbra\n", f"user: {scene.address('ann.alias')}\n"))
+    result = scene.move(account, two)
+    led_back(result, before, account, "the account zxmove itself logs in as")
+    says(result, "log in as another administrator", "and the remedy is named")
     with open(conf, "w", encoding="utf-8") as file:
         file.write(wrong)
     led_back(scene.move(account, two), before, account, "certificates of another authority")
