@@ -36,7 +36,8 @@ typedef struct Agent {
     AgentDir dirs[AGENT_DIRS];
     unsigned next_dir;
     AgentWriter writer;
-    GArray *unsynced;      /* of int: files to be made durable by FLUSH */
+    GArray *unsynced; /* of int: files to be made durable by FLUSH */
+    int flush_failed; /* errno of a batch that could not be made durable, until FLUSH has told it */
     GArray *unsynced_dirs; /* of AgentDir with a descriptor of its own */
 } Agent;
 

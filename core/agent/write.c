@@ -62,7 +62,8 @@ static bool flush(Agent *agent, GError **error)
 
     if (files && dirs)
         return true;
-    return fail_errno(error, files ? errno : why, "making files durable");
+    agent->flush_failed = files ? errno : why;
+    return fail_errno(error, agent->flush_failed, "making files durable");
 }
 
 void agent_write_clear(Agent *agent)
@@ -75,8 +76,15 @@ void agent_write_clear(Agent *agent)
 
 bool agent_flush(Agent *agent, const WireFrame *frame, WireIn *in, GError **error)
 {
+    int before = agent->flush_failed;
+
     if (!wire_end(in, error) || !flush(agent, error))
         return false;
+    agent->flush_failed = 0;
+    /* A full batch on the way failed: its error went to one file of it, the others were told they
+     * were written. */
+    if (before != 0)
+        return fail_errno(error, before, "making files durable");
     agent_ok(agent, frame);
     return true;
 }

@@ -143,6 +143,8 @@ bool copy_rounds(Move *move, GError **error)
 
     if (move->source_mailbox == 0)
         return true;
+    if (!mailbox_row_version_fits(move, error))
+        return false;
     g_clear_pointer(&move->catalogue, catalogue_free);
     move->catalogue = catalogue_read(move->source->data, move->target->data, move->source_group,
                                      move->target_group, move->source_mailbox, error);

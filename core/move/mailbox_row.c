@@ -137,6 +137,48 @@ static void append_assignments(Db *db, GString *sql, const GPtrArray *cells)
     }
 }
 
+/* "2.7" against "2.10": by parts. */
+static int compare_versions(const char *a, const char *b)
+{
+    while (*a != '\0' || *b != '\0') {
+        char *after_a, *after_b;
+        guint64 left = g_ascii_strtoull(a, &after_a, 10), right = g_ascii_strtoull(b, &after_b, 10);
+
+        if (left != right)
+            return left < right ? -1 : 1;
+        a = *after_a != '\0' ? after_a + 1 : after_a;
+        b = *after_b != '\0' ? after_b + 1 : after_b;
+    }
+    return 0;
+}
+
+bool mailbox_row_version_fits(Move *move, GError **error)
+{
+    static const char sql[] =
+        "SELECT DISTINCT version FROM zimbra.mailbox WHERE version IS NOT NULL";
+    g_autoptr(Rows) own =
+        db_query(move->source->control, error, "SELECT version FROM zimbra.mailbox WHERE id = ?",
+                 DB_ARGS(db_u64(move->source_mailbox)));
+    g_autoptr(Rows) there =
+        own != NULL ? db_query(move->target->control, error, sql, DB_NONE) : NULL;
+    const char *version, *highest = NULL;
+
+    if (there == NULL)
+        return false;
+    version = rows_count(own) == 1 ? rows_text(own, 0, 0) : NULL;
+    for (unsigned i = 0; i < rows_count(there); i++)
+        if (highest == NULL || compare_versions(rows_text(there, i, 0), highest) > 0)
+            highest = rows_text(there, i, 0);
+    /* A store without mailboxes tells nothing of its highest; then db.version alone decides. */
+    if (version == NULL || highest == NULL || compare_versions(version, highest) <= 0)
+        return true;
+    return fail(error, ZX_ERROR_REFUSED,
+                "the mailbox has version %s, the newest on %s is %s: it would not open there. "
+                "Upgrade %s first, or open"
+                " one mailbox there if it is upgraded already",
+                version, move->target->name, highest, move->target->name);
+}
+
 bool mailbox_row_write(Move *move, GError **error)
 {
     Db *db = move->target->data;

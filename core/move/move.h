@@ -176,6 +176,8 @@ bool copy_one_round(Move *move, uint64_t *changed, GError **error) MUST_USE;
 bool space_check(Move *move, GError **error) MUST_USE;
 
 /* mailbox_row.c: the zimbra.mailbox row, translated column by column (2.1, 2.5). */
+/* mailbox.version must not be higher than any the destination has (2.9). */
+bool mailbox_row_version_fits(Move *move, GError **error) MUST_USE;
 bool mailbox_row_write(Move *move, GError **error) MUST_USE;
 bool mailbox_row_prove(Move *move, bool *equal, char **difference, GError **error) MUST_USE;
 bool mailbox_row_delete(Store *store, const char *account_id, uint32_t mailbox_id,

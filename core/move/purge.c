@@ -393,11 +393,22 @@ static bool is_number(const char *text)
     return g_ascii_string_to_unsigned(text, 10, 1, G_MAXUINT32, NULL, NULL);
 }
 
+/* `all` is not done while a store could not be asked for its copies. */
+static void note_unasked(Operation *op, const char *store, const GError *problem)
+{
+    MailboxResult *result = operation_add_result(op, store, "", store, "");
+
+    result->outcome = OUTCOME_KEPT;
+    result->code = error_code(problem);
+    result->reason = g_strdup(problem->message);
+}
+
 /* A store that does not answer is said and passed over: what was purged on the others is in the
  * report. */
 bool purge_run(Operation *op, const PurgeRequest *request, GError **error)
 {
     GError *first = NULL;
+    guint unasked = 0;
 
     if (request->host == NULL && is_number(request->mailbox) && op->conf->stores->len > 1)
         return fail(error, ZX_ERROR_USAGE,
@@ -412,16 +423,18 @@ bool purge_run(Operation *op, const PurgeRequest *request, GError **error)
             continue;
         store = operation_store(op, where->name, &problem);
         if (store == NULL || (records = records_of(store, request, &problem)) == NULL) {
-            operation_emit(op, &(Event){ .type = EVENT_NOTE, .text = problem->message });
+            if (is_all(request))
+                note_unasked(op, where->name, problem);
             log_warning("%s", problem->message);
             g_clear_error(&first);
             first = g_steal_pointer(&problem);
+            unasked++;
             continue;
         }
         for (guint r = 0; r < records->len && !wait_stopped(op->wait); r++)
             run_one(op, request, store, g_ptr_array_index(records, r));
     }
-    if (op->report->mailboxes->len == 0 && first != NULL) {
+    if (op->report->mailboxes->len == (is_all(request) ? unasked : 0) && first != NULL) {
         g_propagate_error(error, first);
         return false;
     }
