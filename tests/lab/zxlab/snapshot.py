@@ -188,7 +188,9 @@ def own_tables(sql):
 
 
 def _schemas(sql):
-    return {tuple(row) for row in sql.text("SELECT TABLE_SCHEMA, TABLE_NAME FROM INFORMATION_SCHEMA.TABLES")
+    # zimbra.flush_enforcer comes and goes: so Zimbra and the seeder make commits durable (hazard 36).
+    return {tuple(row) for row in sql.text("SELECT TABLE_SCHEMA, TABLE_NAME FROM INFORMATION_SCHEMA.TABLES"
+                                           " WHERE TABLE_NAME <> 'flush_enforcer'")
             if row[0] not in SYSTEM_SCHEMAS}
 
 
