@@ -1,75 +1,98 @@
 #!/usr/bin/python3
 """Two movers on one mailbox: the second is refused while the first lives; a mover that sleeps past its lease is
-taken over by doRecover and, woken, touches nothing any more."""
+taken over by doRecover and, woken wherever it slept, touches nothing any more."""
 
 import os
 import signal
 import sys
+from functools import partial
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from zxlab.check import check_unmoved  # noqa: E402
+from zxlab.check import check_move, check_unmoved  # noqa: E402
 from zxlab.lab import Lab  # noqa: E402
-from zxlab.moves import Scene, exits, findings_none, moved_clean, says  # noqa: E402
+from zxlab.moves import (Scene, claimed, exits, fence_row, findings_none, moved_clean, says,  # noqa: E402
+                         short_timeouts, side_by_side)
 from zxlab.tap import done, is_, ok, wait_for  # noqa: E402
 
-lab = Lab.create("movers", mode=os.environ.get("MODE", "asan"))
+# Where a mover falls asleep, and whether the move is finished or undone without it.
+SLEEPS = (("fence:recorded", "undone"), ("fence:lock", "undone"), ("prove:applied", "undone"), ("commit:intent", "undone"),
+          ("commit:sent", "done"), ("open:late", "done"), ("open:status", "done"))
 
 
-def fence_state(account):
-    """The state of the account's fence row on the source, None without one."""
-    with one.db() as connection, connection.cursor() as cursor:
-        cursor.execute("SELECT 1 FROM INFORMATION_SCHEMA.TABLES WHERE TABLE_SCHEMA = 'zxmove' AND TABLE_NAME = 'fence'")
-        if not cursor.fetchone():
-            return None
-        cursor.execute("SELECT state FROM zxmove.fence WHERE account_id = %s", (account,))
-        row = cursor.fetchone()
-        return row[0].decode() if row else None
-
-
-try:
-    one, two = lab.stores[:2]
-    scene = Scene(lab)
-
+def refused(scene):
     account = scene.mailbox("twice", one, messages=20)
     before = scene.snapshot(account)
     first = scene.start_move(account, two, fail="clear:intent=hang")
-    wait_for(lambda: lab.zxmove("doMailboxMove", two.name, "accounts", scene.addresses[account]).returncode == 75, 60,
-             "the second mover to find the first")
+    wait_for(lambda: claimed(one, account) and claimed(two, account), 60, "the first mover to begin")
     result = scene.move(account, two)
     exits(result, 75, "a second mover is refused")
     says(result, "worked on by operation", "and told by whom")
+    exits(lab.zxmove("doRecover", "accounts", scene.addresses[account], "dry_run", "false"), 0,
+          "there is nothing to recover")
     first.kill()
-    first.wait()
+    first.communicate()
     moved_clean(scene.move(account, two), before, account, one, two, "when the first is dead the account is free")
 
-    with open(lab.conf_path, "a", encoding="utf-8") as file:
-        file.write("lease: 5s\n")
-    account = scene.mailbox("asleep", one, messages=20)
-    before = scene.snapshot(account)
-    sleeper = scene.start_move(account, two, fail="prove:applied=hang")
-    wait_for(lambda: fence_state(account) == "proven", 60, "the mover to have proven")
-    sleeper.send_signal(signal.SIGSTOP)
-    recover = ("doRecover", "accounts", scene.addresses[account], "dry_run", "false")
-    wait_for(lambda: lab.zxmove(*recover).returncode == 0, 60, "the lease to be over and the move undone", every=0.5)
-    findings_none(check_unmoved(lab, before, account), "taken over: everything is as it was")
-    sleeper.send_signal(signal.SIGCONT)
-    sleeper.kill()
-    sleeper.wait()
 
-    account = scene.mailbox("woken", one, messages=20)
+def taken_over(account, scene):
+    """doRecover, refused while the sleeper's lease runs."""
+    recover = ("doRecover", "accounts", scene.addresses[account], "dry_run", "false")
+    exits(lab.zxmove(*recover), 75, "not before its lease is over")
+    wait_for(lambda: lab.zxmove(*recover).returncode == 0, 60, "the lease to be over", every=1)
+
+
+def unchanged(before, account, state, name):
+    findings = check_unmoved(lab, before, account) if state == "undone" else check_move(lab, before, account, one, two)
+    findings_none(findings, name)
+    is_((fence_row(one, account), fence_row(two, account)), (state, state), f"{name}: both records say so")
+
+
+def woken(point, state, scene):
+    """It sleeps at a failpoint as one that was stopped would, and goes on when another has taken over."""
+    account = scene.mailbox(point.replace(":", "-"), one, messages=6, rich=False)
     before = scene.snapshot(account)
-    one.fault("LockoutMailboxRequest", "delay", op="start", account=account, ms=1500, count=0)
+    file = os.path.join(lab.dir, f"wake-{account}")
+    sleeper = scene.start_move(account, two, fail=f"{point}=wait", env={"ZX_FAIL_FILE": file})
+    there = {"fence:recorded": "fenced", "fence:lock": "fenced", "prove:applied": "proven", "commit:intent": "proven",
+             "commit:sent": "committing", "open:late": "committed", "open:status": "committed"}[point]
+    wait_for(lambda: fence_row(two if there in ("proven", "committed") else one, account) == there, 60, f"it at {point}")
+    taken_over(account, scene)
+    unchanged(before, account, state, f"asleep at {point}, taken over")
+    with open(file, "w", encoding="ascii"):
+        pass
+    out, _ = sleeper.communicate(timeout=120)
+    ok(sleeper.returncode not in (0, -9), f"asleep at {point}, woken: it gives up ({sleeper.returncode})")
+    ok("taken over by another" in out or "took the operation over" in out or point == "open:status",
+       f"asleep at {point}, woken: it says why")
+    unchanged(before, account, state, f"asleep at {point}, woken: it touches nothing")
+
+
+def stopped(cut, scene):
+    """A process that was stopped, its requests under way, and one whose ssh sessions are gone when it wakes."""
+    account = scene.mailbox("cut" if cut else "stopped", one, messages=6, rich=False)
+    before = scene.snapshot(account)
+    one.fault("LockoutMailboxRequest", "delay", op="start", account=account, ms=1500)
     sleeper = scene.start_move(account, two)
-    wait_for(lambda: fence_state(account) == "fenced", 60, "the window to be open")
+    wait_for(lambda: one.faults_left(account) == 0, 60, "the lock-out to be sent")
     sleeper.send_signal(signal.SIGSTOP)
-    one.fault_clear()
-    wait_for(lambda: lab.zxmove("doRecover", "accounts", scene.addresses[account], "dry_run", "false").returncode == 0,
-             120, "the lease to be over and the move undone", every=0.5)
+    if cut:
+        for store in (one, two):
+            store.sshd_kill()
+            store.sshd_start()
+    taken_over(account, scene)
+    unchanged(before, account, "undone", f"stopped{', cut off' if cut else ''}, taken over")
     sleeper.send_signal(signal.SIGCONT)
-    status = sleeper.wait(timeout=120)
-    ok(status not in (0, -9), f"woken, it gives up (status {status})")
-    findings_none(check_unmoved(lab, before, account), "and touched nothing: everything is as it was")
-    is_(fence_state(account), "undone", "the record says so")
+    sleeper.communicate(timeout=120)
+    ok(sleeper.returncode not in (0, -9), f"stopped{', cut off' if cut else ''}, woken: it gives up ({sleeper.returncode})")
+    unchanged(before, account, "undone", f"stopped{', cut off' if cut else ''}, woken: it touches nothing")
+
+
+lab = Lab.create("movers", mode=os.environ.get("MODE", "asan"))
+try:
+    one, two = lab.stores[:2]
+    short_timeouts(lab, lease=10, timeout=5)
+    side_by_side(lab, [refused, partial(stopped, False)] + [partial(woken, *sleep) for sleep in SLEEPS], lanes=4)
+    stopped(True, Scene(lab))
 finally:
     lab.stop()
 done()

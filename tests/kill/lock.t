@@ -1,0 +1,114 @@
+#!/usr/bin/python3
+"""The lock-out of the source: lost with a mailboxd that restarts in the window, it is taken anew and everything is
+compared again; a `start` that a dead mover left pending is waited for before the user is let in."""
+
+import os
+import subprocess
+import sys
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lab"))
+from zxlab import truth  # noqa: E402
+from zxlab.check import Expect, check_unmoved  # noqa: E402
+from zxlab.lab import Lab  # noqa: E402
+from zxlab.moves import Scene, exits, fence_row, findings_none, moved_clean, short_timeouts  # noqa: E402
+from zxlab.tap import done, is_, ok, wait_for  # noqa: E402
+
+PENDING = 5000  # ms that a lock-out takes
+
+
+def go_file(account):
+    return os.path.join(lab.dir, f"go-{account}")
+
+
+def go(account):
+    with open(go_file(account), "w", encoding="ascii"):
+        pass
+
+
+def halted(account, point):
+    """A mover that has the lock and goes no further than this point of the window."""
+    mover = scene.start_move(account, two, fail=f"{point}=wait", env={"ZX_FAIL_FILE": go_file(account)})
+    marks = ("1", "1") if point == "prove:lock" else ("1", "0")
+    wait_for(lambda: fence_row(one, account, "locked, lock_tried IS NOT NULL") == marks, 60, f"the mover at {point}")
+    return mover
+
+
+def end(mover):
+    out, errors = mover.communicate(timeout=120)
+    return subprocess.CompletedProcess(mover.args, mover.returncode, out, errors)
+
+
+def restart():
+    one.mailboxd_kill()
+    one.mailboxd_start()
+
+
+def write(account):
+    """What a mailbox without its lock may get: a message is marked as unread."""
+    with truth.Sql(one) as sql:
+        mailbox, group = sql.mailbox(account)
+        sql.query(f"UPDATE mboxgroup{group}.mail_item i JOIN (SELECT MIN(id) AS id, MAX(mod_metadata) AS top FROM"
+                  f" mboxgroup{group}.mail_item WHERE mailbox_id = {mailbox} AND type = 5) m USING (id)"
+                  f" SET unread = 1 - unread, mod_metadata = top + 1 WHERE mailbox_id = {mailbox}")
+
+
+def starts(account):
+    """How each lock-out that was asked for ended: None or the fault."""
+    return [entry["fault"] for entry in one.log()
+            if entry["request"] == "LockoutMailboxRequest" and entry["op"] == "start" and entry["account"] == account]
+
+
+def lost(point):
+    """The lock goes, and a change comes in its stead, while the mover is at this point."""
+    account = scene.mailbox(point.replace(":", "-"), one, messages=6, rich=False)
+    before = scene.snapshot(account)
+    mover = halted(account, point)
+    restart()
+    write(account)
+    go(account)
+    moved_clean(end(mover), before, account, one, two, f"lost at {point}", Expect(changing=True))
+    is_(starts(account), [None, "mail.MAINTENANCE"], f"lost at {point}: taken anew, then proven")
+
+
+def killed_with_pending(account, before, mover, name):
+    """A start is under way when the mover dies; it locks the mailbox later."""
+    wait_for(lambda: one.faults_left(account) == 0, 60, "the start to be sent")
+    mover.kill()
+    mover.communicate()
+    is_(starts(account), [], f"{name}: the start has had no effect yet")
+    exits(lab.zxmove("doRecover", "accounts", scene.addresses[account], "dry_run", "false"), 0, f"{name}: recovered")
+    is_(starts(account), [None], f"{name}: not before the start was over")
+    findings_none(check_unmoved(lab, before, account), f"{name}: everything is as it was")
+    ok(one.user(account, "login")["ok"], f"{name}: the user is in")
+
+
+def pending_first():
+    account = scene.mailbox("first", one, messages=3, rich=False)
+    before = scene.snapshot(account)
+    one.fault("LockoutMailboxRequest", "delay", op="start", account=account, ms=PENDING)
+    killed_with_pending(account, before, scene.start_move(account, two), "killed while it locks")
+
+
+def pending_second():
+    """The start that proves the lock, when there is none any more."""
+    account = scene.mailbox("second", one, messages=3, rich=False)
+    before = scene.snapshot(account)
+    mover = halted(account, "prove:lock")
+    restart()
+    one.fault("LockoutMailboxRequest", "delay", op="start", account=account, ms=PENDING)
+    go(account)
+    killed_with_pending(account, before, mover, "killed while it proves the lock")
+
+
+lab = Lab.create("lock", mode=os.environ.get("MODE", "asan"))
+try:
+    one, two = lab.stores[:2]
+    short_timeouts(lab, timeout=5)
+    scene = Scene(lab)
+    lost("fence:applied")
+    lost("prove:lock")
+    pending_first()
+    pending_second()
+finally:
+    lab.stop()
+done()
