@@ -153,6 +153,48 @@ static bool close_records(Move *move, GError **error)
            fence_set(move->target, move->fence, FENCE_UNDONE, error);
 }
 
+static bool was_undone(Move *move, GError **error)
+{
+    g_autoptr(Rows) rows = db_query(
+        move->source->control, error,
+        "SELECT 1 FROM zxmove.fence WHERE account_id = ? AND operation = ? AND state = 'undone'",
+        DB_ARGS(db_text(move->account->id), db_text(move->fence->operation)));
+
+    return rows != NULL &&
+           (rows_count(rows) > 0 ||
+            fail(error, ZX_ERROR_CONFLICT, "the operation was taken over and not undone")) &&
+           move_nothing_unfinished(move->source, move->account, error) &&
+           move_nothing_unfinished(move->target, move->account, error);
+}
+
+static bool claim_anew(Move *move, GError **error)
+{
+    return store_revive(move->source, error) && store_revive(move->target, error) &&
+           move_begin_claims(move, error);
+}
+
+/* Another mover undid this window while this one slept. What this one still did when it woke,
+ * before it found out, stands in nobody's record: taken back, under a claim of its own. */
+static void take_back(Move *move)
+{
+    Wait wait = wait_within(NULL, PATIENCE_MS);
+    GError *problem = NULL;
+
+    claim_release(&move->claim);
+    while (!claim_anew(move, &problem) && wait_left_ms(&wait, 1) > 0) {
+        g_clear_error(&problem);
+        wait_pause(&wait, 500); /* whoever took over is still at it */
+    }
+    if (problem == NULL && was_undone(move, &problem) &&
+        move_insist(move, "lock-out end", release_lock, &wait, &problem) &&
+        move_insist(move, "status", restore_status, &wait, &problem)) {
+        flush_target(move);
+        return;
+    }
+    log_warning("%s", problem->message);
+    g_error_free(problem);
+}
+
 bool undo_window(Move *move, GError **error)
 {
     Wait wait = wait_within(NULL, PATIENCE_MS);
@@ -168,6 +210,7 @@ bool undo_window(Move *move, GError **error)
         move->result->window_ms = (double)(g_get_monotonic_time() - move->window_began) / 1000;
     if (!back) {
         if (error_code(user) == ZX_ERROR_CONFLICT) {
+            take_back(move);
             g_propagate_error(error, user);
             return false;
         }

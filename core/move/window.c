@@ -91,6 +91,8 @@ static bool set_maintenance(Move *move, GError **error)
 
     if (!move->fence->status_touched)
         return true;
+    if (!failpoint("fence:maintenance", error))
+        return false;
     move->status_written = true;
     outcome = admin_modify(move->source->soap, move->account->id, pairs, move->op->wait, error);
     if (outcome == SOAP_UNKNOWN)
