@@ -11,6 +11,33 @@
 
 /* A server of the store's ldap_url that cannot be asked is noted: mailboxd does not get old answers
  * from a server that does not answer. */
+static bool is_no_answer(const Store *store, const char *url, GError **problem)
+{
+    if (error_code(*problem) != ZX_ERROR_CONNECT)
+        return false;
+    log_warning("%s: LDAP server %s of this store does not answer: %s", store->name, url,
+                (*problem)->message);
+    g_clear_error(problem);
+    return true;
+}
+
+bool caches_replicas_in_step(Move *move, Store *store, const Wait *wait, GError **error)
+{
+    g_auto(GStrv) urls = store_ldap_urls(store);
+
+    for (char **url = urls; *url != NULL; url++) {
+        GError *problem = NULL;
+
+        if (directory_in_step(move->op->directory, *url, move->account->id, wait, &problem) ||
+            is_no_answer(store, *url, &problem))
+            continue;
+        g_propagate_prefixed_error(
+            error, problem, "LDAP server %s of %s lags behind the master: ", *url, store->name);
+        return false;
+    }
+    return true;
+}
+
 bool caches_replicas_show(Move *move, Store *store, const char *attribute, const char *value,
                           const Wait *wait, GError **error)
 {
@@ -20,14 +47,9 @@ bool caches_replicas_show(Move *move, Store *store, const char *attribute, const
         GError *problem = NULL;
 
         if (directory_caught_up(move->op->directory, *url, move->account->id, attribute, value,
-                                wait, &problem))
+                                wait, &problem) ||
+            is_no_answer(store, *url, &problem))
             continue;
-        if (error_code(problem) == ZX_ERROR_CONNECT) {
-            log_warning("%s: LDAP server %s of this store does not answer: %s", store->name, *url,
-                        problem->message);
-            g_clear_error(&problem);
-            continue;
-        }
         g_propagate_prefixed_error(error, problem,
                                    "LDAP server %s of %s still shows an old %s: ", *url,
                                    store->name, attribute);

@@ -8,6 +8,8 @@
 
 #define LOCK_RETRIES 3
 
+#define REPLICAS_MS 10000 /* how long LDAP servers may lag before the window is opened */
+
 /* Nothing between here and the plan is taken on trust: home, transport, status and mailbox are read
  * again. */
 static bool look_again(Move *move, GError **error)
@@ -36,15 +38,14 @@ static bool look_again(Move *move, GError **error)
     return true;
 }
 
-/* The LDAP servers both stores ask: asked now, so that the window finds the connections open. */
+/* The LDAP servers both stores ask: asked now, so that the window finds the connections open, and
+ * that one which lags keeps nobody out. */
 static bool warm_ldap(Move *move, GError **error)
 {
-    Wait wait = wait_within(move->op->wait, 10000);
+    Wait wait = wait_within(move->op->wait, REPLICAS_MS);
 
-    return caches_replicas_show(move, move->source, "zimbraMailHost", move->source->name, &wait,
-                                error) &&
-           caches_replicas_show(move, move->target, "zimbraMailHost", move->source->name, &wait,
-                                error);
+    return caches_replicas_in_step(move, move->source, &wait, error) &&
+           caches_replicas_in_step(move, move->target, &wait, error);
 }
 
 static bool warm(Move *move, GError **error)

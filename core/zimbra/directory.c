@@ -553,3 +553,101 @@ bool directory_caught_up(Directory *directory, const char *url, const char *acco
         wait_pause(wait, 20);
     }
 }
+
+/* The server id of a CSN: "20261122035817.218986Z#000000#000#000000". */
+static char *csn_server(const char *csn)
+{
+    g_auto(GStrv) parts = g_strsplit(csn, "#", 4);
+
+    return g_strdup(g_strv_length(parts) == 4 ? parts[2] : "");
+}
+
+/* Whether one of the values is of the same server and not older: CSNs sort as text. */
+static bool has_reached(const char *const *values, const char *csn)
+{
+    g_autofree char *server = csn_server(csn);
+
+    for (; *values != NULL; values++) {
+        g_autofree char *other = csn_server(*values);
+
+        if (strcmp(other, server) == 0 && strcmp(*values, csn) >= 0)
+            return true;
+    }
+    return false;
+}
+
+/* contextCSN of the tree and entryCSN of the account, an answer each. */
+typedef struct Marks {
+    GPtrArray *tree, *account;
+} Marks;
+
+static void marks_clear(Marks *marks)
+{
+    g_clear_pointer(&marks->tree, g_ptr_array_unref);
+    g_clear_pointer(&marks->account, g_ptr_array_unref);
+}
+
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Marks, marks_clear)
+
+static const char *const tree_wanted[] = { "contextCSN", NULL };
+static const char *const account_wanted[] = { "entryCSN", NULL };
+
+static const char *const *csns_of(const GPtrArray *found, const char *attribute)
+{
+    static const char *const none[] = { NULL };
+
+    return found->len == 1 ? ldap_entry_all(g_ptr_array_index(found, 0), attribute) : none;
+}
+
+static bool in_step(const Marks *master, const Marks *other)
+{
+    const char *const *reached = csns_of(other->tree, "contextCSN");
+    const char *const *csn = csns_of(master->account, "entryCSN");
+
+    for (; *csn != NULL; csn++)
+        if (!has_reached(csns_of(other->account, "entryCSN"), *csn))
+            return false;
+    if (*reached == NULL) /* it does not say */
+        return true;
+    for (csn = csns_of(master->tree, "contextCSN"); *csn != NULL; csn++)
+        if (!has_reached(reached, *csn))
+            return false;
+    return true;
+}
+
+bool directory_in_step(Directory *directory, const char *url, const char *account_id,
+                       const Wait *wait, GError **error)
+{
+    g_autofree char *filter =
+        ldap_filter("(&(objectClass=zimbraAccount)(zimbraId=%s))", account_id);
+    g_auto(Marks) master = { 0 };
+    GError *problem = NULL;
+    LdapConn *conn;
+
+    master.tree = search(directory, "", LDAP_BASE, "(objectClass=*)", tree_wanted, error);
+    if (master.tree == NULL)
+        return false;
+    master.account = search(directory, "", LDAP_SUB, filter, account_wanted, error);
+    if (master.account == NULL)
+        return false;
+    if (is_silent(directory, url))
+        return fail(error, ZX_ERROR_CONNECT, "%s did not answer a moment ago", url);
+    conn = other_server(directory, url, &problem);
+    if (conn == NULL)
+        return set_silent(directory, url, problem, error);
+    for (;;) {
+        g_auto(Marks) other = { 0 };
+
+        other.tree =
+            ldap_conn_search(conn, "", LDAP_BASE, "(objectClass=*)", tree_wanted, &problem);
+        if (other.tree != NULL)
+            other.account = ldap_conn_search(conn, "", LDAP_SUB, filter, account_wanted, &problem);
+        if (other.account == NULL)
+            return set_silent(directory, url, problem, error);
+        if (in_step(&master, &other))
+            return true;
+        if (!wait_check(wait, url, error))
+            return false;
+        wait_pause(wait, 20);
+    }
+}

@@ -66,6 +66,11 @@ RouteNames *directory_route_names(Directory *directory, const Account *account,
                                   GError **error) MUST_USE;
 void route_names_free(RouteNames *names);
 
+/* True once the LDAP server at @url has what the master had at the call: by their contextCSN where
+ * both show one, and by the account's own entry; asks again until @wait is over. */
+bool directory_in_step(Directory *directory, const char *url, const char *account_id,
+                       const Wait *wait, GError **error) MUST_USE;
+
 /* True once the LDAP server at @url shows @attribute = @value for the account; asks again until
  * @wait is over. */
 bool directory_caught_up(Directory *directory, const char *url, const char *account_id,

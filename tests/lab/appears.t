@@ -4,43 +4,19 @@ a message whose recipient was accepted earlier; before the window, in it, and af
 The mailbox is moved like any other: nobody bounces, nothing is lost, and the user never meets an empty mailbox."""
 
 import os
-import smtplib
 import sys
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from zxlab.check import check_move  # noqa: E402
 from zxlab.held import Held  # noqa: E402
 from zxlab.lab import Lab  # noqa: E402
-from zxlab.load import Mail, check_accepted  # noqa: E402
+from zxlab.load import Accepted, check_accepted  # noqa: E402
 from zxlab.moves import Scene, account_status, exits, findings_none, home, moved_clean, says  # noqa: E402
-from zxlab.network import LMTP_PORT  # noqa: E402
 from zxlab.tap import done, is_, ok  # noqa: E402
 
 lab = Lab.shared(mode=os.environ.get("MODE", "asan"))
 one, two = lab.stores[:2]
 scene = Scene(lab)
-
-
-class Waiting:
-    """A message whose recipient the store has accepted; its text comes when the test says so."""
-
-    def __init__(self, account):
-        self.mail = Mail(lab, account)
-        self.connection = smtplib.LMTP(one.address, LMTP_PORT, timeout=60)
-        self.connection.ehlo_or_helo_if_needed()
-        self.connection.mail(self.mail.lmtp.sender)
-        code, text = self.connection.rcpt(self.mail.recipient)
-        assert code == 250, text
-
-    def send(self):
-        """The text; True if it was taken."""
-        number = self.mail.next()
-        self.connection.docmd("DATA")
-        self.connection.send(self.mail.message(number) + b".\r\n")
-        code, text = self.connection.getreply()
-        self.connection.close()
-        self.mail.record(number, code, text.decode())
-        return code == 250
 
 
 def hold(account, point, also=None):
@@ -54,7 +30,7 @@ def arrives(name, point, fail=None):
     """A message arrives while the move is held at the point; answers (account, message, result, snapshot)."""
     account = scene.account(name, one)
     before = scene.snapshot(account)
-    message = Waiting(account)
+    message = Accepted(lab, account, one)
     held = hold(account, point, fail)
     ok(message.send(), f"{name}: the message is accepted, so there is a mailbox on {one.name}")
     return account, message, held.go(), before
@@ -87,7 +63,7 @@ for name, fault in (("lock-refused", {"mode": "fault", "code": "service.FAILURE"
                            ("lock-unanswered", {"mode": "garbage", "op": "start"})):
     account = scene.account(name, one)
     before = scene.snapshot(account)
-    message = Waiting(account)
+    message = Accepted(lab, account, one)
     held = hold(account, "prove:applied")
     message.send()
     one.fault("LockoutMailboxRequest", account=account, **fault)

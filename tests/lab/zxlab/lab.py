@@ -251,7 +251,7 @@ class Lab:
         home = os.path.join(self.dir, "replica")
         address = self.host(network.REPLICA)
         tls = authority.issue(home, "replica.lab.test", [address])
-        role = f"syncrepl {self._syncrepl()}\nupdateref {self.ldap_master}"
+        role = f"syncrepl {self._syncrepl()}\nupdateref {self.ldap_master}\n{servers.PROVIDER}"
         return servers.slapd("slapd-replica", home, address, tls, self.ldap_dn, self.ldap_password,
                              self.ldap_password, role, *self.run_files("slapd-replica"))
 

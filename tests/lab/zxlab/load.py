@@ -10,7 +10,7 @@ import threading
 import time
 import uuid
 
-from . import truth
+from . import network, truth
 from .compare import Finding
 from .snapshot import BLOB_TABLES, read_copy
 
@@ -123,6 +123,29 @@ class Mail:
         return (f"From: load@elsewhere.test\r\nTo: {self.recipient}\r\nSubject: {self.subject(number)}\r\n"
                 f"Message-ID: <{self.token}.{number}@elsewhere.test>\r\n"
                 f"Date: {time.strftime('%a, %d %b %Y %H:%M:%S +0000', time.gmtime())}\r\n\r\n{body}").encode()
+
+
+class Accepted:
+    """A message whose recipient a store has accepted; its text comes when the test says so."""
+
+    def __init__(self, lab, account_id, store):
+        self.mail = Mail(lab, account_id)
+        self.connection = smtplib.LMTP(store.address, network.LMTP_PORT, timeout=60)
+        self.connection.ehlo_or_helo_if_needed()
+        self.connection.mail(self.mail.lmtp.sender)
+        code, text = self.connection.rcpt(self.mail.recipient)
+        if code != 250:
+            raise RuntimeError(f"{self.mail.recipient}: {code} {text.decode()}")
+
+    def send(self):
+        """The text; True if it was taken."""
+        number = self.mail.next()
+        self.connection.docmd("DATA")
+        self.connection.send(self.mail.message(number) + b".\r\n")
+        code, text = self.connection.getreply()
+        self.connection.close()
+        self.mail.record(number, code, text.decode())
+        return code == 250
 
 
 class Load:
