@@ -60,7 +60,7 @@ for name, point in (("before-proof", "fence:applied"), ("after-proof", "prove:ap
 
 # The mailbox is found after the commit, and what is done about it goes wrong at first.
 for name, fault in (("lock-refused", {"mode": "fault", "code": "service.FAILURE", "op": "start"}),
-                           ("lock-unanswered", {"mode": "garbage", "op": "start"})):
+                    ("lock-unanswered", {"mode": "garbage", "op": "start"})):
     account = scene.account(name, one)
     before = scene.snapshot(account)
     message = Accepted(lab, account, one)

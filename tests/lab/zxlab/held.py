@@ -6,6 +6,7 @@
     held.go_on()
     result = held.finish()"""
 
+import contextlib
 import os
 import subprocess
 
@@ -20,7 +21,8 @@ class Held:
 
     def __init__(self, scene, account, destination, point, also=None, **options):
         Held._count += 1
-        self._gate = os.path.join(scene.lab.dir, f"gate{Held._count}")
+        # A shared laboratory sees many tests, one after the other and side by side.
+        self._gate = os.path.join(scene.lab.dir, "run", f"gate-{os.getpid()}-{Held._count}")
         self.account, self.destination, self.point = account, destination, point
         self.process = scene.start_move(account, destination, fail=",".join(filter(None, [f"{point}=wait", also])),
                                         env={"ZX_FAIL_FILE": self._gate}, **options)
@@ -46,4 +48,7 @@ class Held:
     def finish(self, seconds=240):
         """Waits for its end; CompletedProcess."""
         out, err = self.process.communicate(timeout=seconds)
+        for path in (self._gate, f"{self._gate}.reached"):
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(path)
         return subprocess.CompletedProcess(self.process.args, self.process.returncode, out, err)
