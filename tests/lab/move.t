@@ -53,6 +53,21 @@ moved_clean(closed.move(account, two), before, account, one, two, "an account of
 ok(not any(r["request"] == "ModifyAccountRequest" and r["account"] == account for r in two.log()),
    "its status was never written")
 
+# The domain's status mixes into the effective one; what is kept and given back is the account's own.
+for status in ("locked", "maintenance"):
+    domain = Scene(lab, strangers=False, status=status)
+    account = domain.mailbox("inside", one, messages=5, rich=False)
+    before = domain.snapshot(account)
+    moved_clean(domain.move(account, two), before, account, one, two, f"an account of a domain in {status}")
+    is_(account_status(lab, account), ("active", "enabled"), "its own status is as it was")
+
+# What a status write clears on the way stays where the account is not active (hazard 52).
+account = scene.mailbox("counted", one, messages=5, rich=False, status="lockout",
+                        zimbraPasswordLockoutLockedTime="20300101000000Z",
+                        zimbraPasswordLockoutFailureTime="20291231235959Z", zimbraAccountSuspensionReason="unpaid")
+before = scene.snapshot(account)
+moved_clean(scene.move(account, two), before, account, one, two, "a locked-out account with its counters")
+
 many = [scene.mailbox(f"kind-{kind}", one, messages=4, rich=False, kind=kind)
         for kind in ("resource", "guest", "system")]
 before = scene.snapshot(*many)

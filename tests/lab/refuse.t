@@ -7,8 +7,9 @@ import subprocess
 import sys
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+from zxlab import servers  # noqa: E402
 from zxlab.lab import Lab  # noqa: E402
-from zxlab.moves import Scene, exits, led_back, says  # noqa: E402
+from zxlab.moves import Scene, exits, led_back, moved_clean, says  # noqa: E402
 from zxlab.tap import done, is_, ok  # noqa: E402
 
 lab = Lab.create("refuse", mode=os.environ.get("MODE", "asan"))
@@ -37,12 +38,47 @@ try:
 
     setting("zimbraMailTransport", "smtp:gateway.example:25", f"lmtp:{one.name}:7025", "custom mail transport")
 
-    suspended = Scene(lab, strangers=False, status="suspended")
-    inside = suspended.mailbox("inside", one, messages=2, rich=False)
-    snapshot = suspended.snapshot(inside)
-    result = suspended.move(inside, two)
-    led_back(result, snapshot, inside, "an account of a suspended domain")
-    says(result, "zmprov md", "and the remedy is named")
+    for status in ("suspended", "shutdown"):
+        shut = Scene(lab, strangers=False, status=status)
+        inside = shut.mailbox("inside", one, messages=2, rich=False)
+        snapshot = shut.snapshot(inside)
+        result = shut.move(inside, two)
+        led_back(result, snapshot, inside, f"an account of a domain in {status}")
+        says(result, "zmprov md", "and the remedy is named")
+
+    def server(name, value, words):
+        """One attribute of the destination's server entry changed."""
+        dn, entry = lab.directory.find("(&(objectClass=zimbraServer)(cn=%s))", two.name)[0]
+        lab.directory.set(dn, **{name: value})
+        snapshot = scene.snapshot(account)
+        result = scene.move(account, two)
+        led_back(result, snapshot, account, f"{name} {value} at the destination")
+        says(result, words, "and it is named")
+        lab.directory.set(dn, **{name: entry.get(name)})
+
+    server("zimbraServiceEnabled", ["proxy"], "mailbox service")
+    server("zimbraAlwaysOnClusterId", "f0f0f0f0-0000-4000-8000-000000000001", "always-on")
+
+    def column(store, table, name, value, where, words):
+        """One value of a table changed."""
+        with store.db() as connection, connection.cursor() as cursor:
+            cursor.execute(f"SELECT {name} FROM {table} WHERE {where}")
+            old = cursor.fetchone()[0]
+            cursor.execute(f"UPDATE {table} SET {name} = %s WHERE {where}", (value,))
+            snapshot = scene.snapshot(account)
+            result = scene.move(account, two)
+            led_back(result, snapshot, account, f"{table}.{name} = {value}")
+            says(result, words, "and the reason is told")
+            cursor.execute(f"UPDATE {table} SET {name} = %s WHERE {where}", (old,))
+
+    with one.db() as connection, connection.cursor() as cursor:
+        cursor.execute("SELECT id, group_id FROM zimbra.mailbox WHERE account_id = %s", (account,))
+        mailbox, group = cursor.fetchone()
+        cursor.execute(f"SELECT MAX(id) FROM mboxgroup{group}.mail_item WHERE mailbox_id = {mailbox} AND type = 5")
+        item = cursor.fetchone()[0]
+    column(one, f"mboxgroup{group}.mail_item", "locator", "1@@elsewhere/object", f"mailbox_id = {mailbox} AND id = {item}",
+           "1@@elsewhere/object")
+    column(two, "zimbra.config", "value", "117", "name = 'db.version'", "upgrade")
 
     with two.db() as connection, connection.cursor() as cursor:
         cursor.execute("CREATE TABLE zimbra.surprise (mailbox_id INT UNSIGNED NOT NULL, x INT)")
@@ -146,11 +182,25 @@ try:
     led_back(scene.move(account, two), before, account, "certificates of another authority")
     with open(conf, "w", encoding="utf-8") as file:
         file.write(text)
+
+    authority = servers.Authority(os.path.join(lab.dir, "ca"))
+    _, certificate, key = authority.issue(two.path("conf"), "store9.lab.test", stem="other")
+    own = {"certificate": two.path("conf/mailboxd.pem"), "key": two.path("conf/mailboxd.key")}
+    two.configure(mailboxd={"certificate": certificate, "key": key})
+    snapshot = scene.snapshot(account)
+    result = scene.move(account, two)
+    led_back(result, snapshot, account, "a certificate for another name")
+    says(result, two.name, "and the store is named")
+    two.configure(mailboxd=own)
+
     os.chmod(conf, 0o644)
     result = scene.move(account, two)
     exits(result, 77, "a configuration with secrets that others may read")
     says(result, "chmod", "and the remedy is named")
     os.chmod(conf, 0o600)
+
+    snapshot = scene.snapshot(account)
+    moved_clean(scene.move(account, two), snapshot, account, one, two, "with all that mended, the move")
 finally:
     lab.stop()
 done()

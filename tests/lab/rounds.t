@@ -8,7 +8,7 @@ import sys
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from zxlab.check import Expect, check_move, check_unmoved  # noqa: E402
 from zxlab.lab import Lab  # noqa: E402
-from zxlab.load import Load, check_accepted  # noqa: E402
+from zxlab.load import CHANGES, Load, check_accepted  # noqa: E402
 from zxlab.moves import Scene, exits, findings_none, moved_clean  # noqa: E402
 from zxlab.tap import diag, done, is_, ok, wait_for  # noqa: E402
 
@@ -32,7 +32,7 @@ moved_clean(scene.move(account, two, stages="account"), before, account, one, tw
 # Under load.
 account = scene.mailbox("busy", one, messages=400)
 before = scene.snapshot(account)
-with Load(lab, account, mails=8, changes=25) as load:
+with Load(lab, account, mails=8, changes=28, kinds=CHANGES + ("contact", "appointment", "index")) as load:
     wait_for(lambda: load.rate() >= 20, 60, "the load to be under way")
     result = scene.move(account, two, stages="data,account", timeout=280)
     seen = load.rate()
