@@ -36,14 +36,16 @@ def task_runs(name, point, store):
     held.wait()
     store.tick()
     if store is one:
-        is_(rows(one, account, "pending_acl_push"), [], f"{name}: the task deletes them although it skipped the mailbox")
+        is_(rows(one, account, "pending_acl_push"), [],
+            f"{name}: the task deletes them although it skipped the mailbox")
     moved_clean(held.go(), before, account, one, two, name)
     is_(values(two, account, "pending_acl_push", "item_id"), due, f"{name}: all arrived")
 
 
 def inbox(store, account):
     """Messages in the inbox as its row counts them."""
-    return next(int(row["size"]) for row in read_copy(lab, store, account).dicts("group.mail_item") if row["id"] == b"2")
+    items = read_copy(lab, store, account).dicts("group.mail_item")
+    return next(int(row["size"]) for row in items if row["id"] == b"2")
 
 
 def stale_folders(name):

@@ -76,8 +76,8 @@ try:
         mailbox, group = cursor.fetchone()
         cursor.execute(f"SELECT MAX(id) FROM mboxgroup{group}.mail_item WHERE mailbox_id = {mailbox} AND type = 5")
         item = cursor.fetchone()[0]
-    column(one, f"mboxgroup{group}.mail_item", "locator", "1@@elsewhere/object", f"mailbox_id = {mailbox} AND id = {item}",
-           "1@@elsewhere/object")
+    column(one, f"mboxgroup{group}.mail_item", "locator", "1@@elsewhere/object",
+           f"mailbox_id = {mailbox} AND id = {item}", "1@@elsewhere/object")
     column(two, "zimbra.config", "value", "117", "name = 'db.version'", "upgrade")
 
     with two.db() as connection, connection.cursor() as cursor:

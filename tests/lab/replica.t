@@ -59,7 +59,8 @@ try:
     before, held = follows_until(accounts["plan"], "clear:applied")
     lab.directory.set(elsewhere, description="something else changed")
     held.go_on()
-    ok(stays(lambda: account_status(lab, accounts["plan"])[0] == "active", 1.5), "the user stays in while the move waits")
+    ok(stays(lambda: account_status(lab, accounts["plan"])[0] == "active", 1.5),
+       "the user stays in while the move waits")
     lab.replica_sync()
     moved_clean(held.finish(), before, accounts["plan"], one, two, "behind before the window")
 
@@ -68,7 +69,8 @@ try:
     before, held = follows_until(account, "fence:recorded")
     held.go_on()
     wait_for(lambda: account_status(lab, account)[0] == "maintenance", 30, "the window")
-    ok(stays(lambda: not one.state(account)["locked"], 1.0), "no lock-out while a store may not know of the maintenance")
+    ok(stays(lambda: not one.state(account)["locked"], 1.0),
+       "no lock-out while a store may not know of the maintenance")
     lab.replica_sync()
     moved_clean(held.finish(), before, account, one, two, "behind in the window")
 
@@ -77,7 +79,8 @@ try:
     before, held = follows_until(account, "prove:applied")
     held.go_on()
     wait_for(lambda: home(lab, account) is two, 30, "the commit")
-    ok(stays(lambda: account_status(lab, account)[0] == "maintenance", 2.5), "maintenance while the new home is not seen")
+    ok(stays(lambda: account_status(lab, account)[0] == "maintenance", 2.5),
+       "maintenance while the new home is not seen")
     is_(two.state(account)["mapped"], None, "and the new store has not opened the mailbox")
     lab.replica_sync()
     moved_clean(held.finish(), before, account, one, two, "behind after the commit")
