@@ -130,20 +130,33 @@ static void append_label(GString *out, const char *label)
     append_padded(out, label, LABEL_WIDTH);
 }
 
-static void append_retention(GString *out, const Report *report, const ReportText *text,
-                             const Totals *totals)
+/* An account without a mailbox leaves none behind. */
+static unsigned copies_kept(const Report *report)
 {
+    unsigned count = 0;
+
+    for (guint i = 0; i < report->mailboxes->len; i++) {
+        const MailboxResult *mailbox = g_ptr_array_index(report->mailboxes, i);
+
+        count += mailbox->outcome == OUTCOME_MOVED && mailbox->source_mailbox != 0;
+    }
+    return count;
+}
+
+static void append_retention(GString *out, const Report *report, const ReportText *text)
+{
+    unsigned copies = copies_kept(report);
     g_autofree char *day = report_day_after(report->ended, text->retention_days);
     g_autofree char *kept = NULL;
     const MailboxResult *only =
         report->mailboxes->len == 1 ? g_ptr_array_index(report->mailboxes, 0) : NULL;
 
-    if (totals->moved == 0)
+    if (copies == 0)
         return;
     kept =
         g_strdup_printf("kept until %s; remove now with: doPurgeMailboxes %s ignore_retention true",
                         day, only != NULL ? only->address : "all");
-    append_label(out, totals->moved == 1 ? "old copy" : "old copies");
+    append_label(out, copies == 1 ? "old copy" : "old copies");
     append_wrapped(out, kept, "; ", LABEL_WIDTH);
 }
 
@@ -246,7 +259,7 @@ char *report_summary(const Report *report, const ReportText *text)
     for (guint i = 0; i < report->notes->len; i++)
         g_string_append_printf(out, "note       %s\n",
                                (const char *)g_ptr_array_index(report->notes, i));
-    append_retention(out, report, text, &totals);
+    append_retention(out, report, text);
     if (report->report_path != NULL)
         g_string_append_printf(out, "report     %s\n", report->report_path);
     if (report->mail_problem != NULL) {
