@@ -6,6 +6,7 @@ there is only forward. A mover killed in doubt leaves the same to doRecover; onl
 import os
 import sys
 from functools import partial
+from itertools import count
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lab"))
 from zxlab.check import check_move, check_unmoved  # noqa: E402
@@ -27,8 +28,11 @@ AFTER = (
 )
 
 
+NUMBERS = count()  # a bare name may stand in another lane's route keys
+
+
 def mailbox(scene):
-    account = scene.mailbox(f"m{len(scene.addresses)}", one, messages=3, rich=False)
+    account = scene.mailbox(f"m{next(NUMBERS)}", one, messages=3, rich=False)
     return account, scene.snapshot(account)
 
 

@@ -5,6 +5,7 @@ account is back where it was, whether or not the request had its effect, then or
 import os
 import sys
 from functools import partial
+from itertools import count
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lab"))
 from zxlab.lab import Lab  # noqa: E402
@@ -12,6 +13,7 @@ from zxlab.moves import led_back, moved_clean, short_timeouts, side_by_side  # n
 from zxlab.tap import done, is_, ok  # noqa: E402
 
 TIMEOUT = 2
+NUMBERS = count()  # a bare name may stand in another lane's route keys
 
 # Request, op, how many go through before, and the modes in which it fails then. A lock-out is waited for longer.
 AT_SOURCE = (
@@ -34,8 +36,8 @@ def plant(store, account, request, op, before, mode):
 
 
 def leads_back(at, request, op, earlier, mode, scene):
-    store, number = lab.stores[at], len(scene.addresses)
-    account = scene.mailbox(f"m{number}", one, messages=3, rich=False)
+    store = lab.stores[at]
+    account = scene.mailbox(f"m{next(NUMBERS)}", one, messages=3, rich=False)
     before = scene.snapshot(account)
     plant(store, account, request, op, earlier, mode)
     name = f"{store.name}: {request} {op or ''} {mode} after {earlier}"

@@ -117,7 +117,8 @@ class Scene:
 
 def side_by_side(lab, cases, lanes=2, **scene_options):
     """Runs case(scene) for each of the cases, `lanes` at a time, each lane in a domain of its own, so that one
-    works while another waits. The first exception is raised when all have ended."""
+    works while another waits; accounts still need names of their own, for a proxy may know them without a domain.
+    The first exception is raised when all have ended."""
     waiting, errors = queue.SimpleQueue(), []
     for case in cases:
         waiting.put(case)
