@@ -7,21 +7,13 @@ import sys
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from zxlab.lab import Lab  # noqa: E402
-from zxlab.moves import Scene, exits, moved_clean, purged_clean, says  # noqa: E402
+from zxlab.moves import Scene, exits, mailbox_id, moved_clean, purged_clean, says  # noqa: E402
 from zxlab.soap import Admin  # noqa: E402
 from zxlab.tap import done, is_, ok, wait_for  # noqa: E402
 from zxlab.truth import Sql  # noqa: E402
 
 lab = Lab.create("purge", stores=["store1.lab.test", "store2.lab.test", "store3.lab.test"],
                  mode=os.environ.get("MODE", "asan"))
-
-
-def mailbox_id(store, account):
-    """The id the database of a store has for an account, None without a row."""
-    with store.db() as connection, connection.cursor() as cursor:
-        cursor.execute("SELECT id FROM zimbra.mailbox WHERE account_id = %s", (account,))
-        row = cursor.fetchone()
-        return row[0] if row else None
 
 
 def execute(store, statement, *values):

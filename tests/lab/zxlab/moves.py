@@ -232,6 +232,14 @@ def home(lab, account):
     return next(s for s in lab.stores if s.name == name)
 
 
+def mailbox_id(store, account):
+    """The id the database of a store has for an account, None without a row."""
+    with store.db() as connection, connection.cursor() as cursor:
+        cursor.execute("SELECT id FROM zimbra.mailbox WHERE account_id = %s", (account,))
+        row = cursor.fetchone()
+        return row[0] if row else None
+
+
 def account_status(lab, account):
     """(zimbraAccountStatus, zimbraMailStatus) as they are stored."""
     entry = truth.Directory(lab).account(account)[1]
