@@ -59,6 +59,7 @@ Totals report_totals(const Report *report)
         const MailboxResult *mailbox = g_ptr_array_index(report->mailboxes, i);
 
         ++*counters[mailbox->outcome];
+        totals.unfinished += mailbox->unfinished;
         if (mailbox->outcome == OUTCOME_MOVED || mailbox->outcome == OUTCOME_STAGED)
             totals.bytes += mailbox->bytes;
         totals.bytes_freed += mailbox->bytes_freed;
@@ -202,7 +203,7 @@ static int status_of_failures(const Report *report)
 int report_status(const Report *report, const ReportText *text)
 {
     Totals t = report_totals(report);
-    unsigned bad = t.failed + t.in_doubt + t.kept;
+    unsigned bad = t.failed + t.in_doubt + t.kept + t.unfinished;
     unsigned good = t.moved + t.staged + t.purged + t.finished + t.undone + t.explained;
 
     if (has_code(report, ZX_ERROR_INTERRUPTED) ||
@@ -252,6 +253,8 @@ char *report_counts(const Totals *totals, const ReportText *text)
         g_string_append_printf(out, ", %u failed", totals->failed);
     if (totals->in_doubt != 0)
         g_string_append_printf(out, ", %u in doubt", totals->in_doubt);
+    if (totals->unfinished != 0)
+        g_string_append_printf(out, ", %u with something left to do", totals->unfinished);
     return g_string_free(out, FALSE);
 }
 

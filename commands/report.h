@@ -17,6 +17,7 @@ typedef struct ReportText {
 
 typedef struct Totals {
     unsigned moved, staged, skipped, failed, in_doubt, purged, kept, finished, undone, explained;
+    unsigned unfinished; /* of the moved: something is left for doRecover */
     uint64_t bytes, bytes_freed;
     double window_median, window_longest; /* ms; 0 if no window was opened */
     const char *longest_address;          /* borrowed */

@@ -76,10 +76,12 @@ static void move_account(Operation *op, Account *account, Store *target, unsigne
 static const char *end_state(const Operation *op)
 {
     unsigned failed = 0, others = 0;
+    bool unfinished = false;
 
     for (guint i = 0; i < op->report->mailboxes->len; i++) {
         const MailboxResult *result = g_ptr_array_index(op->report->mailboxes, i);
 
+        unfinished = unfinished || result->unfinished;
         if (result->outcome == OUTCOME_FAILED || result->outcome == OUTCOME_IN_DOUBT ||
             result->outcome == OUTCOME_KEPT)
             failed++;
@@ -88,7 +90,9 @@ static const char *end_state(const Operation *op)
     }
     if (wait_stopped(op->wait))
         return "interrupted";
-    return failed == 0 ? "done" : others > 0 ? "partial" : "failed";
+    if (failed == 0 && !unfinished)
+        return "done";
+    return others > 0 ? "partial" : "failed";
 }
 
 /* The operation's own row may be out of reach when its store is; the report is not. */

@@ -63,6 +63,7 @@ typedef struct MailboxResult {
     char *source, *destination;  /* service host names; purge: store and present home */
     uint32_t source_mailbox, destination_mailbox;
     Outcome outcome;
+    bool unfinished;             /* moved, the user is in; a note says what is left for doRecover */
     char *reason;                /* SKIPPED, FAILED, IN_DOUBT, KEPT: why, and what to do; else NULL */
     ZxError code;                /* of a failure */
     uint64_t rows, rows_window;  /* proved; changed inside the window */

@@ -104,6 +104,7 @@ static void set_moved_with_rest(Move *move, const Step *step, GError *problem)
 
     if (user_is_in) {
         move->result->outcome = OUTCOME_MOVED;
+        move->result->unfinished = true;
         move_note(move,
                   "step %s is not finished (%s); finish it with: zxmove doRecover accounts %s "
                   "dry_run false",

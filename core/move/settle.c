@@ -6,6 +6,7 @@
 #include "core/move/move.h"
 
 #define SETTLE_MS 10000
+#define RECORD_MS 20000
 
 /* A store that is neither end: only its account cache matters. */
 static bool flush_bystander(Move *move, const ServerInfo *server, GError **error)
@@ -189,6 +190,25 @@ static bool forget_staging(Move *move, GError **error)
            late_forget(move, error);
 }
 
+static bool keep_records(Move *move, GError **error)
+{
+    return move->source_mailbox == 0 || (record_moved(move, error) && forget_staging(move, error));
+}
+
+static bool close_fences(Move *move, GError **error)
+{
+    return fence_set(move->source, move->fence, FENCE_DONE, error) &&
+           fence_set(move->target, move->fence, FENCE_DONE, error);
+}
+
+/* The user is in: a store that is out of reach for a moment is waited for. */
+static bool insist(Move *move, const char *name, MovePart *part, GError **error)
+{
+    Wait wait = wait_within(NULL, RECORD_MS);
+
+    return move_insist(move, name, part, &wait, error);
+}
+
 bool settle_apply(Move *move, GError **error)
 {
     flush_others(move);
@@ -198,10 +218,7 @@ bool settle_apply(Move *move, GError **error)
     if (move->source_mailbox != 0) {
         count_sleepers(move);
         note_chat(move);
-        if (!record_moved(move, error) || !forget_staging(move, error))
-            return false;
     }
-    return failpoint("settle:recorded", error) &&
-           fence_set(move->source, move->fence, FENCE_DONE, error) &&
-           fence_set(move->target, move->fence, FENCE_DONE, error);
+    return insist(move, "records", keep_records, error) && failpoint("settle:recorded", error) &&
+           insist(move, "fence", close_fences, error);
 }
