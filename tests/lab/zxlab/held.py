@@ -52,3 +52,26 @@ class Held:
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(path)
         return subprocess.CompletedProcess(self.process.args, self.process.returncode, out, err)
+
+
+def durable(lab):
+    """What the test itself wrote so far survives the killing of a database."""
+    for store in lab.stores:
+        with store.db() as connection:
+            store.flush(connection)
+
+
+def hold_all(scene, ways, points, word):
+    """A small mailbox for each of `ways` {what: (from, to)} and each of `points`, its move held there:
+    (snapshot of all, [(name, way, Held)])."""
+    found = []
+    for way, (source, destination) in ways.items():
+        for point in points:
+            account = scene.mailbox(f"held{len(scene.addresses)}", source, messages=4)
+            found.append((f"{way} gone at {point}, {word}", way, account, point))
+    durable(scene.lab)
+    before = scene.snapshot(*(account for _, _, account, _ in found))
+    held = [(name, way, Held(scene, account, ways[way][1], point)) for name, way, account, point in found]
+    for _, _, move in held:
+        move.wait()
+    return before, held

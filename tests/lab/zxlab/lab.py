@@ -240,6 +240,11 @@ class Lab:
         return servers.memcached("memcached", self.host(network.MEMCACHED),
                                  *self.run_files("memcached"))
 
+    @property
+    def slapd(self):
+        """The master's process."""
+        return self._slapd(servers.Authority(os.path.join(self.dir, "ca")))
+
     def _slapd(self, authority):
         home = os.path.join(self.dir, "ldap")
         address = self.host(network.MASTER)

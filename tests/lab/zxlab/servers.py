@@ -9,6 +9,7 @@ import urllib.request
 from contextlib import contextmanager
 
 import ldap
+import ldap.ldapobject
 import pymysql
 
 from . import network
@@ -258,8 +259,8 @@ def slapadd(home, ldif):
 
 
 def connect_ldap(url, bind_dn, password):
-    """A bound connection."""
-    connection = ldap.initialize(url)
+    """A bound connection; it survives a restart of the server."""
+    connection = ldap.ldapobject.ReconnectLDAPObject(url, retry_max=1)
     connection.set_option(ldap.OPT_NETWORK_TIMEOUT, 5)
     connection.set_option(ldap.OPT_TIMEOUT, 30)
     connection.set_option(ldap.OPT_REFERRALS, 0)

@@ -1,0 +1,81 @@
+#!/usr/bin/python3
+"""What breaks after the commit and is mended a moment later: databases, ssh and mailboxd of either end; memcached and a
+third store down. The destination is home from then on, and every way leads forward."""
+
+import os
+import sys
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+from zxlab.check import Expect  # noqa: E402
+from zxlab.held import hold_all  # noqa: E402
+from zxlab.lab import Lab  # noqa: E402
+from zxlab.moves import Scene, account_status, exits, home, moved_clean, says  # noqa: E402
+from zxlab.tap import diag, done, is_  # noqa: E402
+
+def expected(way):
+    """A source whose mailboxd was started anew has no lock-out any more: it is not home, and opens nothing."""
+    return Expect(locked="mailboxd of the source" not in way)
+
+
+def mended_at_once(ways, points, break_it, mend_it):
+    """It breaks and is back a moment later: the move succeeds."""
+    before, held = hold_all(scene, ways, points, "mended at once")
+    break_it()
+    for _, _, move in held:
+        move.go_on()
+    mend_it()
+    for name, way, move in held:
+        result = move.finish()
+        moved_clean(result, before, move.account, *ways[way], name, expected(way)) or diag(result.stdout)
+
+
+def break_servers():
+    """Store one loses its database, store three its mailboxd."""
+    one.mariadb_kill()
+    three.mailboxd_kill()
+
+
+def mend_servers():
+    """Both come back."""
+    one.mariadb_start()
+    three.mailboxd_start()
+
+
+def bystanders():
+    """Nobody at either end is broken: the move succeeds, and what was not told is named."""
+    account = scene.mailbox("no-memcached", one, messages=10)
+    before = scene.snapshot(account)
+    lab.memcached.stop()
+    result = scene.move(account, two)
+    lab.memcached.start()
+    exits(result, 0, "memcached down: the move succeeds")
+    says(result, "memcached proxy.lab.test", "and the report names it")
+    is_((home(lab, account).name, account_status(lab, account)[0]), (two.name, "active"),
+        "the user is in, on the new store")
+    account = scene.mailbox("no-third", one, messages=10)
+    before = scene.snapshot(account)
+    three.mailboxd_stop()
+    result = scene.move(account, two)
+    three.mailboxd_start()
+    moved_clean(result, before, account, one, two, "a third store down")
+    says(result, three.name, "and the report names it")
+    says(result, "zmprov fc", "and says what to flush")
+
+
+lab = Lab.create("after", stores=["store1.lab.test", "store2.lab.test", "store3.lab.test"],
+                 mode=os.environ.get("MODE", "asan"))
+try:
+    one, two, three = lab.stores
+    scene = Scene(lab)
+    with open(lab.conf_path, "a", encoding="utf-8") as conf:
+        conf.write("net_timeout: 8s\n")
+    bystanders()
+    mended_at_once({"ssh of the source": (one, two), "ssh of the destination": (two, one)},
+                   ("commit:committing", "open:flushed", "open:status"), one.sshd_kill, one.sshd_start)
+    # A mailboxd that ends during the commit is another test's.
+    mended_at_once({"database of the source": (one, two), "database of the destination": (two, one),
+                    "mailboxd of the source": (three, two), "mailboxd of the destination": (two, three)},
+                   ("commit:done", "open:flushed", "open:status"), break_servers, mend_servers)
+finally:
+    lab.stop()
+done()

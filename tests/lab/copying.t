@@ -1,0 +1,122 @@
+#!/usr/bin/python3
+"""What breaks before the window is opened: ssh cut off in mid-copy, a full disk, an agent that is none, a broken
+configuration. Each time nothing has happened, and the message names what is wrong."""
+
+import os
+import subprocess
+import sys
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+from zxlab.check import check_unmoved  # noqa: E402
+from zxlab.lab import Lab  # noqa: E402
+from zxlab.moves import Scene, exits, findings_none, led_back, moved_clean, says  # noqa: E402
+from zxlab.process import Process  # noqa: E402
+from zxlab.tap import diag, done, ok, wait_for  # noqa: E402
+
+
+def cut_off_in_mid_copy():
+    """The connection to the source, then to the destination, ends while blobs are copied."""
+    account = scene.mailbox("copy", one, messages=1500)
+    before = scene.snapshot(account)
+    for store in (one, two):
+        process = scene.start_move(account, two)
+        files = blob_files(two)
+        wait_for(lambda n=files: blob_files(two) > n + 50 or process.poll() is not None, 60, "blobs to arrive", every=0)
+        ok(process.poll() is None, f"(copying while {store.name} is cut off)")
+        store.sshd_kill()
+        out, err = process.communicate(timeout=120)
+        store.sshd_start()
+        result = subprocess.CompletedProcess([], process.returncode, out, err)
+        name = f"ssh to {store.name} drops in mid-copy"
+        exits(result, 69, f"{name}: exit status")
+        # A claim cannot be given back to a store out of reach; its lease ends it, or the next mover here does.
+        findings_none([f for f in check_unmoved(lab, before, account)
+                       if f.kind != "own-leftover" or f"zxmove.claim on {store.name}" not in f.text],
+                      f"{name}: everything is as it was")
+        says(result, store.name, "the message names the store")
+    staged = blob_files(two)
+    result = scene.move(account, two)
+    moved_clean(result, before, account, one, two, "the next run goes on")
+    ok(staged > 100, f"(with {staged} files that were there)")
+
+
+def blob_files(store):
+    """How many files lie in the store's current message volume."""
+    return sum(len(files) for _, _, files in os.walk(volume_path(store)))
+
+
+def volume_path(store):
+    """The root of the store's current message volume."""
+    with store.db() as connection, connection.cursor() as cursor:
+        cursor.execute("SELECT path FROM zimbra.volume v JOIN zimbra.current_volumes c ON v.id = c.message_volume_id")
+        return cursor.fetchone()[0].decode()
+
+
+def small_disk(store, limits):
+    """The store's sshd, and so the agent, in a mount namespace of its own with a small file system as its message
+    volume: gone with the process, whatever becomes of this script."""
+    path = volume_path(store)
+    sshd, argv = store.sshd, store.sshd.argv
+    sshd.stop()
+    script = f'mount -t tmpfs -o {limits},mode=750 none "$0" && exec "$@"'
+    Process(sshd.name, lambda: ["unshare", "-m", "sh", "-c", script, path, *argv()], sshd.pid_file, sshd.log,
+            sshd.ready).start()
+
+
+def full_disk():
+    """Refused while it can be known; else found out in the middle."""
+    account = scene.mailbox("full", one, messages=200, rich=False)
+    before = scene.snapshot(account)
+    small_disk(two, "size=16k")
+    result = scene.move(account, two)
+    led_back(result, before, account, "destination disk full", status=1)
+    says(result, "min_free", "and the remedy is named")
+    small_disk(two, "size=64m,nr_inodes=100")
+    result = scene.move(account, two)
+    led_back(result, before, account, "destination disk full in the middle", status=1)
+    says(result, "space", "and it says so")
+    two.sshd_kill()
+    two.sshd_start()
+    moved_clean(scene.move(account, two), before, account, one, two, "with room again it moves")
+
+
+def with_conf(change, name, status, words):
+    """A move with a changed configuration."""
+    with open(lab.conf_path, encoding="utf-8") as file:
+        text = file.read()
+    try:
+        with open(lab.conf_path, "w", encoding="utf-8") as file:
+            file.write(change(text))
+        result = scene.move(plain, two)
+    finally:
+        with open(lab.conf_path, "w", encoding="utf-8") as file:
+            file.write(text)
+    led_back(result, plain_before, plain, name, status)
+    says(result, words, "and the message names it")
+
+
+lab = Lab.create("copying", mode=os.environ.get("MODE", "asan"))
+try:
+    one, two = lab.stores
+    scene = Scene(lab)
+    cut_off_in_mid_copy()
+
+    plain = scene.mailbox("plain", one, messages=4)
+    plain_before = scene.snapshot(plain)
+    for program in ("/bin/true", "/bin/yes", "/bin/cat"):
+        with_conf(lambda text, p=program: text.replace("ssh:\n", f"ssh:\n  agent_file: {p}\n", 1) + "net_timeout: 3s\n",
+                  f"{program} as agent", None, "agent")
+    with_conf(lambda text: text.replace("ssh:\n", "ssh:\n  agent_file: /nowhere/agent\n", 1), "no agent", None,
+              "/nowhere/agent")
+    with_conf(lambda text: text + "min_fre: 3\n", "an unknown setting", None, "min_fre")
+    with_conf(lambda text: text + "min_free: 99\n", "a setting out of bounds", None, "min_free")
+    with_conf(lambda text: text + "stores: [\n", "a broken configuration", None, "zxmove.yaml")
+    with_conf(lambda text: text.replace(f"  {two.name}:", "  elsewhere.lab.test:"), "a store not in it", None, two.name)
+
+    if os.geteuid() == 0 and subprocess.run(["unshare", "-m", "true"], check=False).returncode == 0:
+        full_disk()
+    else:
+        diag("a full disk needs a small file system, and that root: left out")
+finally:
+    lab.stop()
+done()
