@@ -11,6 +11,7 @@ import glob
 import hashlib
 import os
 import time
+import uuid
 from collections import Counter, defaultdict
 from dataclasses import dataclass
 
@@ -336,9 +337,10 @@ def _keys(lab, snapshot):
 def _clock(server):
     """The server's cas counter now: what has a lower one was there before."""
     with truth.Memcached(*server) as memcached:
-        memcached.set("zxlab.clock", "0")
-        now = memcached.get(["zxlab.clock"])["zxlab.clock"][1]
-        memcached.delete("zxlab.clock")
+        key = f"zxlab.clock.{uuid.uuid4().hex}"  # another test may look at the same moment
+        memcached.set(key, "0")
+        now = memcached.get([key])[key][1]
+        memcached.delete(key)
         return now
 
 
