@@ -74,9 +74,10 @@ static uint64_t block_end(uint64_t value, unsigned step)
 }
 
 /* The translated value of a column, or NULL to leave it as it is. */
-static char *translated(const Move *move, const RowsMaxima *maxima, const char *column,
-                        uint64_t value)
+static char *translated(const Move *move, const char *column, uint64_t value)
 {
+    const RowsMaxima *maxima = &move->proven;
+
     if (strcmp(column, "id") == 0)
         return g_strdup_printf("%u", move->target_mailbox);
     if (strcmp(column, "group_id") == 0)
@@ -94,21 +95,20 @@ static char *translated(const Move *move, const RowsMaxima *maxima, const char *
     return NULL;
 }
 
-/* The row as it must stand at the destination (of Cell), from the source's present one. */
+/* The row as it must stand at the destination (of Cell), from the source's: of the snapshot that
+ * move->proven was read in. */
 static GPtrArray *expected_row(Move *move, GError **error)
 {
     g_autoptr(GPtrArray) names = NULL;
     g_autofree char *columns = shared_columns(move, &names, error);
     g_autoptr(Rows) row = NULL;
     GPtrArray *cells;
-    RowsMaxima maxima;
 
     if (columns == NULL)
         return NULL;
     row = db_query_one(move->source->data, error, "SELECT ? FROM zimbra.mailbox WHERE id = ?",
                        DB_ARGS(db_sql(columns), db_u64(move->source_mailbox)));
-    if (row == NULL ||
-        !rows_maxima(move->source->data, move->source_group, move->source_mailbox, &maxima, error))
+    if (row == NULL)
         return NULL;
     cells = g_ptr_array_new_with_free_func((GDestroyNotify)cell_free);
     for (unsigned i = 0; i < names->len; i++) {
@@ -116,7 +116,7 @@ static GPtrArray *expected_row(Move *move, GError **error)
         const char *bytes = rows_bytes(row, 0, i, &cell->length);
 
         cell->column = g_strdup(g_ptr_array_index(names, i));
-        cell->bytes = translated(move, &maxima, cell->column, rows_u64(row, 0, i));
+        cell->bytes = translated(move, cell->column, rows_u64(row, 0, i));
         if (cell->bytes != NULL)
             cell->length = strlen(cell->bytes);
         else if (bytes != NULL &&

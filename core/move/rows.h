@@ -68,6 +68,9 @@ char *rows_fingerprints_alone(Db *db, unsigned group, uint32_t mailbox, GError *
  * items that rows name and that are not there, and volumes that locators name. The log says which. A
  * faithful copy has those of its source, so the caller counts on both sides. */
 bool rows_orphans(Db *db, unsigned group, uint32_t mailbox, uint64_t *count, GError **error) MUST_USE;
+/* The same in two halves, while another server works. */
+bool rows_orphans_send(Db *db, unsigned group, uint32_t mailbox, GError **error) MUST_USE;
+bool rows_orphans_receive(Db *db, uint32_t mailbox, uint64_t *count, GError **error) MUST_USE;
 
 /* Removes every row of a mailbox id, children before parents (2.3), in batches, `watch` and `volume_blobs`
  * included, the zimbra.mailbox row last; @keep_mailbox_row leaves that one. No deleted_account entry:

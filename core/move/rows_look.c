@@ -102,10 +102,16 @@ static char *orphans_sql(unsigned group, uint32_t mailbox)
     return g_string_free(sql, FALSE);
 }
 
-bool rows_orphans(Db *db, unsigned group, uint32_t mailbox, uint64_t *count, GError **error)
+bool rows_orphans_send(Db *db, unsigned group, uint32_t mailbox, GError **error)
 {
     g_autofree char *sql = orphans_sql(group, mailbox);
-    g_autoptr(Rows) rows = db_query(db, error, sql, DB_NONE);
+
+    return db_send(db, error, sql, DB_NONE);
+}
+
+bool rows_orphans_receive(Db *db, uint32_t mailbox, uint64_t *count, GError **error)
+{
+    g_autoptr(Rows) rows = db_receive(db, error);
 
     if (rows == NULL)
         return false;
@@ -118,4 +124,10 @@ bool rows_orphans(Db *db, unsigned group, uint32_t mailbox, uint64_t *count, GEr
                  rows_text(rows, i, 0), rows_text(rows, i, 1));
     }
     return true;
+}
+
+bool rows_orphans(Db *db, unsigned group, uint32_t mailbox, uint64_t *count, GError **error)
+{
+    return rows_orphans_send(db, group, mailbox, error) &&
+           rows_orphans_receive(db, mailbox, count, error);
 }

@@ -272,10 +272,9 @@ bool delta_apply(Move *move, GError **error)
         return false;
     move_timed(move, "index", since);
     since = g_get_monotonic_time();
-    if (!mailbox_row_write(move, error) ||
-        !rows_maxima(move->source->data, move->source_group, move->source_mailbox, &move->proven,
+    if (!rows_maxima(move->source->data, move->source_group, move->source_mailbox, &move->proven,
                      error) ||
-        !store_durable(move->target, error))
+        !mailbox_row_write(move, error) || !store_durable(move->target, error))
         return false;
     move_timed(move, "mailbox row, durable", since);
     return true;
@@ -292,11 +291,11 @@ static bool no_bad_items(Move *move, GError **error)
     return true;
 }
 
+/* Of the snapshot; the tables were proven by the last delta. */
 static bool content_is_equal(Move *move, GError **error)
 {
     BlobsJob job = copy_blobs_job(move, true);
     g_autofree char *difference = NULL;
-    uint64_t orphans = 0, orphans_here = 0;
     bool equal = false;
 
     if (!mailbox_row_prove(move, &equal, &difference, error))
@@ -307,18 +306,21 @@ static bool content_is_equal(Move *move, GError **error)
     if (!equal)
         return fail(error, ZX_ERROR_DATA, "the copy on %s is not proven equal: %s",
                     move->target->name, difference);
-    if (!rows_orphans(move->target->data, move->target_group, move->target_mailbox, &orphans,
-                      error))
-        return false;
-    /* Orphans the source has as well came with it; ours would be more than those. */
-    if (orphans > 0 && !rows_orphans(move->source->data, move->source_group, move->source_mailbox,
-                                     &orphans_here, error))
-        return false;
-    if (orphans > orphans_here)
-        return fail(error, ZX_ERROR_DATA,
-                    "the copy on %s has %" G_GUINT64_FORMAT " rows that point nowhere",
-                    move->target->name, orphans - orphans_here);
     return no_bad_items(move, error);
+}
+
+/* Orphans the source has as well came with it; ours would be more than those. */
+static bool no_orphans_of_ours(Move *move, uint64_t orphans, GError **error)
+{
+    uint64_t here = 0;
+
+    if (orphans > 0 &&
+        !rows_orphans(move->source->data, move->source_group, move->source_mailbox, &here, error))
+        return false;
+    return orphans <= here ||
+           fail(error, ZX_ERROR_DATA,
+                "the copy on %s has %" G_GUINT64_FORMAT " rows that point nowhere",
+                move->target->name, orphans - here);
 }
 
 /* A second start must find the lock. *held = false: it had been lost, and is taken anew. */
@@ -356,21 +358,44 @@ static bool note_proven(Move *move, GError **error)
     return fence_note_proven(move->source, move->fence, text, error);
 }
 
-bool prove_content(Move *move, GError **error)
+/* *held: the lock was there, and nothing changed under it since it was taken. */
+static bool source_holds_still(Move *move, bool *held, GError **error)
 {
     RowsMaxima now;
+
+    db_rollback(move->source->data); /* ends the snapshot: what follows reads the present */
+    if (!lock_holds(move, held, error) ||
+        !rows_maxima(move->source->data, move->source_group, move->source_mailbox, &now, error))
+        return false;
+    *held = *held && maxima_equal(&now, &move->proven);
+    return true;
+}
+
+/* The destination looks for orphans while the source is asked. */
+static bool prove_once(Move *move, bool *held, GError **error)
+{
+    uint64_t orphans = 0;
+    bool asked;
+
+    if (!content_is_equal(move, error) ||
+        !rows_orphans_send(move->target->data, move->target_group, move->target_mailbox, error))
+        return false;
+    asked = source_holds_still(move, held, error);
+    return rows_orphans_receive(move->target->data, move->target_mailbox, &orphans,
+                                asked ? error : NULL) &&
+           asked && no_orphans_of_ours(move, orphans, error);
+}
+
+bool prove_content(Move *move, GError **error)
+{
     bool held = false;
 
     if (move->source_mailbox == 0)
         return appeared_not_yet(move, error);
     for (int i = 0; i < LOCK_RETRIES; i++) {
-        if (!content_is_equal(move, error))
+        if (!prove_once(move, &held, error))
             return false;
-        db_rollback(move->source->data); /* ends the snapshot: what follows reads the present */
-        if (!lock_holds(move, &held, error) ||
-            !rows_maxima(move->source->data, move->source_group, move->source_mailbox, &now, error))
-            return false;
-        if (held && maxima_equal(&now, &move->proven))
+        if (held)
             return note_proven(move, error);
         if (!caches_drop_mailboxd_keys(move, error) || !delta_apply(move, error))
             return false;
