@@ -226,7 +226,9 @@ class Blobs:
         if not (_is(file, row) and _same_content(file, before, row)) and (sound or file.raw != before.raw):
             yield Finding("blob-altered", f"{name}: {place[1]} on volume {volume.id} is not what the row says")
         elif sound and before is not None and before.kind == "f":
-            if self.linked.get((volume.id, path_name(place[1]))) != file.raw:
+            name_here = path_name(place[1])
+            kept = (self.linked.get((volume.id, older)) for older in (name_here, ancient_name(name_here)))
+            if file.raw not in kept:
                 yield from self._encoding(name, row, volume, file, before)
         yield from style_findings("blob", f"{name}: {place[1]}", file, self.style[volume.id][0])
 
@@ -237,8 +239,8 @@ class Blobs:
             return None
         volume = self.source.volumes[int(old["locator"])]
         path = volume.blob(item, mod)
-        ancient = re.sub(r"-\d+\.msg$", ".msg", path)
-        return self.source.files.get((volume.id, path)) or self.source.files.get((volume.id, ancient)) or ABSENT
+        return (self.source.files.get((volume.id, path)) or
+                self.source.files.get((volume.id, ancient_name(path))) or ABSENT)
 
     def _absent(self, name, place, sound):
         elsewhere = [v for v, path in self.target.files if path == place[1]]
@@ -262,6 +264,11 @@ class Blobs:
 
 def path_name(path):
     return path.rsplit("/", 1)[-1]
+
+
+def ancient_name(path):
+    """The same blob's as very old versions named it (doc/platform.md 3.2)."""
+    return re.sub(r"-\d+\.msg$", ".msg", path)
 
 
 ABSENT = truth.File("-", 0, 0, 0, 0, 0, 0, None, None, None)

@@ -420,7 +420,7 @@ class MailboxSeed:
             flags |= 1
         if folder == DRAFTS:
             flags |= 1 << 6
-        if rng.random() < 0.06:
+        if rng.random() < 0.06 or number == 4:  # one under its old name, and large enough to be compressed elsewhere
             size, flags = "attachment", flags | 2
         elif number % 997 == 5:
             size = "huge" if number % 1994 == 5 else "odd"
