@@ -1,5 +1,6 @@
 #!/bin/bash
-# What README.md and doc/ name is there: make targets, files of the repository, functions, verbs.
+# What README.md and doc/ name is there: make targets, files of the repository, functions, verbs. And every row of a
+# table has as many cells as its head.
 cd "$(dirname "$0")/../.." || exit 1
 n=0
 named() { # kind of thing, how it is looked for: names come on stdin
@@ -15,6 +16,8 @@ named() { # kind of thing, how it is looked for: names come on stdin
 target() { grep -qE "^$1:" Makefile; }
 file() { [ -e "$1" ]; }
 place() { grep -rqE "\b${1#*:}\b" --include="${1%:*}" commands completion conf core shell tests; }
+table() { awk -F' [|] ' '/^[|]/ { if (cells == 0) cells = NF; if (!/^[|]-/ && NF != cells) bad = 1; next }
+    { cells = 0 } END { exit bad }' "$1"; }
 verb() { "build/${MODE:-asan}/zxmove" help "$1" >/dev/null 2>&1; }
 
 pages=(README.md doc/*.md)
@@ -23,4 +26,5 @@ files='(?<![/\w])(doc|tests|completion|core|commands|shell|conf(?=/[a-z]+\.(c|h|
 named file file < <(grep -ohP "$files" "${pages[@]}" | sort -u)
 named function place < <(grep -ohE '\b[a-z_]+\.c:[a-z_]+\b' "${pages[@]}" | sort -u)
 named verb verb < <(grep -ohE '\b(do|get)[A-Z][a-z]+([A-Z][a-z]+)*\b' README.md | sort -u)
+named "tables of" table < <(printf '%s\n' "${pages[@]}")
 echo "1..$n"
