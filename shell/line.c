@@ -1,7 +1,5 @@
-/* line.c - the interactive shell; the only file that includes <histedit.h>. Completion is a pure
- * function elsewhere: here its answer is only inserted or listed. */
-#include "completion/completion.h"
-#include "shell/shell.h"
+/* line.c - the interactive shell; the only file that includes <histedit.h>. */
+#include "shell/tab.h"
 #include <histedit.h>
 #include <locale.h>
 #include <signal.h>
@@ -10,13 +8,12 @@
 #define HISTORY_LINES 1000
 
 typedef struct Prompt {
-    Shell *shell;
     EditLine *el;
     History *history;
+    Tab *tab;
     char *text;
     char *history_file;
     bool abandoned; /* the line at hand, by Ctrl-C */
-    bool listed;    /* the last key was a TAB that found several */
 } Prompt;
 
 static char *prompt_text(EditLine *el)
@@ -39,62 +36,32 @@ static unsigned char on_ctrl_c(EditLine *el, int key G_GNUC_UNUSED)
     return CC_NEWLINE;
 }
 
-static GPtrArray *store_names(const Shell *shell)
-{
-    GPtrArray *names = g_ptr_array_new();
-    const Conf *conf = shell->session.conf;
-
-    for (guint i = 0; conf != NULL && i < conf->stores->len; i++)
-        g_ptr_array_add(names, ((ConfStore *)g_ptr_array_index(conf->stores, i))->name);
-    g_ptr_array_add(names, NULL);
-    return names;
-}
-
-static void list_candidates(Prompt *prompt, const GPtrArray *candidates)
-{
-    fputc('\n', stdout);
-    for (guint i = 0; i < candidates->len; i++)
-        printf("%s%s", (const char *)g_ptr_array_index(candidates, i),
-               i + 1 < candidates->len ? "  " : "\n");
-    fflush(stdout);
-    prompt->listed = false;
-}
-
 static unsigned char on_tab(EditLine *el, int key G_GNUC_UNUSED)
 {
     const LineInfo *info = el_line(el);
-    Prompt *prompt;
     g_autofree char *before = g_strndup(info->buffer, (size_t)(info->cursor - info->buffer));
-    g_autofree char *current = NULL;
-    g_autofree char *common = NULL;
-    g_auto(GStrv) words = token_partial(before, strlen(before), &current);
-    g_autoptr(GPtrArray) stores = NULL;
-    g_autoptr(GPtrArray) candidates = NULL;
+    g_autofree char *text = NULL;
+    TabAnswer answer;
+    Prompt *prompt;
 
     el_get(el, EL_CLIENTDATA, &prompt);
-    stores = store_names(prompt->shell);
-    candidates = complete((const char *const *)words, current, (const char *const *)stores->pdata);
-    if (candidates->len == 0)
+    answer = tab_press(prompt->tab, before);
+    text = answer.text;
+    switch (answer.action) {
+    case TAB_NOTHING:
         return CC_ERROR;
-    common = complete_common(candidates);
-    if (strlen(common) > strlen(current) || candidates->len == 1) {
-        /* What is typed may differ in case from what it means: it is replaced, not continued. A
-         * word with quotes in it is left alone: its letters are not those on the line. */
-        if (!g_str_has_suffix(before, current))
-            return CC_ERROR;
-        el_deletestr(el, (int)strlen(current));
-        el_insertstr(el, common);
-        if (candidates->len == 1)
-            el_insertstr(el, " ");
-        prompt->listed = false;
+    case TAB_INSERT:
+        el_deletestr(el, (int)answer.remove);
+        el_insertstr(el, text);
         return CC_REFRESH;
-    }
-    if (prompt->listed) {
-        list_candidates(prompt, candidates);
+    case TAB_BEEP:
+        return CC_REFRESH_BEEP;
+    case TAB_LIST:
+        printf("\n%s", text);
+        fflush(stdout);
         return CC_REDISPLAY;
     }
-    prompt->listed = true;
-    return CC_REFRESH_BEEP;
+    g_assert_not_reached();
 }
 
 static bool ask(void *data, const char *question)
@@ -115,7 +82,7 @@ static void prompt_open(Prompt *prompt, Shell *shell)
                                      : conf_default_state_dir();
     HistEvent event;
 
-    prompt->shell = shell;
+    prompt->tab = tab_new(shell);
     prompt->text = host != NULL ? g_strdup_printf("zxmove %s> ", host) : g_strdup("zxmove> ");
     prompt->history_file = g_build_filename(state_dir, "history", NULL);
     g_mkdir_with_parents(state_dir, 0700);
@@ -141,6 +108,7 @@ static void prompt_close(Prompt *prompt)
 {
     history_end(prompt->history);
     el_end(prompt->el);
+    tab_free(prompt->tab);
     g_free(prompt->text);
     g_free(prompt->history_file);
 }
