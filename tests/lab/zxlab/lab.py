@@ -177,6 +177,8 @@ class Lab:
             server.launch()
         for server in first:
             server.wait_ready()
+        if self.replica:  # a stand-in that asks it too early knows no administrator
+            wait_for(self._replica_in_step, 20, "the replica to have what the master has")
         if mailboxd:
             able = [store.mailboxd for store in self.stores if store.has_mailboxd]
             for server in able:
@@ -331,9 +333,14 @@ class Lab:
         """Connects the replica and waits until it holds what the master held."""
         with contextlib.suppress(ldap.LDAPError):  # refused if it was never cut off
             self.replica_lag(False)
-        expected = self._change_numbers(self.ldap_master)
-        wait_for(lambda: self._change_numbers(self._ldap_url(network.REPLICA)) == expected,
-                 seconds, "the replica to catch up")
+        wait_for(self._replica_in_step, seconds, "the replica to catch up")
+
+    def _replica_in_step(self):
+        try:
+            there = self._change_numbers(self._ldap_url(network.REPLICA))
+        except ldap.INVALID_CREDENTIALS:  # not even who asks is there yet
+            return False
+        return there == self._change_numbers(self.ldap_master)
 
     def _change_numbers(self, url):
         connection = servers.connect_ldap(url, self.ldap_dn, self.ldap_password)
