@@ -7,9 +7,19 @@ Wait wait_within(const Wait *parent, int64_t ms)
 
     if (parent != NULL) {
         wait.stop = parent->stop;
+        wait.tick = parent->tick;
+        wait.tick_data = parent->tick_data;
         if (parent->deadline != 0 && parent->deadline < wait.deadline)
             wait.deadline = parent->deadline;
     }
+    return wait;
+}
+
+Wait wait_through(const Wait *parent, int64_t ms)
+{
+    Wait wait = wait_within(parent, ms);
+
+    wait.stop = NULL;
     return wait;
 }
 
@@ -28,8 +38,15 @@ bool wait_stopped(const Wait *wait)
     return wait != NULL && wait->stop != NULL && *wait->stop != 0;
 }
 
+void wait_tick(const Wait *wait)
+{
+    if (wait != NULL && wait->tick != NULL)
+        wait->tick(wait->tick_data);
+}
+
 bool wait_check(const Wait *wait, const char *what, GError **error)
 {
+    wait_tick(wait);
     if (wait_stopped(wait))
         return fail(error, ZX_ERROR_INTERRUPTED, "%s: interrupted", what);
     if (wait_left_ms(wait, 1) == 0)
@@ -42,6 +59,8 @@ void wait_pause(const Wait *wait, int ms)
     int64_t until = g_get_monotonic_time() + (int64_t)wait_left_ms(wait, ms) * 1000;
     int64_t left;
 
-    while ((left = until - g_get_monotonic_time()) > 0 && !wait_stopped(wait))
+    while ((left = until - g_get_monotonic_time()) > 0 && !wait_stopped(wait)) {
+        wait_tick(wait);
         g_usleep((gulong)MIN(left, WAIT_SLICE_MS * 1000));
+    }
 }

@@ -10,18 +10,26 @@
 typedef struct Wait {
     int64_t deadline;                 /* g_get_monotonic_time() units (us); 0 = none */
     const volatile sig_atomic_t *stop; /* non-zero: the user asked to stop; NULL = cannot be stopped */
+    void (*tick)(void *data);         /* called at each look by the thread that waits; NULL = nothing to do */
+    void *tick_data;
 } Wait;
 
 #define WAIT_SLICE_MS 250
 
-/* A wait that ends @ms from now at the latest, with the stop token of @parent (which may be NULL)
- * and never later than it. */
+/* A wait that ends @ms from now at the latest, with the stop token and the tick of @parent (which may
+ * be NULL) and never later than it. */
 Wait wait_within(const Wait *parent, int64_t ms);
+
+/* The same, but not stopped by the user: for what must be brought to an end. */
+Wait wait_through(const Wait *parent, int64_t ms);
 
 /* Milliseconds left, at most @cap; 0 when over. */
 int wait_left_ms(const Wait *wait, int cap);
 
 bool wait_stopped(const Wait *wait);
+
+/* What is to be done while one waits; @wait may be NULL. */
+void wait_tick(const Wait *wait);
 
 /* False with TIMEOUT ("@what: no answer in time") or INTERRUPTED when it is over. @wait may be NULL. */
 bool wait_check(const Wait *wait, const char *what, GError **error) MUST_USE;

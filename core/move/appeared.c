@@ -24,7 +24,7 @@ bool appeared_not_yet(Move *move, GError **error)
     if (!find(move, &mailbox, NULL, NULL, error))
         return false;
     if (mailbox == 0 &&
-        admin_probe(move->source->soap, move->account->id, move->op->wait, &why) == PROBE_UNMAPPED)
+        admin_probe(move->source->soap, move->account->id, &move->wait, &why) == PROBE_UNMAPPED)
         return true;
     return fail(error, ZX_ERROR_CHANGED, "%s: a mailbox appeared on %s meanwhile",
                 move->account->address, move->source->name);
@@ -34,7 +34,7 @@ bool appeared_not_yet(Move *move, GError **error)
 static bool source_is_told(Move *move, GError **error)
 {
     const char *status = move->fence->status_touched && !move->let_in ? "maintenance" : NULL;
-    Wait wait = wait_within(NULL, 2000);
+    Wait wait = wait_through(&move->wait, 2000);
 
     return caches_flush_store(move, move->source, status, move->target->name, &wait, error);
 }

@@ -43,7 +43,7 @@ bool clear_apply(Move *move, GError **error)
 
     if (move->source_mailbox == 0)
         return true;
-    probe = admin_probe(move->target->soap, move->account->id, move->op->wait, &why);
+    probe = admin_probe(move->target->soap, move->account->id, &move->wait, &why);
     if (!mailbox_row_find(move->target->control, move->account->id, &row, &group, NULL, error))
         return false;
     switch (move->old_copy) {
@@ -56,8 +56,8 @@ bool clear_apply(Move *move, GError **error)
             break;
         return find_shared(move, error) && claim_check(&move->claim, error) &&
                target_is_not_home(move, error) &&
-               delete_remains(move->target, row, group, move->blob_volume->id, move->index_volume,
-                              error);
+               delete_remains(&move->claim, move->target, row, group, move->blob_volume->id,
+                              move->index_volume, error);
     case OLD_REUSE_EMPTY:
         /* Not in the map any more: the store was restarted meanwhile, which is as good. */
         if ((probe == PROBE_NO_SUCH_MBOX || probe == PROBE_UNMAPPED) && row == 0)
@@ -68,7 +68,8 @@ bool clear_apply(Move *move, GError **error)
             break;
         return find_shared(move, error) && claim_check(&move->claim, error) &&
                target_is_not_home(move, error) &&
-               delete_behind(move->target, move->old_mailbox, move->old_group, error) &&
+               delete_behind(&move->claim, move->target, move->old_mailbox, move->old_group,
+                             error) &&
                mark_purged(move, error);
     case OLD_LOCKED:
     case OLD_CACHED:
@@ -76,7 +77,7 @@ bool clear_apply(Move *move, GError **error)
             break;
         return find_shared(move, error) && claim_check(&move->claim, error) &&
                target_is_not_home(move, error) &&
-               delete_through_mailboxd(move->op, move->target, move->account->id, row, group,
+               delete_through_mailboxd(move->op, &move->claim, move->target, row, group,
                                        probe == PROBE_LOCKED, error) &&
                mark_purged(move, error);
     }

@@ -82,7 +82,7 @@ static bool try_again(Move *move, GError **error)
 
 static bool in_doubt(Move *move, const char *first, GError **error)
 {
-    Wait wait = wait_within(move->op->wait, IN_DOUBT_PATIENCE_MS);
+    Wait wait = wait_within(&move->wait, IN_DOUBT_PATIENCE_MS);
     g_autofree char *last = g_strdup(first);
     int pause_ms = 200;
 
@@ -130,7 +130,7 @@ static bool still_in_time(Move *move, GError **error)
 {
     int64_t so_far = (g_get_monotonic_time() - move->window_began) / 1000;
 
-    if (wait_stopped(move->op->wait))
+    if (wait_stopped(&move->wait))
         return fail(error, ZX_ERROR_INTERRUPTED, "interrupted before the commit");
     if (so_far > move->op->conf->cutover_timeout_ms)
         return fail(error, ZX_ERROR_TIMEOUT, "the window took %.1f s, longer than cutover_timeout",

@@ -55,20 +55,10 @@ RowsMap copy_rows_map(const Move *move)
     };
 }
 
-static void keep_claim(Move *move)
-{
-    GError *lost = NULL;
-
-    /* The next step finds out properly; here the lease is only kept young. */
-    if (!claim_keep(&move->claim, &lost))
-        g_clear_error(&lost);
-}
-
 static void on_blobs(void *data, const BlobsCount *count)
 {
     Move *move = data;
 
-    keep_claim(move);
     operation_emit(move->op, &(Event){ .type = EVENT_PROGRESS,
                                        .account = move->account->address,
                                        .text = "blobs",
@@ -84,7 +74,6 @@ static void on_rows(void *data, const char *table, const RowsCount *count)
 {
     Move *move = data;
 
-    keep_claim(move);
     operation_emit(move->op, &(Event){ .type = EVENT_PROGRESS,
                                        .account = move->account->address,
                                        .text = table,
@@ -98,9 +87,9 @@ static bool blobs_and_rows(Move *move, BlobsCount *blobs, RowsCount *rows, GErro
     BlobsJob job = copy_blobs_job(move, false);
     RowsMap map = copy_rows_map(move);
 
-    return blobs_sync(&job, on_blobs, move, move->op->wait, move->trouble, blobs, error) &&
+    return blobs_sync(&job, on_blobs, move, &move->wait, move->trouble, blobs, error) &&
            rows_sync(move->catalogue, move->source->data, move->target->data, &map, false, on_rows,
-                     move, move->op->wait, rows, error);
+                     move, &move->wait, rows, error);
 }
 
 bool copy_one_round(Move *move, uint64_t *changed, GError **error)
@@ -117,7 +106,7 @@ bool copy_one_round(Move *move, uint64_t *changed, GError **error)
     db_rollback(move->source->data); /* a snapshot that only read */
     if (!copied)
         return false;
-    if (!index_sync(&index_job, move->op->conf->index_settle_ms, &stable, move->op->wait, &index,
+    if (!index_sync(&index_job, move->op->conf->index_settle_ms, &stable, &move->wait, &index,
                     error))
         return false;
     if (!stable)
@@ -165,7 +154,7 @@ bool copy_rounds(Move *move, GError **error)
     /* The last look at what lies there before the window: what is missing comes in one more round.
      */
     job = copy_blobs_job(move, false);
-    if (!blobs_check(&job, false, &checked, &struck, move->op->wait, error))
+    if (!blobs_check(&job, false, &checked, &struck, &move->wait, error))
         return false;
     return struck == 0 || copy_one_round(move, &changed, error);
 }

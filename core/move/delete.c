@@ -74,19 +74,19 @@ static bool assert_gone(Store *store, uint32_t mailbox_id, unsigned group, GErro
     return true;
 }
 
-bool delete_behind(Store *store, uint32_t mailbox_id, unsigned group, GError **error)
+bool delete_behind(Claim *claim, Store *store, uint32_t mailbox_id, unsigned group, GError **error)
 {
     uint64_t rows;
 
-    return rows_remove(store->control, group, mailbox_id, false, &rows, error) &&
+    return rows_remove(store->control, group, mailbox_id, &claim->wait, &rows, error) &&
            failpoint("purge:rows", error) && remove_files(store, mailbox_id, 0, 0, error) &&
            assert_gone(store, mailbox_id, group, error);
 }
 
-bool delete_remains(Store *store, uint32_t mailbox_id, unsigned group, unsigned blobs,
-                    unsigned index, GError **error)
+bool delete_remains(Claim *claim, Store *store, uint32_t mailbox_id, unsigned group,
+                    unsigned blobs, unsigned index, GError **error)
 {
-    return rows_remove_uncopied(store->control, group, mailbox_id, error) &&
+    return rows_remove_uncopied(store->control, group, mailbox_id, &claim->wait, error) &&
            remove_files(store, mailbox_id, blobs, index, error);
 }
 
@@ -109,28 +109,28 @@ static bool is_not_home(Operation *op, const Store *store, const char *account_i
 /* What became of a deletion that was not answered as it should. One without the lock-out's `end`
  * before it may still land, on whatever is the account's mailbox there by then: it is waited for
  * as long as the server may work on it. A batch that comes late finds no lock and stops at that. */
-static Probe look_after(Store *store, const char *account_id, bool locked, SoapOutcome outcome,
+static Probe look_after(const Claim *claim, Store *store, bool locked, SoapOutcome outcome,
                         int64_t sent)
 {
     int64_t until = sent + (int64_t)(store->lock_timeout_s + GRACE_S) * G_USEC_PER_SEC;
 
     for (;;) {
-        Probe probe = admin_probe(store->soap, account_id, NULL, NULL);
+        Probe probe = admin_probe(store->soap, claim->account_id, &claim->wait, NULL);
         bool over = outcome == SOAP_ANSWER || outcome == SOAP_FAULT || locked;
 
         if (probe == PROBE_UNMAPPED || (over && probe != PROBE_UNKNOWN) ||
             g_get_monotonic_time() > until)
             return probe;
-        wait_pause(NULL, 500);
+        wait_pause(&claim->wait, 500);
     }
 }
 
 /* Unlocked and in memory it would live on beside the real one, without any host check. */
-static void lock_again(Store *store, const char *account_id)
+static void lock_again(const Claim *claim, Store *store)
 {
     GError *problem = NULL;
 
-    switch (admin_lockout(store->soap, account_id, true, NULL, &problem)) {
+    switch (admin_lockout(store->soap, claim->account_id, true, &claim->wait, &problem)) {
     case LOCKOUT_DONE:
     case LOCKOUT_ALREADY:
         return;
@@ -147,7 +147,7 @@ static void lock_again(Store *store, const char *account_id)
 /* The request names an account and not a mailbox (6.4): after anything but the one right answer,
  * the probe says how far it got. True when the server says it deleted exactly this id, or no longer
  * knows it. */
-static bool delete_in_memory(Operation *op, Store *store, const char *account_id,
+static bool delete_in_memory(Operation *op, const Claim *claim, Store *store,
                              uint32_t mailbox_id, bool locked, GError **error)
 {
     bool lock_opened = false;
@@ -159,9 +159,10 @@ static bool delete_in_memory(Operation *op, Store *store, const char *account_id
         SoapOutcome outcome;
         Probe probe;
 
-        if (!is_not_home(op, store, account_id, error))
+        if (!is_not_home(op, store, claim->account_id, error))
             return false;
-        outcome = admin_delete_mailbox(store->soap, account_id, locked, NULL, &deleted, &problem);
+        outcome = admin_delete_mailbox(store->soap, claim->account_id, locked, &claim->wait,
+                                       &deleted, &problem);
         if (outcome == SOAP_ANSWER && deleted == mailbox_id)
             return true;
         if (outcome == SOAP_ANSWER && deleted != 0)
@@ -170,7 +171,7 @@ static bool delete_in_memory(Operation *op, Store *store, const char *account_id
         if (outcome == SOAP_ANSWER)
             fail(&problem, ZX_ERROR_FAILED, "%s deleted nothing", store->name);
         log_warning("%s", problem->message);
-        probe = look_after(store, account_id, locked, outcome, sent);
+        probe = look_after(claim, store, locked, outcome, sent);
         if (probe == PROBE_UNMAPPED)
             return true;
         /* The lock went and the mailbox did not: at once again, without `end`. */
@@ -183,7 +184,7 @@ static bool delete_in_memory(Operation *op, Store *store, const char *account_id
         if (i < DELETE_TRIES)
             continue;
         if (lock_opened && probe != PROBE_LOCKED)
-            lock_again(store, account_id);
+            lock_again(claim, store);
         g_propagate_error(error, g_steal_pointer(&problem));
         return false;
     }
@@ -208,11 +209,11 @@ bool delete_allowed(const Store *store, uint32_t mailbox_id, GError **error)
                 store->name, mailbox_id);
 }
 
-bool delete_through_mailboxd(Operation *op, Store *store, const char *account_id,
-                             uint32_t mailbox_id, unsigned group, bool locked, GError **error)
+bool delete_through_mailboxd(Operation *op, Claim *claim, Store *store, uint32_t mailbox_id,
+                             unsigned group, bool locked, GError **error)
 {
     /* `watch` and the calendar cache are what mailboxd leaves behind. */
     return delete_allowed(store, mailbox_id, error) &&
-           delete_in_memory(op, store, account_id, mailbox_id, locked, error) &&
-           delete_behind(store, mailbox_id, group, error);
+           delete_in_memory(op, claim, store, mailbox_id, locked, error) &&
+           delete_behind(claim, store, mailbox_id, group, error);
 }

@@ -61,7 +61,7 @@ static bool step_run(Move *move, const Step *step, GError **error)
     g_autofree char *intent = g_strdup_printf("%s:intent", step->name);
     g_autofree char *applied = g_strdup_printf("%s:applied", step->name);
 
-    if (!(step->flags & (WINDOW | FORWARD)) && wait_stopped(move->op->wait))
+    if (!(step->flags & (WINDOW | FORWARD)) && wait_stopped(&move->wait))
         return fail(error, ZX_ERROR_INTERRUPTED,
                     "interrupted; what was copied stays for the next run");
     operation_emit(move->op, &(Event){ .type = EVENT_STATE,
@@ -227,7 +227,7 @@ void move_run(Move *move)
         move->result->source_mailbox = move->source_mailbox;
         if (walk(move, i == tries))
             break;
-        wait_pause(move->op->wait, 500 << i);
+        wait_pause(&move->wait, 500 << i);
     }
     claim_release(&move->claim);
 }
@@ -248,6 +248,7 @@ Move *move_new(Operation *op, Account *account, Store *source, Store *target, Ma
     Move *move = g_new0(Move, 1);
 
     move->op = op;
+    move->wait = claim_wait(&move->claim, op->wait);
     move->account = account;
     move->source = source;
     move->target = target;

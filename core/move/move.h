@@ -82,6 +82,7 @@ typedef struct Move {
     unsigned index, total; /* for events */
 
     Claim claim;
+    Wait wait;               /* the operation's; keeps the claim young while something takes its time */
     uint32_t source_mailbox; /* 0: the account has no mailbox */
     unsigned source_group;
     uint32_t target_mailbox;
@@ -229,18 +230,19 @@ bool recover_copying(Move *move, GError **error) MUST_USE;
 bool shared_find(Operation *op, Store *store, const Store *must, MailboxResult *result,
                  GError **error) MUST_USE;
 
-/* delete.c, used by purge and clear; files on shared volumes stay. */
+/* delete.c, used by purge and clear; files on shared volumes stay. @claim is that on the account; it is
+ * kept young however long a deletion takes. */
 /* REFUSED with a shared volume: mailboxd deletes files on all of them. */
 bool delete_allowed(const Store *store, uint32_t mailbox_id, GError **error) MUST_USE;
 /* Deletes an old copy through mailboxd (5.4) and verifies that nothing is left of it. */
-bool delete_through_mailboxd(Operation *op, Store *store, const char *account_id,
-                             uint32_t mailbox_id, unsigned group, bool locked,
-                             GError **error) MUST_USE;
+bool delete_through_mailboxd(Operation *op, Claim *claim, Store *store, uint32_t mailbox_id,
+                             unsigned group, bool locked, GError **error) MUST_USE;
 /* Rows and files of an id that mailboxd has not in memory. */
-bool delete_behind(Store *store, uint32_t mailbox_id, unsigned group, GError **error) MUST_USE;
+bool delete_behind(Claim *claim, Store *store, uint32_t mailbox_id, unsigned group,
+                   GError **error) MUST_USE;
 /* Of an id that is used again: what the older copy has and no move brings, files on other volumes
  * than @blobs and @index among it. */
-bool delete_remains(Store *store, uint32_t mailbox_id, unsigned group, unsigned blobs,
-                    unsigned index, GError **error) MUST_USE;
+bool delete_remains(Claim *claim, Store *store, uint32_t mailbox_id, unsigned group,
+                    unsigned blobs, unsigned index, GError **error) MUST_USE;
 
 #endif

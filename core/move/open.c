@@ -13,7 +13,7 @@
 
 static bool insist(Move *move, const char *name, MovePart *part, GError **error)
 {
-    Wait wait = wait_within(NULL, PATIENCE_MS);
+    Wait wait = wait_through(&move->wait, PATIENCE_MS);
 
     return move_insist(move, name, part, &wait, error);
 }
@@ -22,7 +22,7 @@ static bool insist(Move *move, const char *name, MovePart *part, GError **error)
  * still be carried over, and must not keep the user out. */
 static bool try_for_a_while(Move *move, const char *name, MovePart *part, GError **error)
 {
-    Wait wait = wait_within(NULL, SOURCE_PATIENCE_MS);
+    Wait wait = wait_through(&move->wait, SOURCE_PATIENCE_MS);
     GError *problem = NULL;
 
     if (move_insist(move, name, part, &wait, &problem))
@@ -68,7 +68,7 @@ static const char *status_now(const Move *move)
 /* Destination first: with a stale cache it would relay mail back (5.5). */
 static bool flush_target(Move *move, GError **error)
 {
-    Wait wait = wait_within(NULL, FLUSH_MS);
+    Wait wait = wait_through(&move->wait, FLUSH_MS);
     g_autoptr(Account) now = directory_account(move->op->directory, move->account->id, error);
 
     if (now == NULL)
@@ -83,7 +83,7 @@ static bool flush_target(Move *move, GError **error)
  * insist. */
 static void flush_source(Move *move)
 {
-    Wait wait = wait_within(NULL, FLUSH_MS);
+    Wait wait = wait_through(&move->wait, FLUSH_MS);
     GError *problem = NULL;
 
     if (caches_flush_store(move, move->source, status_now(move), move->target->name, &wait,
@@ -163,7 +163,7 @@ static bool restore_status(Move *move, GError **error)
 static bool show_status(Move *move, GError **error)
 {
     g_autoptr(Account) now = directory_account(move->op->directory, move->account->id, error);
-    Wait wait = wait_within(NULL, FLUSH_MS);
+    Wait wait = wait_through(&move->wait, FLUSH_MS);
 
     return now != NULL &&
            caches_flush_store(move, move->target, now->status, move->target->name, &wait, error);
@@ -173,7 +173,7 @@ static bool show_status(Move *move, GError **error)
  * an hour. */
 static void flush_status(Move *move)
 {
-    Wait wait = wait_within(NULL, PATIENCE_MS);
+    Wait wait = wait_through(&move->wait, PATIENCE_MS);
     GError *problem = NULL;
 
     if (move_insist(move, "status shown", show_status, &wait, &problem))

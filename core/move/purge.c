@@ -281,9 +281,9 @@ static bool delete_copy(Purge *purge, GError **error)
         !claim_check(&purge->claim, error) || !home_is_elsewhere(purge, error))
         return false;
     if (in_memory(purge->probe))
-        return delete_through_mailboxd(purge->op, purge->store, record->account_id, record->mailbox,
+        return delete_through_mailboxd(purge->op, &purge->claim, purge->store, record->mailbox,
                                        record->group, purge->probe == PROBE_LOCKED, error);
-    return delete_behind(purge->store, record->mailbox, record->group, error);
+    return delete_behind(&purge->claim, purge->store, record->mailbox, record->group, error);
 }
 
 static bool within_retention(const Purge *purge, long days, GError **error)

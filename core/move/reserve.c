@@ -32,7 +32,7 @@ static bool look(Move *move, Known *known, GError **error)
     g_autoptr(Rows) reserved = NULL;
     g_autoptr(Rows) recorded = NULL;
 
-    known->probe = admin_probe(move->target->soap, move->account->id, move->op->wait, &known->why);
+    known->probe = admin_probe(move->target->soap, move->account->id, &move->wait, &known->why);
     if (!mailbox_row_find(db, move->account->id, &known->row, &known->row_group, NULL, error))
         return false;
     reserved =
@@ -356,7 +356,7 @@ static bool drop_other_reservation(Move *move, const Known *known, GError **erro
     log_info("%s: the copy staged under %u is abandoned, mailboxd wants %u", move->target->name,
              known->reserved, move->target_mailbox);
     return shared_find(move->op, move->target, move->source, move->result, error) &&
-           delete_behind(move->target, known->reserved, known->reserved_group, error);
+           delete_behind(&move->claim, move->target, known->reserved, known->reserved_group, error);
 }
 
 /* The record must not promise a fallback any more before its rows are touched. */

@@ -73,14 +73,15 @@ bool rows_orphans_send(Db *db, unsigned group, uint32_t mailbox, GError **error)
 bool rows_orphans_receive(Db *db, uint32_t mailbox, uint64_t *count, GError **error) MUST_USE;
 
 /* Removes every row of a mailbox id, children before parents (2.3), in batches, `watch` and `volume_blobs`
- * included, the zimbra.mailbox row last; @keep_mailbox_row leaves that one. No deleted_account entry:
- * we are not deleting an account. REFUSED, with nothing removed, if a table zxmove does not know has
+ * included, the zimbra.mailbox row last. No deleted_account entry: we are not deleting an account. The tick of
+ * @wait runs between batches; nothing stops it half-way. REFUSED, with nothing removed, if a table zxmove does not know has
  * rows of it. What a failure interrupts is finished by the next call. */
-bool rows_remove(Db *db, unsigned group, uint32_t mailbox, bool keep_mailbox_row, uint64_t *removed,
+bool rows_remove(Db *db, unsigned group, uint32_t mailbox, const Wait *wait, uint64_t *removed,
                  GError **error) MUST_USE;
 
 /* Removes the rows that no move copies, or only after the commit: of an older copy whose id is used again. */
-bool rows_remove_uncopied(Db *db, unsigned group, uint32_t mailbox, GError **error) MUST_USE;
+bool rows_remove_uncopied(Db *db, unsigned group, uint32_t mailbox, const Wait *wait,
+                          GError **error) MUST_USE;
 
 /* How many rows of any table carry this mailbox id, known or not, the zimbra.mailbox row included and
  * deleted_account left out (0 is asserted before an id is used). Group 0: the tables of schema zimbra

@@ -66,12 +66,13 @@ static bool check_unknown(Db *db, const GPtrArray *tables, uint32_t mailbox, GEr
     return true;
 }
 
-static bool remove_table(Db *db, const KeyedTable *table, uint32_t mailbox, uint64_t *removed,
-                         GError **error)
+static bool remove_table(Db *db, const KeyedTable *table, uint32_t mailbox, const Wait *wait,
+                         uint64_t *removed, GError **error)
 {
     uint64_t batch;
 
     do {
+        wait_tick(wait);
         if (!db_exec(db, &batch, error, "DELETE FROM ? WHERE mailbox_id = ? LIMIT ?",
                      DB_ARGS(db_sql(table->name), db_u64(mailbox), db_u64(BATCH_ROWS))))
             return false;
@@ -80,7 +81,7 @@ static bool remove_table(Db *db, const KeyedTable *table, uint32_t mailbox, uint
     return true;
 }
 
-static bool remove_all(Db *db, const GPtrArray *tables, uint32_t mailbox, bool keep_mailbox_row,
+static bool remove_all(Db *db, const GPtrArray *tables, uint32_t mailbox, const Wait *wait,
                        uint64_t *removed, GError **error)
 {
     uint64_t row = 0;
@@ -89,17 +90,17 @@ static bool remove_all(Db *db, const GPtrArray *tables, uint32_t mailbox, bool k
         const KeyedTable *table = tables->pdata[i];
 
         if (table->policy != NULL && !table->policy->forever &&
-            !remove_table(db, table, mailbox, removed, error))
+            !remove_table(db, table, mailbox, wait, removed, error))
             return false;
     }
-    if (!keep_mailbox_row && !db_exec(db, &row, error, "DELETE FROM zimbra.mailbox WHERE id = ?",
-                                      DB_ARGS(db_u64(mailbox))))
+    if (!db_exec(db, &row, error, "DELETE FROM zimbra.mailbox WHERE id = ?",
+                 DB_ARGS(db_u64(mailbox))))
         return false;
     *removed += row;
     return true;
 }
 
-bool rows_remove(Db *db, unsigned group, uint32_t mailbox, bool keep_mailbox_row, uint64_t *removed,
+bool rows_remove(Db *db, unsigned group, uint32_t mailbox, const Wait *wait, uint64_t *removed,
                  GError **error)
 {
     g_autoptr(GPtrArray) tables = keyed_tables_read(db, group, error);
@@ -109,14 +110,15 @@ bool rows_remove(Db *db, unsigned group, uint32_t mailbox, bool keep_mailbox_row
     if (tables == NULL || !check_unknown(db, tables, mailbox, error) ||
         !db_exec(db, NULL, error, "SET SESSION foreign_key_checks = 0", DB_NONE))
         return false;
-    ok = remove_all(db, tables, mailbox, keep_mailbox_row, &count, error);
+    ok = remove_all(db, tables, mailbox, wait, &count, error);
     if (removed != NULL)
         *removed = count;
     return db_exec(db, NULL, ok ? error : NULL, "SET SESSION foreign_key_checks = 1", DB_NONE) &&
            ok;
 }
 
-bool rows_remove_uncopied(Db *db, unsigned group, uint32_t mailbox, GError **error)
+bool rows_remove_uncopied(Db *db, unsigned group, uint32_t mailbox, const Wait *wait,
+                          GError **error)
 {
     g_autoptr(GPtrArray) tables = keyed_tables_read(db, group, error);
     uint64_t count = 0;
@@ -127,7 +129,7 @@ bool rows_remove_uncopied(Db *db, unsigned group, uint32_t mailbox, GError **err
 
         if (policy != NULL && !policy->forever &&
             (policy->phase == ROWS_LATE || policy->phase == ROWS_SKIP) &&
-            !remove_table(db, table, mailbox, &count, error))
+            !remove_table(db, table, mailbox, wait, &count, error))
             return false;
     }
     return tables != NULL;

@@ -24,7 +24,7 @@ static bool flush_bystander(Move *move, const ServerInfo *server, GError **error
     };
     g_autoptr(Soap) soap = soap_open(&target, error);
     g_autofree char *host = NULL;
-    Wait wait = wait_within(NULL, SETTLE_MS);
+    Wait wait = wait_through(&move->wait, SETTLE_MS);
 
     if (soap == NULL)
         return false;
@@ -49,7 +49,7 @@ static void note_unflushed(Move *move, const char *store, GError *problem)
 
 static void flush_others(Move *move)
 {
-    Wait wait = wait_within(NULL, SETTLE_MS);
+    Wait wait = wait_through(&move->wait, SETTLE_MS);
     GError *problem = NULL;
 
     if (!caches_flush_store(move, move->source, NULL, move->target->name, &wait, &problem))
@@ -204,7 +204,7 @@ static bool close_fences(Move *move, GError **error)
 /* The user is in: a store that is out of reach for a moment is waited for. */
 static bool insist(Move *move, const char *name, MovePart *part, GError **error)
 {
-    Wait wait = wait_within(NULL, RECORD_MS);
+    Wait wait = wait_through(&move->wait, RECORD_MS);
 
     return move_insist(move, name, part, &wait, error);
 }

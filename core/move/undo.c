@@ -12,11 +12,13 @@
  * The first shows when it has; a second one, sent to prove the lock, does not. */
 static void await_abandoned_start(Move *move)
 {
+    Wait wait = wait_through(&move->wait, G_MAXINT32);
+
     while (g_get_monotonic_time() < move->lock_doubt_until) {
         if (!move->lock_ours &&
             admin_probe(move->source->soap, move->account->id, NULL, NULL) == PROBE_LOCKED)
             return;
-        wait_pause(NULL, 250);
+        wait_pause(&wait, 250);
     }
 }
 
@@ -68,6 +70,8 @@ static bool release_lock(Move *move, GError **error)
  * or its time is over: taken back too early, it would come after us and stay. */
 static Account *settled_account(Move *move, GError **error)
 {
+    Wait wait = wait_through(&move->wait, G_MAXINT32);
+
     for (;;) {
         g_autoptr(Account) now = directory_account(move->op->directory, move->account->id, error);
 
@@ -76,7 +80,7 @@ static Account *settled_account(Move *move, GError **error)
         if (strcmp(now->status, "maintenance") == 0 ||
             g_get_monotonic_time() > move->status_doubt_until)
             return g_steal_pointer(&now);
-        wait_pause(NULL, 100);
+        wait_pause(&wait, 100);
     }
 }
 
@@ -111,7 +115,7 @@ static bool restore_status(Move *move, GError **error)
  * fail. */
 static void flush_target(Move *move)
 {
-    Wait wait = wait_within(NULL, 2000);
+    Wait wait = wait_through(&move->wait, 2000);
     GError *problem = NULL;
 
     if (move->fence->status_touched &&
@@ -177,7 +181,7 @@ static bool claim_anew(Move *move, GError **error)
  * before it found out, stands in nobody's record: taken back, under a claim of its own. */
 static void take_back(Move *move)
 {
-    Wait wait = wait_within(NULL, PATIENCE_MS);
+    Wait wait = wait_through(&move->wait, PATIENCE_MS);
     GError *problem = NULL;
 
     claim_release(&move->claim);
@@ -197,7 +201,7 @@ static void take_back(Move *move)
 
 bool undo_window(Move *move, GError **error)
 {
-    Wait wait = wait_within(NULL, PATIENCE_MS);
+    Wait wait = wait_through(&move->wait, PATIENCE_MS);
     GError *user = NULL, *records = NULL;
     bool back;
 
@@ -221,7 +225,7 @@ bool undo_window(Move *move, GError **error)
         g_error_free(user);
         return false;
     }
-    wait = wait_within(NULL, PATIENCE_MS / 4);
+    wait = wait_through(&move->wait, PATIENCE_MS / 4);
     if (move_insist(move, "hide", hide_row, &wait, &records) &&
         move_insist(move, "records", close_records, &wait, &records))
         return true;

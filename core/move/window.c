@@ -42,7 +42,7 @@ static bool look_again(Move *move, GError **error)
  * that one which lags keeps nobody out. */
 static bool warm_ldap(Move *move, GError **error)
 {
-    Wait wait = wait_within(move->op->wait, REPLICAS_MS);
+    Wait wait = wait_within(&move->wait, REPLICAS_MS);
 
     return caches_replicas_in_step(move, move->source, &wait, error) &&
            caches_replicas_in_step(move, move->target, &wait, error);
@@ -52,8 +52,8 @@ static bool warm(Move *move, GError **error)
 {
     return warm_ldap(move, error) && claim_check(&move->claim, error) &&
            db_ping(move->source->data, error) && db_ping(move->target->data, error) &&
-           soap_warm(move->source->soap, move->op->wait, error) &&
-           soap_warm(move->target->soap, move->op->wait, error);
+           soap_warm(move->source->soap, &move->wait, error) &&
+           soap_warm(move->target->soap, &move->wait, error);
 }
 
 static bool record(Move *move, GError **error)
@@ -95,7 +95,7 @@ static bool set_maintenance(Move *move, GError **error)
     if (!failpoint("fence:maintenance", error))
         return false;
     move->status_written = true;
-    outcome = admin_modify(move->source->soap, move->account->id, pairs, move->op->wait, error);
+    outcome = admin_modify(move->source->soap, move->account->id, pairs, &move->wait, error);
     if (outcome == SOAP_UNKNOWN)
         move->status_doubt_until = g_get_monotonic_time() + STATUS_GRACE_US;
     return outcome == SOAP_ANSWER && failpoint("fence:status", error);
@@ -104,7 +104,7 @@ static bool set_maintenance(Move *move, GError **error)
 static bool flush_both(Move *move, GError **error)
 {
     const char *status = move->fence->status_touched ? "maintenance" : NULL;
-    Wait wait = wait_within(move->op->wait, 10000);
+    Wait wait = wait_within(&move->wait, 10000);
 
     return caches_flush_store(move, move->source, status, move->source->name, &wait, error) &&
            caches_flush_store(move, move->target, status, move->source->name, &wait, error);
@@ -126,7 +126,7 @@ static Lockout send_start(Move *move, GError **error)
 {
     int64_t patience_s = move->source->lock_timeout_s + LOCK_GRACE_S;
     int64_t until = g_get_monotonic_time() + patience_s * G_USEC_PER_SEC;
-    Wait wait = wait_within(NULL, patience_s * 1000);
+    Wait wait = wait_through(&move->wait, patience_s * 1000);
     Lockout outcome = admin_lockout(move->source->soap, move->account->id, true, &wait, error);
 
     if (outcome == LOCKOUT_UNKNOWN)

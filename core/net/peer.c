@@ -2,7 +2,6 @@
 #include "core/net/peer.h"
 #include "core/agent/protocol.h"
 #include "core/base/secret.h"
-#include "core/base/wait.h"
 #include "core/net/peer_start.h"
 #include <errno.h>
 #include <poll.h>
@@ -22,6 +21,7 @@ struct Peer {
     WireBuffer in;
     WireOut out;
     uint16_t stream;
+    const Wait *wait; /* whose tick runs meanwhile; NULL: none */
     gint64 heard; /* when its patience began: last bytes received or taken, last request begun */
 };
 
@@ -224,6 +224,11 @@ const char *peer_store(const Peer *peer)
     return peer->store;
 }
 
+void peer_while_waiting(Peer *peer, const Wait *wait)
+{
+    peer->wait = wait;
+}
+
 int peer_fd(Peer *peer)
 {
     return peer->process.fd;
@@ -320,6 +325,7 @@ static bool answer(Peer *peer, WireFrame *frame, GError **error)
         if (wire_out_left(&peer->out) > 0)
             poller.events |= POLLOUT;
         poll(&poller, 1, WAIT_SLICE_MS);
+        wait_tick(peer->wait);
         if (!peer_pump(peer, (poller.revents & ~POLLOUT) != 0, error) ||
             !peer_patience(peer, error))
             return false;

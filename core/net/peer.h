@@ -9,6 +9,7 @@
 #ifndef ZX_NET_PEER_H
 #define ZX_NET_PEER_H
 
+#include "core/base/wait.h"
 #include "core/base/wire.h"
 #include "core/net/ssh.h"
 #include "core/zimbra/volume.h"
@@ -20,6 +21,8 @@ Peer *peer_open(const char *store, Ssh *ssh, const char *agent_file, unsigned ti
                 GError **error) MUST_USE;
 void peer_close(Peer *peer); /* the agent ends with its stdin */
 const char *peer_store(const Peer *peer);
+/* While an answer is awaited the tick of @wait runs (borrowed; NULL: none). */
+void peer_while_waiting(Peer *peer, const Wait *wait);
 
 /* What the agent may find out about its host: a fixed list (agent/protocol.h), never a secret
  * unless

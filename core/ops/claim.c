@@ -147,6 +147,32 @@ static bool take_on(Claim *claim, int i, GError **error)
                            db_u64(claim->lease_s)));
 }
 
+/* Whoever acts next finds out properly whether it was lost; here the lease is only kept young. */
+static void keep_young(void *data)
+{
+    Claim *claim = data;
+    int64_t now = g_get_monotonic_time();
+    GError *lost = NULL;
+
+    if (!claim->held ||
+        now < MAX(claim->renewed, claim->tried) + (int64_t)claim->lease_s * G_USEC_PER_SEC / 3)
+        return;
+    claim->tried = now;
+    if (!claim_check(claim, &lost)) {
+        log_warning("%s", lost->message);
+        g_clear_error(&lost);
+    }
+}
+
+/* An agent at work on one long request is waited for in between, too. */
+static void keep_while_waiting(Claim *claim, bool keep)
+{
+    claim->wait = (Wait){ .tick = keep_young, .tick_data = claim };
+    STORES(claim, i)
+    if (claim->stores[i]->peer != NULL)
+        peer_while_waiting(claim->stores[i]->peer, keep ? &claim->wait : NULL);
+}
+
 bool claim_take(Claim *claim, const char *account_id, const char *operation, Store *a, Store *b,
                 unsigned lease_s, GError **error)
 {
@@ -163,6 +189,7 @@ bool claim_take(Claim *claim, const char *account_id, const char *operation, Sto
         return false;
     }
     claim->renewed = g_get_monotonic_time();
+    keep_while_waiting(claim, true);
     return true;
 }
 
@@ -221,11 +248,13 @@ bool claim_may_act(Claim *claim, GError **error)
                 "no database can be asked whether account %s is still ours", claim->account_id);
 }
 
-bool claim_keep(Claim *claim, GError **error)
+Wait claim_wait(Claim *claim, const Wait *wait)
 {
-    if (g_get_monotonic_time() - claim->renewed < (int64_t)claim->lease_s * G_USEC_PER_SEC / 3)
-        return true;
-    return claim_check(claim, error);
+    Wait kept = wait != NULL ? *wait : (Wait){ 0 };
+
+    kept.tick = keep_young;
+    kept.tick_data = claim;
+    return kept;
 }
 
 static bool row_is_ours(const Claim *claim, int i, GError **error)
@@ -278,6 +307,7 @@ bool claim_again_at(Claim *claim, const Store *store, GError **error)
      * server has not yet found to be gone. */
     if (!got && (!row_is_ours(claim, i, error) || !lock_after_sleeper(claim, store, error)))
         return false;
+    keep_while_waiting(claim, true); /* the agent may be another than before */
     return still_ours(claim, i, error);
 }
 
@@ -286,6 +316,7 @@ void claim_release(Claim *claim)
     if (!claim->held)
         return;
     claim->held = false;
+    keep_while_waiting(claim, false);
     /* Best effort: a row left behind is unlocked, and so free for the next one. */
     STORES(claim, i)
     {

@@ -15,8 +15,9 @@ typedef struct Claim {
     Store *stores[2];      /* in the order of their ids; [1] may be NULL */
     uint64_t lease[2];     /* number we hold on each */
     unsigned lease_s;
-    int64_t renewed; /* monotonic us */
+    int64_t renewed, tried; /* monotonic us: last known to be ours; last asked by a tick */
     bool held;
+    Wait wait; /* of the stores' agents, while it is held */
 } Claim;
 
 /* Takes the account on both stores or on none; CONFLICT names who has it. @b may be NULL. */
@@ -37,8 +38,9 @@ bool claim_check_at(Claim *claim, const Store *store, GError **error) MUST_USE;
  * its end. */
 bool claim_may_act(Claim *claim, GError **error) MUST_USE;
 
-/* claim_check at most every third of a lease; cheap enough for a progress callback. */
-bool claim_keep(Claim *claim, GError **error) MUST_USE;
+/* @wait (may be NULL) with a tick that renews a claim that is held every third of its lease: for whatever
+ * takes its time. Whether it was lost is found out by the claim_check before the next effect. */
+Wait claim_wait(Claim *claim, const Wait *wait);
 
 /* After store_revive: the lock went with the connection; takes it again under the same lease. */
 bool claim_again_at(Claim *claim, const Store *store, GError **error) MUST_USE;

@@ -559,18 +559,14 @@ static void test_remove(void **state)
                 "INSERT INTO @G.stickers VALUES (@M)");
     assert_int_equal(existing(TARGET, TARGET_GROUP, NULL), rows + 5);
     assert_false(
-        rows_remove(db[TARGET], TARGET_GROUP, map.target_mailbox, false, &removed, &error));
+        rows_remove(db[TARGET], TARGET_GROUP, map.target_mailbox, NULL, &removed, &error));
     assert_int_equal(error_code(error), ZX_ERROR_REFUSED);
     assert_int_equal(existing(TARGET, TARGET_GROUP, NULL), rows + 5);
     run(TARGET, "DROP TABLE @G.stickers");
     g_clear_error(&error);
 
-    must(rows_remove(db[TARGET], TARGET_GROUP, map.target_mailbox, true, &removed, &error), error);
-    assert_int_equal(removed, rows + 3);
-    assert_int_equal(existing(TARGET, TARGET_GROUP, &table), 1);
-    assert_string_equal(table, "zimbra.mailbox");
-    must(rows_remove(db[TARGET], TARGET_GROUP, map.target_mailbox, false, &removed, &error), error);
-    assert_int_equal(removed, 1);
+    must(rows_remove(db[TARGET], TARGET_GROUP, map.target_mailbox, NULL, &removed, &error), error);
+    assert_int_equal(removed, rows + 4);
     assert_int_equal(existing(TARGET, TARGET_GROUP, NULL), 0);
     run(TARGET, "DELETE FROM zimbra.deleted_account WHERE mailbox_id=@M");
 

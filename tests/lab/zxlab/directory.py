@@ -102,10 +102,11 @@ def first_entries(stores, proxy_name, memcached_address, passwords):
 
 
 class Directory:
-    """Writes to the master the entries that Zimbra's own provisioning would."""
+    """Writes to the master the entries that Zimbra's own provisioning would. `written` is called after
+    each change."""
 
-    def __init__(self, connection):
-        self.connection = connection
+    def __init__(self, connection, written=lambda: None):
+        self.connection, self.written = connection, written
 
     def add(self, dn, attributes):
         """Adds one entry."""
@@ -113,6 +114,7 @@ class Directory:
             self.connection.add_s(dn, ldap.modlist.addModlist(_encoded(attributes)))
         except ldap.ALREADY_EXISTS as error:
             raise FileExistsError(f"{dn} is in the directory already") from error
+        self.written()
 
     def set(self, dn, **attributes):
         """Replaces attributes; None removes one."""
@@ -121,6 +123,7 @@ class Directory:
             values = None if value is None else _encoded({name: value}).get(name)
             changes.append((ldap.MOD_REPLACE, name, values))
         self.connection.modify_s(dn, changes)
+        self.written()
 
     def find(self, template, *values, base=""):
         """Entries by filter: [(dn, {attribute: [text]})]; values are escaped into the template."""

@@ -62,6 +62,7 @@ class Lab:
         self.ldap_password = facts["ldap_password"]
         self.ldap_master = self._ldap_url(network.MASTER)
         self.replica = facts["replica"]
+        self._cut_off = False
         # A store asks its replica first, as Zimbra's installer arranges it.
         self.ldap_urls = [self._ldap_url(network.REPLICA)] if self.replica else []
         self.ldap_urls.append(self.ldap_master)
@@ -304,7 +305,7 @@ class Lab:
     def directory(self):
         """The directory with its entries' rules (one connection, opened when first used)."""
         if self._ldap is None:
-            self._ldap = directory.Directory(self.ldap())
+            self._ldap = directory.Directory(self.ldap(), self._replicated)
         return self._ldap
 
     def new_domain(self, name, **options):
@@ -319,9 +320,15 @@ class Lab:
         """See Directory.new_list."""
         return self.directory.new_list(address, members)
 
+    def _replicated(self):
+        """A store asks its replica first: what a test wrote is seen there at once, unless it is cut off."""
+        if self.replica and not self._cut_off:
+            wait_for(self._replica_in_step, 20, "the replica to have what was written")
+
     def replica_lag(self, lagging=True):
         """Cuts the replica off from the master: it goes on answering what it knew. With False it
         is connected again and catches up."""
+        self._cut_off = lagging
         change = ((ldap.MOD_DELETE, "olcSyncrepl", None) if lagging else
                   (ldap.MOD_ADD, "olcSyncrepl", [("{0}" + self._syncrepl()).encode()]))
         connection = servers.connect_ldap(self._ldap_url(network.REPLICA), "cn=config",
