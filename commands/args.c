@@ -4,6 +4,7 @@
  * of "accounts", so a helpful guess would turn "stages data, account notifications x" into
  * something else. Lists forgive spaces around their commas, because people type them. */
 #include "commands/commands.h"
+#include "conf/items.h"
 #include "conf/units.h"
 #include <string.h>
 
@@ -11,7 +12,8 @@ typedef struct Parser {
     const Command *command;
     const char *const *next; /* the word at hand; NULL at the end */
     void *request;
-    uint64_t given; /* a bit for each row */
+    uint64_t given;  /* a bit for each row */
+    const Arg *last; /* the row given last */
     GPtrArray *notes;
 } Parser;
 
@@ -21,6 +23,19 @@ const Arg *args_find(const Command *command, const char *name)
         if (strcmp(arg->name, name) == 0)
             return arg;
     return NULL;
+}
+
+const char *args_nearest(const Command *command, const char *name)
+{
+    g_autoptr(GPtrArray) names = g_ptr_array_new();
+
+    for (const Arg *arg = command->args; arg != NULL && arg->name != NULL; arg++) {
+        char *known = (char *)(uintptr_t)arg->name; /* GPtrArray knows no const */
+
+        g_ptr_array_add(names, known);
+    }
+    g_ptr_array_add(names, NULL);
+    return units_nearest(name, (const char *const *)names->pdata);
 }
 
 /* The row of "name" or of "name=value". */
@@ -55,6 +70,15 @@ static bool is_name(const char *text)
     return true;
 }
 
+/* An address in which * and ? stand for any letters: "*@example.com". */
+static bool is_glob(const char *text)
+{
+    const char *at = strchr(text, '@');
+
+    return (at != NULL || strpbrk(text, "*?") != NULL) &&
+           (at == NULL || strchr(at + 1, '@') == NULL) && strpbrk(text, " \t,;<>\"") == NULL;
+}
+
 static bool is_value(const char *values, const char *text)
 {
     g_auto(GStrv) list = g_strsplit(values, "|", -1);
@@ -68,6 +92,8 @@ static bool is_legal_item(const Arg *arg, const char *text)
         return is_address(text);
     if (arg->type == ARG_DOMAINS)
         return is_name(text);
+    if (arg->type == ARG_GLOBS)
+        return is_glob(text);
     return is_value(arg->values, text);
 }
 
@@ -84,6 +110,9 @@ static bool check_item(const Arg *arg, const char *text, GError **error)
                     arg->name, text);
     if (arg->type == ARG_DOMAINS)
         return fail(error, ZX_ERROR_USAGE, "%s: '%s' is not a domain such as example.com",
+                    arg->name, text);
+    if (arg->type == ARG_GLOBS)
+        return fail(error, ZX_ERROR_USAGE, "%s: '%s' is not an address such as *@example.com",
                     arg->name, text);
     list = g_strsplit(arg->values, "|", -1);
     values = g_strjoinv(", ", list);
@@ -115,14 +144,20 @@ static char **split_items(const Arg *arg, const char *text, GError **error)
 static bool set_text(const Arg *arg, char **field, const char *text, GError **error)
 {
     if (arg->type == ARG_HOST && !is_name(text))
-        return fail(error, ZX_ERROR_USAGE, "%s: '%s' is not the name of a server", arg->name, text);
-    if (arg->type == ARG_UUID && strspn(text, "0123456789abcdefABCDEF-") != strlen(text))
-        return fail(error, ZX_ERROR_USAGE, "%s: '%s' is not the uuid of an operation", arg->name,
+        return fail(error, ZX_ERROR_USAGE,
+                    "%s: '%s' is not the name of a server such as mail2.example.com", arg->name,
                     text);
+    if (arg->type == ARG_UUID && strspn(text, "0123456789abcdefABCDEF-") != strlen(text))
+        return fail(error, ZX_ERROR_USAGE,
+                    "%s: '%s' is not the uuid of an operation or how it begins, such as 6f0c2c1e",
+                    arg->name, text);
     if (arg->type == ARG_CHOICE && !is_value(arg->values, text))
         return check_item(arg, text, error);
     g_free(*field);
-    *field = g_strdup(text);
+    /* In a shell of ours nobody else does it. */
+    *field = arg->type == ARG_PATH && text[0] == '~' && text[1] == '/'
+                 ? g_build_filename(g_get_home_dir(), text + 2, NULL)
+                 : g_strdup(text);
     return true;
 }
 
@@ -136,6 +171,57 @@ static bool set_number(const Arg *arg, void *field, const char *text, GError **e
         *(unsigned *)field = (unsigned)number;
     else
         *(long *)field = (long)number;
+    return true;
+}
+
+static bool set_decimal(const Arg *arg, double *field, const char *text, GError **error)
+{
+    char *end = NULL;
+    double number = g_ascii_strtod(text, &end);
+
+    if (!g_ascii_isdigit(*text) || strspn(text, "0123456789.") != strlen(text) || *end != '\0' ||
+        number < (double)arg->min || number > (double)arg->max)
+        return fail(error, ZX_ERROR_USAGE, "%s: '%s' is not a number from %ld to %ld", arg->name,
+                    text, arg->min, arg->max);
+    *field = number;
+    return true;
+}
+
+static bool set_duration(const Arg *arg, long *field, const char *text, GError **error)
+{
+    g_autofree char *expected = NULL;
+    uint64_t ms;
+
+    if (!units_parse_time(text, &ms, error))
+        return fail_prefix(error, "%s", arg->name);
+    if (ms < (uint64_t)arg->min || ms > (uint64_t)arg->max) {
+        expected = docs_expected(arg);
+        return fail(error, ZX_ERROR_USAGE, "%s: '%s' is not within %s", arg->name, text, expected);
+    }
+    *field = (long)ms;
+    return true;
+}
+
+/* A time of day is easily meant for another zone: what was understood is said. */
+static bool set_time(Parser *parser, const Arg *arg, int64_t *field, const char *text,
+                     GError **error)
+{
+    g_autofree char *understood = NULL;
+
+    if (!units_parse_date(text, field, error))
+        return fail_prefix(error, "%s", arg->name);
+    understood = units_format_date(*field);
+    g_ptr_array_add(parser->notes, g_strdup_printf("%s: %s", arg->name, understood));
+    return true;
+}
+
+static bool set_setting(const Arg *arg, long *field, const char *text, GError **error)
+{
+    uint64_t number;
+
+    if (!conf_parse_number(conf_item(arg->name), text, &number, error))
+        return fail_prefix(error, "%s", arg->name);
+    *field = (long)number;
     return true;
 }
 
@@ -172,6 +258,7 @@ static bool set_value(Parser *parser, const Arg *arg, const char *text, GError *
     case ARG_ACCOUNTS:
     case ARG_ADDRESSES:
     case ARG_DOMAINS:
+    case ARG_GLOBS:
         items = split_items(arg, text, error);
         if (items == NULL)
             return false;
@@ -189,8 +276,16 @@ static bool set_value(Parser *parser, const Arg *arg, const char *text, GError *
     case ARG_COUNT:
     case ARG_NUMBER:
         return set_number(arg, field, text, error);
+    case ARG_DECIMAL:
+        return set_decimal(arg, field, text, error);
     case ARG_SIZE:
         return units_parse_size(text, field, error) || fail_prefix(error, "%s", arg->name);
+    case ARG_DURATION:
+        return set_duration(arg, field, text, error);
+    case ARG_TIME:
+        return set_time(parser, arg, field, text, error);
+    case ARG_SETTING:
+        return set_setting(arg, field, text, error);
     }
     g_assert_not_reached();
 }
@@ -207,6 +302,16 @@ static bool is_default(const Arg *arg, const char *text)
     return strcmp(text, arg->fallback) == 0;
 }
 
+static bool give_absent(const Arg *arg, const char *text, GError **error)
+{
+    if (is_default(arg, text))
+        return true;
+    if (arg->fallback == NULL)
+        return fail(error, ZX_ERROR_USAGE, "%s is not in this version of zxmove", arg->name);
+    return fail(error, ZX_ERROR_USAGE, "%s: '%s' is not in this version of zxmove, only %s is",
+                arg->name, text, arg->fallback);
+}
+
 static bool give(Parser *parser, const Arg *arg, const char *text, GError **error)
 {
     uint64_t bit = G_GUINT64_CONSTANT(1) << (arg - parser->command->args);
@@ -214,12 +319,11 @@ static bool give(Parser *parser, const Arg *arg, const char *text, GError **erro
     if (parser->given & bit)
         return fail(error, ZX_ERROR_USAGE, "%s is given twice", arg->name);
     parser->given |= bit;
+    parser->last = arg;
+    if (arg->flags & ARG_ABSENT)
+        return check_text(arg, text, error) && give_absent(arg, text, error);
     if (!set_value(parser, arg, text, error))
         return false;
-    if ((arg->flags & ARG_ABSENT) && !is_default(arg, text))
-        return fail(error, ZX_ERROR_USAGE, "%s: '%s' is not in this version of zxmove%s%s%s",
-                    arg->name, text, arg->fallback ? ", only " : "",
-                    arg->fallback ? arg->fallback : "", arg->fallback ? " is" : "");
     if (arg->no_effect != NULL && !is_default(arg, text))
         g_ptr_array_add(parser->notes,
                         g_strdup_printf("%s %s: %s", arg->name, text, arg->no_effect));
@@ -233,6 +337,25 @@ static bool arg_cannot_be(const Arg *arg, const char *name)
     return !is_legal_item(arg, name) || (arg->type == ARG_DOMAINS && strchr(name, '.') == NULL);
 }
 
+static bool no_value(const Arg *arg, const char *next, GError **error)
+{
+    g_autofree char *expected = docs_expected(arg);
+
+    if (next != NULL)
+        return fail(error, ZX_ERROR_USAGE,
+                    "%s needs a value, and %s is another parameter\nif it is the value: %s=%s",
+                    arg->name, next, arg->name, next);
+    return fail(error, ZX_ERROR_USAGE, "%s needs a value%s%s", arg->name,
+                *expected != '\0' ? ": " : "", expected);
+}
+
+/* A text may be anything, the name of a parameter too; but then it was hardly meant so. */
+static bool is_next_name(const Parser *parser, const Arg *arg, const char *word)
+{
+    return (arg->type == ARG_TEXT || arg->type == ARG_PATH || arg->type == ARG_HOST) &&
+           args_find(parser->command, word) != NULL;
+}
+
 /* The value of @arg: the next word, or for a list as many as its commas hold together. */
 static char *take_value(Parser *parser, const Arg *arg, const char *first, GError **error)
 {
@@ -240,8 +363,8 @@ static char *take_value(Parser *parser, const Arg *arg, const char *first, GErro
     const char *word;
 
     if (first == NULL) {
-        if (*parser->next == NULL) {
-            fail(error, ZX_ERROR_USAGE, "%s needs a value", arg->name);
+        if (*parser->next == NULL || is_next_name(parser, arg, *parser->next)) {
+            no_value(arg, *parser->next, error);
             return NULL;
         }
         g_string_assign(value, *parser->next++);
@@ -262,26 +385,41 @@ static char *take_value(Parser *parser, const Arg *arg, const char *first, GErro
     return g_string_free(g_steal_pointer(&value), FALSE);
 }
 
+static bool is_switch(const char *word)
+{
+    for (const Switch *known = switch_rows; known->name != NULL; known++)
+        if (strcmp(word, known->name) == 0 || g_strcmp0(word, known->other) == 0)
+            return true;
+    return false;
+}
+
+/* "accounts a@x b@x": what stands behind a list could be its next item. */
+static char *list_hint(const Parser *parser, const char *word)
+{
+    const Arg *last = parser->last;
+    bool could =
+        last != NULL && arg_is_list(last) && last->type != ARG_DOMAINS && is_legal_item(last, word);
+
+    return could
+               ? g_strdup_printf("\nif it belongs to %s: items are joined by commas, as in ...,%s",
+                                 last->name, word)
+               : g_strdup("");
+}
+
 static bool unknown_name(const Parser *parser, const char *word, GError **error)
 {
-    g_autoptr(GPtrArray) names = g_ptr_array_new();
     g_autofree char *name = g_strndup(word, strcspn(word, "="));
-    const char *near;
+    g_autofree char *hint = list_hint(parser, word);
+    const char *near = args_nearest(parser->command, name);
 
-    if (name[0] == '-' && name[1] == '-')
-        return fail(error, ZX_ERROR_USAGE, "unknown parameter %s\nswitches stand before the verb",
-                    name);
-    for (const Arg *arg = parser->command->args; arg != NULL && arg->name != NULL; arg++) {
-        char *known = (char *)(uintptr_t)arg->name; /* GPtrArray knows no const */
-
-        g_ptr_array_add(names, known);
-    }
-    g_ptr_array_add(names, NULL);
-    near = units_nearest(name, (const char *const *)names->pdata);
-    if (near == NULL)
-        return fail(error, ZX_ERROR_USAGE, "unknown parameter %s\nsee: help %s", name,
-                    parser->command->name);
-    return fail(error, ZX_ERROR_USAGE, "unknown parameter %s, did you mean %s?", name, near);
+    if (is_switch(name))
+        return fail(error, ZX_ERROR_USAGE, "%s stands behind the verb\nwrite: zxmove %s %s ...",
+                    name, word, parser->command->name);
+    if (near != NULL)
+        return fail(error, ZX_ERROR_USAGE, "unknown parameter %s, did you mean %s?%s", name, near,
+                    hint);
+    return fail(error, ZX_ERROR_USAGE, "unknown parameter %s%s%s", name,
+                *hint != '\0' ? hint : "\nsee: help ", *hint != '\0' ? "" : parser->command->name);
 }
 
 static bool parse_positional(Parser *parser, GError **error)
@@ -318,8 +456,16 @@ static bool parse_named(Parser *parser, GError **error)
 static bool parse_defaults(Parser *parser, GError **error)
 {
     for (const Arg *arg = parser->command->args; arg != NULL && arg->name != NULL; arg++) {
-        if (arg->type == ARG_NUMBER)
-            *(long *)(void *)((char *)parser->request + arg->offset) = -1;
+        void *field = (char *)parser->request + arg->offset;
+
+        if (arg->flags & ARG_ABSENT)
+            continue;
+        if (arg->type == ARG_NUMBER || arg->type == ARG_DURATION || arg->type == ARG_SETTING)
+            *(long *)field = -1;
+        else if (arg->type == ARG_DECIMAL)
+            *(double *)field = -1;
+        else if (arg->type == ARG_TIME)
+            *(int64_t *)field = -1;
         if (arg->fallback != NULL && !set_value(parser, arg, arg->fallback, error))
             return fail_prefix(error, "default of %s", arg->name);
     }
@@ -329,18 +475,14 @@ static bool parse_defaults(Parser *parser, GError **error)
 /* A mandatory value that was not given: what stands for it, or the sentence zxsuite says. */
 static bool parse_omitted(Parser *parser, bool anything, GError **error)
 {
-    g_autofree char *page = NULL;
-
     for (const Arg *arg = parser->command->args; arg != NULL && arg->name != NULL; arg++) {
         uint64_t bit = G_GUINT64_CONSTANT(1) << (arg - parser->command->args);
 
         if (!(arg->flags & ARG_REQUIRED) || (parser->given & bit))
             continue;
-        if (arg->omitted == NULL || !anything) {
-            page = docs_page(parser->command);
-            return fail(error, ZX_ERROR_USAGE, "command %s requires more parameters\n\n%s",
-                        parser->command->name, page);
-        }
+        if (arg->omitted == NULL || !anything)
+            return fail_page(error, parser->command, "command %s requires more parameters",
+                             parser->command->name);
         if (!give(parser, arg, arg->omitted, error))
             return false;
         g_ptr_array_add(parser->notes,
@@ -371,7 +513,9 @@ void args_free(const Command *command, void *request)
     for (const Arg *arg = command->args; arg != NULL && arg->name != NULL; arg++) {
         void *field = (char *)request + arg->offset;
 
-        if (arg->type >= ARG_ACCOUNTS && arg->type <= ARG_DOMAINS)
+        if (arg->flags & ARG_ABSENT)
+            continue;
+        if (arg->type >= ARG_ACCOUNTS && arg->type <= ARG_GLOBS)
             g_strfreev(*(char ***)field);
         else if (arg->type <= ARG_CHOICE)
             g_free(*(char **)field);

@@ -19,17 +19,22 @@ typedef enum ArgType {
     ARG_ACCOUNTS,  /* char **, addresses of accounts, a comma list  */
     ARG_ADDRESSES, /* char **, where mail goes                      */
     ARG_DOMAINS,   /* char **                                       */
+    ARG_GLOBS,     /* char **, addresses in which * and ? may stand */
     ARG_SET,       /* unsigned: bits of .values, by .read_set       */
     ARG_BOOL,      /* bool                                          */
     ARG_COUNT,     /* unsigned, .min to .max                        */
     ARG_NUMBER,    /* long, .min to .max; -1 if absent              */
+    ARG_DECIMAL,   /* double, .min to .max; -1 if absent            */
     ARG_SIZE,      /* uint64_t bytes, 0 if absent                   */
+    ARG_DURATION,  /* long ms, .min to .max; -1 if absent           */
+    ARG_TIME,      /* int64_t Unix ms; -1 if absent                 */
+    ARG_SETTING,   /* long, as the setting of this name is written; -1: the configuration's */
 } ArgType;
 
 enum {
     ARG_REQUIRED = 1,   /* positional and mandatory; these rows come first */
     ARG_POSITIONAL = 2, /* positional, may be left out */
-    ARG_ABSENT = 4, /* known, but only its default is in this version: anything else is refused */
+    ARG_ABSENT = 4,     /* known, but nothing except its default is in this version; has no field */
 };
 
 typedef struct Arg {
@@ -53,6 +58,10 @@ typedef struct Arg {
     {                                                 \
         .offset = offsetof(type_, field), __VA_ARGS__ \
     }
+#define NO_ARG(...)                      \
+    {                                    \
+        .flags = ARG_ABSENT, __VA_ARGS__ \
+    }
 
 /* What a verb found or did. Zero it; result_clear frees it. */
 typedef struct Result {
@@ -66,9 +75,18 @@ void result_clear(Result *result);
 /* The words that may stand before a verb. */
 typedef struct Switches {
     char *host, *config, *file;
-    bool json, progress, sync, async, keep_going, yes, quiet, help, version;
+    bool json, progress, sync, async, keep_going, yes, quiet, parse, help, version;
 } Switches;
 void switches_clear(Switches *switches);
+
+typedef struct Switch {
+    const char *name, *other; /* other: NULL, or a second spelling */
+    const char *value;        /* what its value is; NULL: it has none */
+    bool process;             /* of the whole process, not of one line */
+    size_t offset;            /* in Switches */
+    const char *help;
+} Switch;
+extern const Switch switch_rows[]; /* ends with a NULL name */
 
 /* What one shell keeps between commands, and how its verbs talk to the person in front of it. */
 typedef struct Session {
@@ -99,6 +117,7 @@ enum { COMMAND_HIDDEN = 1 };
 typedef struct Command {
     const char *name;
     const char *alias;       /* another generation's name for it */
+    const char *group;       /* under which the list has it; NULL if hidden */
     const char *summary;     /* one line of the list */
     const char *description; /* the last lines of its page */
     unsigned flags;
@@ -116,12 +135,13 @@ extern const Command *const commands[]; /* ends with NULL */
 extern const Command cmd_do_mailbox_move, cmd_do_purge_mailboxes, cmd_get_moved_mailboxes,
     cmd_do_recover, cmd_help, cmd_version, cmd_quit, cmd_docs;
 const Command *command_find(const char *name); /* name or alias, without regard to case */
+/* The same; USAGE if there is none, with what was most likely meant. */
+const Command *command_get(const char *name, GError **error) MUST_USE;
 
 /* Takes switches and the prefixes of other programs off the front: *@words ends at the verb.
  * Switches of the whole process (--config, -f, --keep-going) are refused unless @process. */
 bool switches_take(const char *const **words, bool process, Switches *out, GError **error) MUST_USE;
 bool switch_wants_value(const char *word);
-extern const char *const switch_names[]; /* for completion; ends with NULL */
 /* "zxsuite", "powerstore", ...: may stand before any verb. */
 bool is_prefix_word(const char *word);
 
@@ -131,7 +151,11 @@ void *args_parse(const Command *command, const char *const *words, GPtrArray *no
                  GError **error) MUST_USE;
 void args_free(const Command *command, void *request);
 const Arg *args_find(const Command *command, const char *name);
+/* The name of a row that @name was most likely meant to be, or NULL. */
+const char *args_nearest(const Command *command, const char *name);
 bool arg_is_list(const Arg *arg);
+/* What a request says, from its rows: what is unset is left out. */
+json_t *args_show(const Command *command, const void *request);
 
 /* One command in words, from switches to result; false with an error when it was not done. An
  * error's first line is the message, what follows is the hint. */
@@ -140,10 +164,17 @@ bool command_run(Session *session, const char *const *words, Result *result,
 
 char *docs_list(void);
 char *docs_page(const Command *command);
+/* USAGE with this message, and the page of @command as its hint; returns false. */
+bool fail_page(GError **error, const Command *command, const char *fmt, ...) G_GNUC_PRINTF(3, 4);
+const char *docs_type(const Arg *arg);
+/* What may stand for the value of @arg, and what does if nothing does: "" if there is nothing to
+ * say. */
+char *docs_expected(const Arg *arg);
+char *docs_default(const Arg *arg);
 char *docs_arg(const Command *command, const Arg *arg);
 
-/* A verb of zxsuite that is not ours to do: USAGE, naming the Zimbra tool that does it. False if
- * the name is none. */
+/* A verb of zxsuite that is not ours to do, or not yet: USAGE, naming the Zimbra tool that does it.
+ * False if the name is none. */
 bool foreign_verb(const char *name, GError **error);
 
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Result, result_clear)

@@ -1,9 +1,24 @@
 /* docs.c - help at three depths, from the same rows that the parser reads. The layout of a verb's
  * page is zxsuite's, because that is the page administrators know. */
 #include "commands/commands.h"
+#include "conf/items.h"
+#include "conf/units.h"
 #include <string.h>
 
-static const char *type_name(const Arg *arg)
+static const char *setting_type(ConfType type)
+{
+    switch ((int)type) {
+    case CONF_PERCENT:
+        return "Percent";
+    case CONF_SECONDS:
+    case CONF_MILLIS:
+        return "Duration";
+    default:
+        return "Integer";
+    }
+}
+
+const char *docs_type(const Arg *arg)
 {
     switch (arg->type) {
     case ARG_TEXT:
@@ -15,6 +30,7 @@ static const char *type_name(const Arg *arg)
         return "String";
     case ARG_ACCOUNTS:
     case ARG_DOMAINS:
+    case ARG_GLOBS:
     case ARG_SET:
         return "String[,..]";
     case ARG_ADDRESSES:
@@ -24,13 +40,21 @@ static const char *type_name(const Arg *arg)
     case ARG_COUNT:
     case ARG_NUMBER:
         return "Integer";
+    case ARG_DECIMAL:
+        return "Number";
     case ARG_SIZE:
         return "Size";
+    case ARG_DURATION:
+        return "Duration";
+    case ARG_TIME:
+        return "Time";
+    case ARG_SETTING:
+        return setting_type(conf_item(arg->name)->type);
     }
     g_assert_not_reached();
 }
 
-static char *expected_values(const Arg *arg)
+char *docs_expected(const Arg *arg)
 {
     if (arg->expected != NULL)
         return g_strdup(arg->expected);
@@ -44,39 +68,84 @@ static char *expected_values(const Arg *arg)
         return g_strdup("true, false");
     case ARG_COUNT:
     case ARG_NUMBER:
+    case ARG_DECIMAL:
         return g_strdup_printf("%ld-%ld", arg->min, arg->max);
     case ARG_SIZE:
         return g_strdup("10M, 1.5G");
+    case ARG_DURATION: {
+        g_autofree char *low = units_format_time((double)arg->min);
+        g_autofree char *high = units_format_time((double)arg->max);
+
+        return g_strdup_printf("%s to %s", low, high);
+    }
+    case ARG_TIME:
+        return g_strdup("2026-03-01T22:00+01:00");
+    case ARG_SETTING: {
+        const ConfItem *item = conf_item(arg->name);
+
+        return g_strdup_printf("%s-%s", item->min, item->max);
+    }
     default:
         return g_strdup("");
     }
 }
 
-static const char *default_text(const Arg *arg)
+char *docs_default(const Arg *arg)
 {
+    if (arg->type == ARG_SETTING)
+        return g_strdup_printf("the configuration's, %s", conf_item(arg->name)->fallback);
     if (arg->fallback != NULL)
-        return arg->fallback;
-    return arg->unset != NULL ? arg->unset : "";
+        return g_strdup(arg->fallback);
+    return g_strdup(arg->unset != NULL ? arg->unset : "");
+}
+
+/* A word of a sentence: after a blank, or on a new line where this one is full. */
+static void append_item(GString *out, const char *item)
+{
+    const char *line = strrchr(out->str, '\n');
+    size_t column = line != NULL ? strlen(line + 1) : out->len;
+
+    g_string_append_c(out, column + strlen(item) > 78 ? '\n' : ' ');
+    g_string_append(out, item);
+}
+
+/* Verbs of one group stand together, under its name, in the table's order. */
+static void append_group(GString *out, const char *group, int width)
+{
+    g_string_append_printf(out, "%s\n", group);
+    for (const Command *const *command = commands; *command != NULL; command++)
+        if (!((*command)->flags & COMMAND_HIDDEN) && strcmp((*command)->group, group) == 0)
+            g_string_append_printf(out, "  %-*s  %s\n", width, (*command)->name,
+                                   (*command)->summary);
 }
 
 char *docs_list(void)
 {
     GString *out = g_string_new("zxmove moves mailboxes between the stores of one Zimbra.\n\n");
+    g_autoptr(GHashTable) shown = g_hash_table_new(g_str_hash, g_str_equal);
     int width = 0;
 
     for (const Command *const *command = commands; *command != NULL; command++)
         width = MAX(width, (int)strlen((*command)->name));
     for (const Command *const *command = commands; *command != NULL; command++)
-        if (!((*command)->flags & COMMAND_HIDDEN))
-            g_string_append_printf(out, "  %-*s  %s\n", width, (*command)->name,
-                                   (*command)->summary);
+        if (!((*command)->flags & COMMAND_HIDDEN) &&
+            g_hash_table_add(shown,
+                             (char *)(uintptr_t)(*command)->group)) /* a key, never changed */
+            append_group(out, (*command)->group, width);
     g_string_append(
-        out, "\nzxmove [switches] verb [values] [parameter VALUE[,VALUE]] ...   one command\n"
-             "zxmove -f FILE                                                 commands of a file\n"
-             "zxmove                                                         a shell\n\n"
-             "Switches: --host STORE, --json, --quiet, --progress, --yes, --keep-going,\n"
-             "--config FILE, -f FILE. Lines written for zxsuite run as they are.\n"
-             "help VERB shows its parameters, help VERB PARAMETER explains one.\n");
+        out, "\nzxmove [switches] verb [values] [parameter VALUE[,VALUE]] ...  one command\n"
+             "zxmove -f FILE                                                commands of a file\n"
+             "zxmove                                                        a shell\n\n"
+             "Switches, before the verb:");
+    for (const Switch *known = switch_rows; known->name != NULL; known++) {
+        g_autofree char *item =
+            g_strjoin(" ", known->name, known->value, NULL); /* value: NULL ends it */
+
+        append_item(out, item);
+    }
+    g_string_append(out, "\n\nhelp VERB shows its parameters, help VERB PARAMETER explains one; "
+                         "man zxmove,\nman zxmove.conf. Lines written for zxsuite run as they "
+                         "are.\n");
     return g_string_free(out, FALSE);
 }
 
@@ -89,10 +158,12 @@ static Widths column_widths(const Command *command)
     Widths widths = { 4, 4, 15 };
 
     for (const Arg *arg = command->args; arg != NULL && arg->name != NULL; arg++) {
-        g_autofree char *expected = expected_values(arg);
+        g_autofree char *expected = docs_expected(arg);
 
+        if (arg->flags & ARG_ABSENT)
+            continue;
         widths.name = MAX(widths.name, (int)strlen(arg->name) + 3);
-        widths.type = MAX(widths.type, (int)strlen(type_name(arg)));
+        widths.type = MAX(widths.type, (int)strlen(docs_type(arg)));
         widths.expected = MAX(widths.expected, (int)strlen(expected));
     }
     return widths;
@@ -115,13 +186,36 @@ static void append_parameters(GString *out, const Command *command)
     g_string_append(out, "PARAMETER LIST\n\n");
     append_row(out, &widths, "NAME", "TYPE", "EXPECTED VALUES", "DEFAULT");
     for (const Arg *arg = command->args; arg->name != NULL; arg++) {
-        g_autofree char *expected = expected_values(arg);
+        g_autofree char *expected = docs_expected(arg);
+        g_autofree char *fallback = docs_default(arg);
         g_autofree char *name =
             g_strdup_printf("%s(%c)", arg->name, (arg->flags & ARG_REQUIRED) ? 'M' : 'O');
 
-        append_row(out, &widths, name, type_name(arg), expected, default_text(arg));
+        if (!(arg->flags & ARG_ABSENT))
+            append_row(out, &widths, name, docs_type(arg), expected, fallback);
     }
     g_string_append(out, "\n(M) == mandatory parameter, (O) == optional parameter\n\n");
+}
+
+/* What other versions have: named, so that nobody looks for it. */
+static void append_absent(GString *out, const Command *command)
+{
+    bool any = false;
+
+    for (const Arg *arg = command->args; arg != NULL && arg->name != NULL; arg++) {
+        g_autofree char *fallback = docs_default(arg);
+        g_autofree char *item =
+            g_strdup_printf("%s%s%s", arg->name, *fallback != '\0' ? " " : "", fallback);
+
+        if (!(arg->flags & ARG_ABSENT))
+            continue;
+        g_string_append(out,
+                        any ? "," : "Not in this version, only the default where one is shown:");
+        append_item(out, item);
+        any = true;
+    }
+    if (any)
+        g_string_append(out, "\n\n");
 }
 
 char *docs_page(const Command *command)
@@ -141,6 +235,7 @@ char *docs_page(const Command *command)
     g_string_append(out, optional ? " [attr1 value1 [attr2 value2...]]\n\n" : "\n\n");
     if (command->args != NULL && command->args->name != NULL)
         append_parameters(out, command);
+    append_absent(out, command);
     if (command->examples != NULL) {
         g_string_append(out, "Usage example:\n\n");
         for (const char *const *example = command->examples; *example != NULL; example++)
@@ -152,21 +247,35 @@ char *docs_page(const Command *command)
     return g_string_free(out, FALSE);
 }
 
+bool fail_page(GError **error, const Command *command, const char *fmt, ...)
+{
+    g_autofree char *page = docs_page(command);
+    g_autofree char *message = NULL;
+    va_list args;
+
+    va_start(args, fmt);
+    message = g_strdup_vprintf(fmt, args);
+    va_end(args);
+    return fail(error, ZX_ERROR_USAGE, "%s\n\n%s", message, page);
+}
+
 char *docs_arg(const Command *command, const Arg *arg)
 {
-    g_autofree char *expected = expected_values(arg);
+    g_autofree char *expected = docs_expected(arg);
+    g_autofree char *fallback = docs_default(arg);
     GString *out = g_string_new(NULL);
 
     g_string_append_printf(out, "%s %s: %s\n", command->name, arg->name, arg->help);
-    g_string_append_printf(out, "  type     %s%s\n", type_name(arg),
+    g_string_append_printf(out, "  type     %s%s\n", docs_type(arg),
                            (arg->flags & ARG_REQUIRED) ? ", mandatory" : "");
     if (*expected != '\0')
         g_string_append_printf(out, "  values   %s\n", expected);
-    if (*default_text(arg) != '\0')
-        g_string_append_printf(out, "  default  %s\n", default_text(arg));
+    if (*fallback != '\0')
+        g_string_append_printf(out, "  default  %s\n", fallback);
     if (arg->no_effect != NULL)
         g_string_append_printf(out, "  note     %s\n", arg->no_effect);
     if (arg->flags & ARG_ABSENT)
-        g_string_append(out, "  note     only its default is in this version of zxmove\n");
+        g_string_append_printf(out, "  note     %s in this version of zxmove\n",
+                               arg->fallback != NULL ? "only its default is" : "not");
     return g_string_free(out, FALSE);
 }

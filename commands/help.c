@@ -10,18 +10,21 @@ static bool run_help(Session *session G_GNUC_UNUSED, void *data, Result *result,
 {
     const HelpRequest *request = data;
     const Command *command;
-    const Arg *arg;
+    const Arg *arg = NULL;
+    const char *near;
 
     if (request->verb == NULL) {
         result->text = docs_list();
     } else {
-        command = command_find(request->verb);
+        command = command_get(request->verb, error);
         if (command == NULL)
-            return fail(error, ZX_ERROR_USAGE, "unknown command %s\nsee: help", request->verb);
-        arg = request->parameter != NULL ? args_find(command, request->parameter) : NULL;
-        if (request->parameter != NULL && arg == NULL)
-            return fail(error, ZX_ERROR_USAGE, "%s has no parameter %s\nsee: help %s",
-                        command->name, request->parameter, command->name);
+            return false;
+        if (request->parameter != NULL && (arg = args_find(command, request->parameter)) == NULL) {
+            near = args_nearest(command, request->parameter);
+            return fail(error, ZX_ERROR_USAGE, "%s has no parameter %s%s%s%s", command->name,
+                        request->parameter, near != NULL ? ", did you mean " : "\nsee: help ",
+                        near != NULL ? near : command->name, near != NULL ? "?" : "");
+        }
         result->text = arg != NULL ? docs_arg(command, arg) : docs_page(command);
     }
     result->response = json_pack("{s:s}", "help", result->text);
@@ -40,6 +43,7 @@ static const Arg help_args[] = {
 
 const Command cmd_help = {
     .name = "help",
+    .group = "Shell",
     .summary = "this list; help VERB; help VERB PARAMETER",
     .args = help_args,
     .request_size = sizeof(HelpRequest),
@@ -57,6 +61,7 @@ static bool run_version(Session *session G_GNUC_UNUSED, void *data G_GNUC_UNUSED
 
 const Command cmd_version = {
     .name = "version",
+    .group = "Shell",
     .summary = "the version of zxmove",
     .examples = (const char *const[]){ "version", NULL },
     .run = run_version,
@@ -74,6 +79,7 @@ static bool run_quit(Session *session, void *data G_GNUC_UNUSED, Result *result,
 const Command cmd_quit = {
     .name = "quit",
     .alias = "exit",
+    .group = "Shell",
     .summary = "leave the shell",
     .examples = (const char *const[]){ "quit", NULL },
     .run = run_quit,

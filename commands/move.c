@@ -5,7 +5,6 @@
 
 typedef struct MoveArgs {
     MoveRequest request;
-    char *read_error_threshold;
     char *drive_destination_volume;
 } MoveArgs;
 
@@ -80,23 +79,66 @@ static const Arg args[] = {
     MOVE(request.hsm, .name = "hsm", .type = ARG_BOOL, .fallback = "false",
          .no_effect = "no HSM policy is run by zxmove, ignored",
          .help = "run HSM at the destination afterwards"),
-    MOVE(request.ignore_partial, .name = "ignore_partial", .type = ARG_BOOL, .flags = ARG_ABSENT,
-         .fallback = "false", .help = "leave partial copies of earlier attempts out of account"),
     MOVE(request.drop_network_backup, .name = "drop_network_backup", .type = ARG_BOOL,
          .fallback = "false",
          .no_effect = "only acts on a legacy backup directory of Network Edition, which zxmove leaves alone",
          .help = "drop the legacy backup of the old store"),
     MOVE(request.notifications, .name = "notifications", .type = ARG_ADDRESSES,
          .expected = "admin@example.com", .help = "who gets the completion mail"),
-    MOVE(read_error_threshold, .name = "read_error_threshold", .type = ARG_TEXT, .flags = ARG_ABSENT,
-         .expected = "number of blobs", .unset = "unset",
-         .help = "stop after so many unreadable blobs in the operation"),
     MOVE(request.blob_destination_volume, .name = "blob_destination_volume", .type = ARG_TEXT,
          .expected = "current_primary, current_secondary, 6, name", .fallback = "current_primary",
          .help = "the volume that receives the blobs; an index follows its own current volume"),
     MOVE(drive_destination_volume, .name = "drive_destination_volume", .type = ARG_TEXT,
          .expected = "drive_primary, drive_secondary, same_as_blob, 7", .fallback = "same_as_blob",
          .no_effect = "there is no Drive here, ignored", .help = "the volume for Drive files"),
+    MOVE(request.max_syncs, .name = "max_syncs", .type = ARG_SETTING,
+         .help = "rounds before the window is opened all the same"),
+    MOVE(request.sync_finish_threshold, .name = "sync_finish_threshold", .type = ARG_SETTING,
+         .help = "the window is opened after a round shorter than this"),
+    MOVE(request.cutover_timeout, .name = "cutover_timeout", .type = ARG_SETTING,
+         .help = "a window not committed by then is undone"),
+    MOVE(request.cutover_retries, .name = "cutover_retries", .type = ARG_SETTING,
+         .help = "how often a window that was undone is tried again"),
+    MOVE(request.min_free, .name = "min_free", .type = ARG_SETTING,
+         .help = "percent of each disk of the destination that must remain free"),
+    NO_ARG(.name = "ignore_partial", .type = ARG_BOOL, .fallback = "false",
+           .help = "leave partial copies of earlier attempts out of account"),
+    NO_ARG(.name = "read_error_threshold", .type = ARG_NUMBER, .min = 0, .max = 1000000,
+           .help = "stop after so many unreadable blobs in the operation"),
+    NO_ARG(.name = "dry_run", .type = ARG_BOOL, .fallback = "false",
+           .help = "look at everything, change nothing"),
+    NO_ARG(.name = "exclude", .type = ARG_GLOBS, .expected = "addresses or globs",
+           .help = "accounts to leave out"),
+    NO_ARG(.name = "order", .type = ARG_CHOICE, .fallback = "given",
+           .values = "given|name|size_asc|size_desc|last_login", .help = "which mailbox is first"),
+    NO_ARG(.name = "max_accounts", .type = ARG_NUMBER, .min = 1, .max = 1000000,
+           .help = "no more mailboxes than this in one operation"),
+    NO_ARG(.name = "max_bytes", .type = ARG_SIZE, .help = "no more bytes than this in one operation"),
+    NO_ARG(.name = "hold", .type = ARG_BOOL, .fallback = "false",
+           .help = "keep the copies up to date and wait for doCompleteMove"),
+    NO_ARG(.name = "start_after", .type = ARG_TIME, .help = "copy nothing before"),
+    NO_ARG(.name = "complete_after", .type = ARG_TIME, .help = "move nobody before"),
+    NO_ARG(.name = "resync_interval", .type = ARG_DURATION, .min = 15 * 60000, .max = 30 * 86400000L,
+           .help = "time between two rounds while held"),
+    NO_ARG(.name = "bad_item_limit", .type = ARG_NUMBER, .min = 0, .max = 1000000, .fallback = "0",
+           .help = "damaged items that may be left behind in a mailbox"),
+    NO_ARG(.name = "accept_data_loss", .type = ARG_BOOL, .fallback = "false",
+           .help = "confirms a bad_item_limit above 50"),
+    NO_ARG(.name = "bandwidth", .type = ARG_TEXT, .expected = "20M, 'Mon-08:00,4M Mon-19:00,off'",
+           .fallback = "off", .help = "bytes a second, or a timetable of them"),
+    NO_ARG(.name = "max_load", .type = ARG_DECIMAL, .min = 0, .max = 10000, .fallback = "off",
+           .help = "pause while a store's load is above"),
+    NO_ARG(.name = "max_replica_lag", .type = ARG_DURATION, .min = 1000, .max = 3600000,
+           .fallback = "off", .help = "pause while a replica is further behind"),
+    NO_ARG(.name = "verify", .type = ARG_CHOICE, .values = "size|digest|full", .fallback = "digest",
+           .help = "how blobs are proved"),
+    NO_ARG(.name = "priority", .type = ARG_CHOICE, .values = "low|normal|high", .fallback = "normal",
+           .help = "which operation waits for which"),
+    NO_ARG(.name = "batch_name", .type = ARG_TEXT, .help = "a name to purge and report by"),
+    NO_ARG(.name = "comment", .type = ARG_TEXT, .help = "a remark for the report"),
+    NO_ARG(.name = "hooks_dir", .type = ARG_PATH, .help = "programs to run at each step"),
+    NO_ARG(.name = "strict", .type = ARG_BOOL, .fallback = "false",
+           .help = "skipped accounts make the result partial"),
     { 0 },
 };
 /* clang-format on */
@@ -121,7 +163,8 @@ static bool check(void *data, GError **error)
     const MoveRequest *request = &((const MoveArgs *)data)->request;
 
     if (request->accounts == NULL && request->domains == NULL && request->input_file == NULL)
-        return fail(error, ZX_ERROR_USAGE, "doMailboxMove needs accounts, domains or input_file");
+        return fail_page(error, &cmd_do_mailbox_move,
+                         "doMailboxMove needs accounts, domains or input_file");
     if (request->stages == STAGE_BACKUP)
         return fail(
             error, ZX_ERROR_USAGE,
@@ -179,6 +222,7 @@ static bool run(Session *session, void *data, Result *result, GError **error)
 const Command cmd_do_mailbox_move = {
     .name = "doMailboxMove",
     .alias = "mailboxMove",
+    .group = "Moving",
     .summary = "move mailboxes to another store",
     .description =
         "Moves mailboxes to destinationHost, each from the store where it lives. One of accounts,\n"

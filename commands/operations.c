@@ -45,6 +45,7 @@ static bool run_moved(Session *session, void *data G_GNUC_UNUSED, Result *result
 
 const Command cmd_get_moved_mailboxes = {
     .name = "getMovedMailboxes",
+    .group = "Old copies",
     .summary = "list the old copies that are still kept",
     .description = "Lists the copies that moves left behind, with the day from which\n"
                    "doPurgeMailboxes takes them. --host limits the list to one store.",
@@ -71,7 +72,7 @@ static bool check_recover(void *data, GError **error)
     const RecoverRequest *request = data;
 
     if (request->accounts == NULL && request->operation == NULL)
-        return fail(error, ZX_ERROR_USAGE, "doRecover needs accounts or operation");
+        return fail_page(error, &cmd_do_recover, "doRecover needs accounts or operation");
     if (request->force && request->dry_run)
         return fail(error, ZX_ERROR_USAGE, "force true needs dry_run false as well");
     return true;
@@ -100,6 +101,7 @@ static bool run_recover(Session *session, void *data, Result *result, GError **e
 
 const Command cmd_do_recover = {
     .name = "doRecover",
+    .group = "Moving",
     .summary = "finish or undo a move that was interrupted",
     .description =
         "Looks at what an interrupted move left and says what it would do; with dry_run\n"

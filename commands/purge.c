@@ -6,8 +6,6 @@
 
 typedef struct PurgeArgs {
     PurgeRequest request;
-    bool purge_orphan;
-    uint64_t max_delete_bytes;
 } PurgeArgs;
 
 /* clang-format off */
@@ -19,19 +17,18 @@ static const Arg args[] = {
           .help = "whose old copies: of one address, one id of one store, or all that are due"),
     PURGE(request.ignore_retention, .name = "ignore_retention", .type = ARG_BOOL,
           .fallback = "false", .help = "also those moved more recently than retention_days"),
-    PURGE(purge_orphan, .name = "purge_orphan", .type = ARG_BOOL, .flags = ARG_ABSENT,
-          .fallback = "false", .help = "also mailboxes whose account is no longer in the directory"),
     PURGE(request.notifications, .name = "notifications", .type = ARG_ADDRESSES,
           .expected = "admin@example.com", .help = "who gets the completion mail"),
     PURGE(request.dry_run, .name = "dry_run", .type = ARG_BOOL, .fallback = "false",
           .help = "list only, delete nothing"),
-    PURGE(max_delete_bytes, .name = "max_delete_bytes", .type = ARG_SIZE, .flags = ARG_ABSENT,
-          .unset = "unset", .help = "stop when so much was deleted"),
     PURGE(request.retention_days, .name = "retention_days", .type = ARG_NUMBER, .min = 0, .max = 3650,
           .unset = "the configuration's, 30", .help = "look with another age"),
     PURGE(request.accept_data_loss, .name = "accept_data_loss", .type = ARG_BOOL,
           .fallback = "false",
           .help = "also copies of mailboxes that were moved with damaged items"),
+    NO_ARG(.name = "purge_orphan", .type = ARG_BOOL, .fallback = "false",
+           .help = "also mailboxes whose account is no longer in the directory"),
+    NO_ARG(.name = "max_delete_bytes", .type = ARG_SIZE, .help = "stop when so much was deleted"),
     { 0 },
 };
 /* clang-format on */
@@ -106,6 +103,7 @@ static bool run(Session *session, void *data, Result *result, GError **error)
 
 const Command cmd_do_purge_mailboxes = {
     .name = "doPurgeMailboxes",
+    .group = "Old copies",
     .summary = "delete old copies of mailboxes that were moved",
     .description =
         "Deletes the copies that moves left on the old stores, once they are older than the\n"

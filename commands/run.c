@@ -74,6 +74,25 @@ static bool unknown_verb(const char *verb, GError **error)
     return fail(error, ZX_ERROR_USAGE, "unknown command %s, did you mean %s?", verb, near);
 }
 
+const Command *command_get(const char *name, GError **error)
+{
+    const Command *command = command_find(name);
+
+    if (command == NULL)
+        unknown_verb(name, error);
+    return command;
+}
+
+static void show_request(const Session *session, const Command *command, const void *request,
+                         Result *result)
+{
+    result->response = json_object();
+    if (session->switches->host != NULL)
+        json_object_set_new(result->response, "host", json_string(session->switches->host));
+    json_object_set_new(result->response, "verb", json_string(command->name));
+    json_object_set_new(result->response, "parameters", args_show(command, request));
+}
+
 static bool show_page(const Command *command, Result *result)
 {
     result->text = docs_page(command);
@@ -100,9 +119,14 @@ static bool run_verb(Session *session, const Command *command, const char *const
         return false;
     for (guint i = 0; i < notes->len; i++)
         session->note(session->data, g_ptr_array_index(notes, i));
-    session->told = g_hash_table_new(NULL, NULL);
-    ok = command->run(session, request, result, error);
-    g_clear_pointer(&session->told, g_hash_table_unref);
+    if (session->switches->parse) {
+        show_request(session, command, request, result);
+        ok = true;
+    } else {
+        session->told = g_hash_table_new(NULL, NULL);
+        ok = command->run(session, request, result, error);
+        g_clear_pointer(&session->told, g_hash_table_unref);
+    }
     args_free(command, request);
     return ok;
 }
@@ -113,8 +137,6 @@ bool command_run(Session *session, const char *const *words, Result *result, GEr
 
     if (*words == NULL)
         return fail(error, ZX_ERROR_USAGE, "a verb is missing\nsee: help");
-    command = command_find(*words);
-    if (command == NULL)
-        return unknown_verb(*words, error);
-    return run_verb(session, command, words + 1, result, error);
+    command = command_get(*words, error);
+    return command != NULL && run_verb(session, command, words + 1, result, error);
 }

@@ -5,34 +5,26 @@
 #include "conf/units.h"
 #include <string.h>
 
-typedef struct Switch {
-    const char *name, *other;
-    bool value;
-    bool process; /* of the whole process, not of one line */
-    size_t offset;
-} Switch;
-
 #define FIELD(field) offsetof(Switches, field)
 
-static const Switch switches[] = {
-    { "--host", "--hostname", true, false, FIELD(host) },
-    { "--json", NULL, false, false, FIELD(json) },
-    { "--progress", NULL, false, false, FIELD(progress) },
-    { "--sync", NULL, false, false, FIELD(sync) },
-    { "--async", NULL, false, false, FIELD(async) },
-    { "--yes", "-y", false, false, FIELD(yes) },
-    { "--quiet", "-q", false, false, FIELD(quiet) },
-    { "--keep-going", NULL, false, true, FIELD(keep_going) },
-    { "--config", NULL, true, true, FIELD(config) },
-    { "-f", "--file", true, true, FIELD(file) },
-    { "--help", "-h", false, false, FIELD(help) },
-    { "--version", NULL, false, false, FIELD(version) },
+/* clang-format off */
+const Switch switch_rows[] = {
+    { "--host", "--hostname", "STORE", false, FIELD(host), "only this store" },
+    { "--json", NULL, NULL, false, FIELD(json), "results, errors and progress as JSON, one object a line" },
+    { "--quiet", "-q", NULL, false, FIELD(quiet), "results and errors only" },
+    { "--progress", NULL, NULL, false, FIELD(progress), "every step, not only how far it is" },
+    { "--yes", "-y", NULL, false, FIELD(yes), "ask nothing" },
+    { "--parse", NULL, NULL, false, FIELD(parse), "show how the line is understood, and do nothing" },
+    { "--sync", NULL, NULL, false, FIELD(sync), "wait for the end: so it is anyway" },
+    { "--async", NULL, NULL, false, FIELD(async), "do not wait: not in this version" },
+    { "--keep-going", NULL, NULL, true, FIELD(keep_going), "a batch goes on after an error, and ends with the worst" },
+    { "--config", NULL, "FILE", true, FIELD(config), "the configuration" },
+    { "-f", "--file", "FILE", true, FIELD(file), "run the commands of a file" },
+    { "--help", "-h", NULL, false, FIELD(help), "the list of commands, or the page of one" },
+    { "--version", NULL, NULL, false, FIELD(version), "the version of zxmove" },
+    { 0 },
 };
-
-const char *const switch_names[] = { "--host",   "--json", "--progress", "--sync",
-                                     "--async",  "--yes",  "--quiet",    "--keep-going",
-                                     "--config", "-f",     "--help",     "--version",
-                                     NULL };
+/* clang-format on */
 
 void switches_clear(Switches *out)
 {
@@ -58,13 +50,13 @@ static const Switch *find_switch(const char *word, const char **value)
     size_t length = strcspn(word, "=");
 
     *value = word[length] == '=' ? word + length + 1 : NULL;
-    for (size_t i = 0; i < G_N_ELEMENTS(switches); i++) {
-        const char *names[] = { switches[i].name, switches[i].other };
+    for (const Switch *found = switch_rows; found->name != NULL; found++) {
+        const char *names[] = { found->name, found->other };
 
         for (size_t k = 0; k < G_N_ELEMENTS(names); k++)
             if (names[k] != NULL && strlen(names[k]) == length &&
                 strncmp(names[k], word, length) == 0)
-                return &switches[i];
+                return found;
     }
     return NULL;
 }
@@ -74,16 +66,20 @@ bool switch_wants_value(const char *word)
     const char *value;
     const Switch *found = find_switch(word, &value);
 
-    return found != NULL && found->value && value == NULL;
+    return found != NULL && found->value != NULL && value == NULL;
 }
 
 static bool unknown_switch(const char *word, GError **error)
 {
-    const char *near = units_nearest(word, switch_names);
+    g_autofree char *name = g_strndup(word, strcspn(word, "="));
+    const char *names[32] = { 0 }, *near;
 
+    for (size_t i = 0; switch_rows[i].name != NULL && i + 1 < G_N_ELEMENTS(names); i++)
+        names[i] = switch_rows[i].name;
+    near = units_nearest(name, names);
     if (near == NULL)
-        return fail(error, ZX_ERROR_USAGE, "unknown switch %s", word);
-    return fail(error, ZX_ERROR_USAGE, "unknown switch %s, did you mean %s?", word, near);
+        return fail(error, ZX_ERROR_USAGE, "unknown switch %s\nsee: zxmove --help", name);
+    return fail(error, ZX_ERROR_USAGE, "unknown switch %s, did you mean %s?", name, near);
 }
 
 bool switches_take(const char *const **words, bool process, Switches *out, GError **error)
@@ -102,7 +98,7 @@ bool switches_take(const char *const **words, bool process, Switches *out, GErro
         if (found->process && !process)
             return fail(error, ZX_ERROR_USAGE, "%s belongs to the command line of zxmove itself",
                         found->name);
-        if (!found->value) {
+        if (found->value == NULL) {
             if (value != NULL)
                 return fail(error, ZX_ERROR_USAGE, "%s takes no value", found->name);
             *(bool *)((char *)out + found->offset) = true;
@@ -114,7 +110,7 @@ bool switches_take(const char *const **words, bool process, Switches *out, GErro
                 ++*words;
         }
         if (value == NULL || *value == '\0')
-            return fail(error, ZX_ERROR_USAGE, "%s needs a value", found->name);
+            return fail(error, ZX_ERROR_USAGE, "%s needs a value: %s", found->name, found->value);
         g_free(*(char **)(void *)((char *)out + found->offset));
         *(char **)(void *)((char *)out + found->offset) = g_strdup(value);
     }

@@ -3,9 +3,9 @@
 
 const Command *const commands[] = {
     &cmd_do_mailbox_move,
-    &cmd_do_purge_mailboxes,
-    &cmd_get_moved_mailboxes,
     &cmd_do_recover,
+    &cmd_get_moved_mailboxes,
+    &cmd_do_purge_mailboxes,
     &cmd_help,
     &cmd_version,
     &cmd_quit,

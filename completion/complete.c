@@ -85,7 +85,7 @@ static void offer_names(Line *line, const Command *command, uint64_t given)
     for (const Arg *arg = command->args; arg != NULL && arg->name != NULL; arg++) {
         bool taken = given & (G_GUINT64_CONSTANT(1) << (arg - command->args));
 
-        if (!taken && !(arg->flags & (ARG_REQUIRED | ARG_POSITIONAL)))
+        if (!taken && !(arg->flags & (ARG_REQUIRED | ARG_POSITIONAL | ARG_ABSENT)))
             offer(line, "", arg->name);
     }
 }
@@ -168,7 +168,8 @@ GPtrArray *complete(const char *const *words, const char *current, const char *c
         if (g_str_has_prefix(waiting, "--host"))
             offer_all(&line, "", stores);
     } else if (current[0] == '-') {
-        offer_all(&line, "", switch_names);
+        for (const Switch *known = switch_rows; known->name != NULL; known++)
+            offer(&line, "", known->name);
     } else {
         offer_verbs(&line);
     }

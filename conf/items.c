@@ -58,6 +58,14 @@ const ConfItem conf_items[] = {
 };
 /* clang-format on */
 
+const ConfItem *conf_item(const char *key)
+{
+    for (const ConfItem *item = conf_items; item->key != NULL; item++)
+        if (strcmp(item->key, key) == 0)
+            return item;
+    return NULL;
+}
+
 const char *conf_type_name(ConfType type)
 {
     switch (type) {

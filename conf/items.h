@@ -28,6 +28,11 @@ typedef struct ConfItem {
 
 extern const ConfItem conf_items[]; /* ends with a NULL key; keys of one section stand together */
 
+const ConfItem *conf_item(const char *key); /* NULL if there is none */
+/* The number that @text is for @item (a count, a percentage or a duration), within its range. */
+bool conf_parse_number(const ConfItem *item, const char *text, uint64_t *out,
+                       GError **error) MUST_USE;
+
 /* "a name", "a whole number", "a duration such as 30s": what @type is, for a message. */
 const char *conf_type_name(ConfType type);
 

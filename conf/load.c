@@ -129,7 +129,7 @@ static char *expand_path(const char *text, const char *directory)
     return g_build_filename(directory, text, NULL);
 }
 
-static bool parse_number(const ConfItem *item, const char *text, uint64_t *out, GError **error)
+bool conf_parse_number(const ConfItem *item, const char *text, uint64_t *out, GError **error)
 {
     bool timed = item->type == CONF_SECONDS || item->type == CONF_MILLIS;
     g_autofree char *digits = g_strdup(text);
@@ -201,7 +201,7 @@ static bool set_value(const ConfItem *item, void *base, const char *text, const 
     case CONF_PERCENT:
     case CONF_SECONDS:
     case CONF_MILLIS:
-        if (!parse_number(item, text, &number, error))
+        if (!conf_parse_number(item, text, &number, error))
             return false;
         *(unsigned *)field = (unsigned)number;
         return true;

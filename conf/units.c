@@ -65,13 +65,79 @@ bool units_parse_time(const char *text, uint64_t *ms, GError **error)
     return parse_quantity(text, time_units, "duration", "500ms, 30s or 15m", ms, error);
 }
 
+/* @count digits at *@at, which moves on; -1 if there are not so many. */
+static int take_digits(const char **at, int count)
+{
+    int number = 0;
+
+    for (int i = 0; i < count; i++, ++*at) {
+        if (!g_ascii_isdigit(**at))
+            return -1;
+        number = number * 10 + (**at - '0');
+    }
+    return number;
+}
+
+static bool take_char(const char **at, const char *any)
+{
+    if (**at == '\0' || strchr(any, **at) == NULL)
+        return false;
+    ++*at;
+    return true;
+}
+
+/* "Z", "+01:00", "+0100", "+01"; nothing is the zone of this host. */
+static GTimeZone *take_zone(const char *at)
+{
+    const char *begin = at;
+
+    if (*at == '\0')
+        return g_time_zone_new_local();
+    if (strcmp(at, "Z") == 0)
+        return g_time_zone_new_utc();
+    if (!take_char(&at, "+-") || (unsigned)take_digits(&at, 2) > 14)
+        return NULL;
+    if (*at != '\0') {
+        take_char(&at, ":");
+        if ((unsigned)take_digits(&at, 2) > 59 || *at != '\0')
+            return NULL;
+    }
+    return g_time_zone_new(begin); /* what it does not know becomes UTC: all is checked above */
+}
+
+bool units_parse_date(const char *text, int64_t *unix_ms, GError **error)
+{
+    const char *at = text;
+    int year, month, day, hour, minute, second = 0;
+    g_autoptr(GTimeZone) zone = NULL;
+    g_autoptr(GDateTime) date = NULL;
+
+    if ((year = take_digits(&at, 4)) > 0 && take_char(&at, "-") &&
+        (month = take_digits(&at, 2)) > 0 && take_char(&at, "-") &&
+        (day = take_digits(&at, 2)) > 0 && take_char(&at, "T ") &&
+        (hour = take_digits(&at, 2)) >= 0 && take_char(&at, ":") &&
+        (minute = take_digits(&at, 2)) >= 0 &&
+        (!take_char(&at, ":") || (second = take_digits(&at, 2)) >= 0) &&
+        (zone = take_zone(at)) != NULL)
+        date = g_date_time_new(zone, year, month, day, hour, minute, second);
+    if (date == NULL)
+        return fail(error, ZX_ERROR_USAGE,
+                    "'%s' is not a time; write it like 2026-03-01T22:00+01:00, or "
+                    "2026-03-01T22:00 for local time",
+                    text);
+    *unix_ms = g_date_time_to_unix(date) * 1000;
+    return true;
+}
+
 bool units_parse_count(const char *text, uint64_t min, uint64_t max, uint64_t *out, GError **error)
 {
     guint64 value;
     GError *problem = NULL;
 
     if (*text == '\0' || strspn(text, "0123456789") != strlen(text))
-        return fail(error, ZX_ERROR_USAGE, "'%s' is not a whole number", text);
+        return fail(error, ZX_ERROR_USAGE,
+                    "'%s' is not a whole number from %" G_GUINT64_FORMAT " to %" G_GUINT64_FORMAT,
+                    text, min, max);
     if (!g_ascii_string_to_unsigned(text, 10, 0, G_MAXUINT64, &value, &problem)) {
         g_error_free(problem);
         return fail(error, ZX_ERROR_USAGE, "%s is above %" G_GUINT64_FORMAT, text, max);
@@ -87,6 +153,8 @@ bool units_parse_count(const char *text, uint64_t min, uint64_t max, uint64_t *o
 bool units_parse_bool(const char *text, bool *out, GError **error)
 {
     static const char *const words[] = { "false", "true", "no", "yes", "0", "1" };
+    static const char *const full[] = { "true", "false", NULL };
+    const char *near;
 
     for (unsigned i = 0; i < G_N_ELEMENTS(words); i++) {
         if (g_ascii_strcasecmp(text, words[i]) == 0) {
@@ -94,7 +162,10 @@ bool units_parse_bool(const char *text, bool *out, GError **error)
             return true;
         }
     }
-    return fail(error, ZX_ERROR_USAGE, "'%s' is neither true nor false", text);
+    near = units_nearest(text, full);
+    return fail(error, ZX_ERROR_USAGE, "'%s' is neither true nor false%s%s%s", text,
+                near != NULL ? "; did you mean " : "", near != NULL ? near : "",
+                near != NULL ? "?" : "");
 }
 
 char *units_format_size(uint64_t bytes)
@@ -125,6 +196,13 @@ char *units_format_time(double ms)
     if (s < 86400)
         return g_strdup_printf("%uh%02um", (unsigned)(s / 3600), (unsigned)(s / 60 % 60));
     return g_strdup_printf("%" G_GUINT64_FORMAT "d%02uh", s / 86400, (unsigned)(s / 3600 % 24));
+}
+
+char *units_format_date(int64_t unix_ms)
+{
+    g_autoptr(GDateTime) date = g_date_time_new_from_unix_local(unix_ms / 1000);
+
+    return g_date_time_format(date, "%F %T %z");
 }
 
 char *units_format_count(uint64_t n)

@@ -11,6 +11,9 @@
 bool units_parse_size(const char *text, uint64_t *bytes, GError **error) MUST_USE;
 /* "250ms", "30s", "15m", "6h", "30d". */
 bool units_parse_time(const char *text, uint64_t *ms, GError **error) MUST_USE;
+/* ISO 8601: "2026-03-01T22:00+01:00", also with seconds, a blank for the T, Z for +00:00; without a
+ * zone it is local time. */
+bool units_parse_date(const char *text, int64_t *unix_ms, GError **error) MUST_USE;
 /* Decimal digits only, within @min and @max. */
 bool units_parse_count(const char *text, uint64_t min, uint64_t max, uint64_t *out,
                        GError **error) MUST_USE;
@@ -21,6 +24,8 @@ bool units_parse_bool(const char *text, bool *out, GError **error) MUST_USE;
 char *units_format_size(uint64_t bytes);
 /* As short as it stays useful: "0 ms", "312 ms", "1.1 s", "42 s", "3m05s", "2h41m", "3d04h". */
 char *units_format_time(double ms);
+/* "2026-03-01 22:00:00 +0100": local time with its zone. */
+char *units_format_date(int64_t unix_ms);
 /* "20,113". */
 char *units_format_count(uint64_t n);
 

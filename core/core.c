@@ -158,12 +158,32 @@ static Report *finish(Operation *op, bool began)
     return NULL;
 }
 
+static void limit(unsigned *value, long wanted)
+{
+    if (wanted >= 0)
+        *value = (unsigned)wanted;
+}
+
+/* @conf with the limits that @request has of its own; everything else is borrowed. */
+static Conf limited(const Conf *conf, const MoveRequest *request)
+{
+    Conf own = *conf;
+
+    limit(&own.max_syncs, request->max_syncs);
+    limit(&own.sync_finish_threshold_ms, request->sync_finish_threshold);
+    limit(&own.cutover_timeout_ms, request->cutover_timeout);
+    limit(&own.cutover_retries, request->cutover_retries);
+    limit(&own.min_free_percent, request->min_free);
+    return own;
+}
+
 Report *core_move(Core *core, const MoveRequest *request, EventSink *sink, void *data,
                   const Wait *wait, GError **error)
 {
+    const Conf conf = limited(core->conf, request);
     Operation op;
     bool began =
-        operation_open(&op, core->conf, "doMailboxMove", request->command, sink, data, wait, error);
+        operation_open(&op, &conf, "doMailboxMove", request->command, sink, data, wait, error);
 
     op.request = request;
     return finish(&op, began && move_all(&op, error));

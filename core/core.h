@@ -21,7 +21,9 @@ typedef struct MoveRequest {
     unsigned stages;            /* of Stage */
     bool compress, check_digest, overwrite;
     unsigned threads;
-    bool hsm, ignore_partial, drop_network_backup;
+    bool hsm, drop_network_backup;
+    /* Instead of the configuration's for this operation; -1: that one. Times in ms. */
+    long max_syncs, sync_finish_threshold, cutover_timeout, cutover_retries, min_free;
     char *blob_destination_volume;
     char **notifications;
     char *command;              /* the line as typed, for mail and journal */

@@ -1,6 +1,7 @@
 /* The tables hold together: every example parses, every row can be explained, and completion offers
  * what the parser takes. */
 #include "completion/completion.h"
+#include "conf/items.h"
 #include "shell/shell.h"
 #include <setjmp.h>
 #include <stdarg.h>
@@ -36,9 +37,12 @@ static void rows_are_sound(void **state G_GNUC_UNUSED)
 
         for (const Arg *arg = (*command)->args; arg != NULL && arg->name != NULL; arg++, rows++) {
             assert_non_null(arg->help);
-            assert_true(arg->offset < (*command)->request_size);
             assert_ptr_equal(args_find(*command, arg->name), arg); /* no name twice */
-            assert_true((arg->type == ARG_SET) == (arg->read_set != NULL));
+            assert_true(arg->type != ARG_SETTING || conf_item(arg->name) != NULL);
+            if (!(arg->flags & ARG_ABSENT)) {
+                assert_true(arg->offset < (*command)->request_size);
+                assert_true((arg->type == ARG_SET) == (arg->read_set != NULL));
+            }
             if (arg->type == ARG_COUNT || arg->type == ARG_NUMBER)
                 assert_true(arg->max > arg->min);
             if (arg->flags & ARG_REQUIRED)
@@ -48,6 +52,16 @@ static void rows_are_sound(void **state G_GNUC_UNUSED)
         }
         assert_true(rows <= 64); /* one bit each */
     }
+}
+
+/* How many lines @text has; none is wider than a terminal. */
+static unsigned lines_of(const char *text)
+{
+    g_auto(GStrv) lines = g_strsplit(text, "\n", -1);
+
+    for (char **line = lines; *line != NULL; line++)
+        assert_true(strlen(*line) <= 80);
+    return g_strv_length(lines) - 1;
 }
 
 static void pages(void **state G_GNUC_UNUSED)
@@ -60,6 +74,7 @@ static void pages(void **state G_GNUC_UNUSED)
 
     assert_non_null(strstr(list, "doMailboxMove"));
     assert_null(strstr(list, "__docs"));
+    assert_true(lines_of(list) <= 24); /* one screen */
     assert_non_null(strstr(move, "Syntax:\n   zxmove doMailboxMove {destinationHost} [attr1"));
     assert_non_null(strstr(move, "PARAMETER LIST\n\nNAME "));
     assert_non_null(strstr(move, "\ndestinationHost(M) "));
@@ -67,6 +82,8 @@ static void pages(void **state G_GNUC_UNUSED)
     assert_non_null(strstr(move, "Usage example:\n\nzxmove doMailboxMove "));
     assert_non_null(strstr(purge, "\nmailbox(M) "));
     assert_non_null(strstr(stages, "  default  blobs,account\n"));
+    assert_non_null(strstr(move, "\nNot in this version, only the default where one is shown: "));
+    assert_null(strstr(move, "\nbandwidth(O)"));
     for (const char *line = move; line != NULL; line = strchr(line + 1, '\n'))
         assert_true(line == move || line[-1] != ' '); /* no blanks at the end of a line */
 }
@@ -101,6 +118,7 @@ static void completion(void **state G_GNUC_UNUSED)
         { "doMailboxMove s st", "stages" },
         { "doMailboxMove s accounts ", "" },
         { "doMailboxMove s accounts a@x thr", "threads" },
+        { "doMailboxMove s accounts a@x bandw", "" },
         { "doMailboxMove s accounts a@x, b@x acc", "" },
         { "doMailboxMove s stages ", "blobs backup data account" },
         { "doMailboxMove s stages b", "blobs backup" },
@@ -114,7 +132,7 @@ static void completion(void **state G_GNUC_UNUSED)
         { "doMailboxMove s sourceHost store1", "store1.lab.test" },
         { "doPurgeMailboxes a", "all accept_data_loss" },
         { "doPurgeMailboxes all dry", "dry_run" },
-        { "help do", "doMailboxMove doPurgeMailboxes doRecover" },
+        { "help do", "doMailboxMove doRecover doPurgeMailboxes" },
     };
 
     for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {

@@ -83,6 +83,54 @@ static void durations(void **state G_GNUC_UNUSED)
     }
 }
 
+/* In a zone that is an hour ahead in winter and two in summer. */
+static void dates(void **state G_GNUC_UNUSED)
+{
+    static const struct {
+        const char *text, *shown; /* NULL: refused */
+    } cases[] = {
+        { "2026-03-01T22:00+01:00", "2026-03-01 22:00:00 +0100" },
+        { "2026-03-01T22:00+0000", "2026-03-01 23:00:00 +0100" },
+        { "2026-03-01T22:00:30-05", "2026-03-02 04:00:30 +0100" },
+        { "2026-07-01 22:00Z", "2026-07-02 00:00:00 +0200" },
+        { "2026-03-01T22:00", "2026-03-01 22:00:00 +0100" },
+        { "2026-07-01 22:00:59", "2026-07-01 22:00:59 +0200" },
+        { "2026-02-29 10:00", NULL },
+        { "2026-13-01 10:00", NULL },
+        { "2026-03-01 24:00", NULL },
+        { "2026-03-01 22:60", NULL },
+        { "2026-03-01", NULL },
+        { "22:00", NULL },
+        { "26-03-01 22:00", NULL },
+        { "2026-03-01T22:00+1", NULL },
+        { "2026-03-01T22:00+15:00", NULL },
+        { "2026-03-01T22:00+01:60", NULL },
+        { "2026-03-01T22:00 CET", NULL },
+        { "2026-03-01T22:00Zulu", NULL },
+        { "2026-03-01T22:00:", NULL },
+        { "tomorrow", NULL },
+        { "", NULL },
+    };
+
+    g_setenv("TZ", "CET-1CEST,M3.5.0,M10.5.0/3", TRUE);
+    for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
+        GError *error = NULL;
+        int64_t ms = 0;
+
+        if (units_parse_date(cases[i].text, &ms, &error)) {
+            g_autofree char *shown = units_format_date(ms);
+
+            if (g_strcmp0(shown, cases[i].shown) != 0)
+                fail_msg("%s is read as %s", cases[i].text, shown);
+        } else {
+            assert_null(cases[i].shown);
+            check_refused(error, cases[i].text,
+                          "is not a time; write it like 2026-03-01T22:00+01:00, or "
+                          "2026-03-01T22:00 for local time");
+        }
+    }
+}
+
 static void counts(void **state G_GNUC_UNUSED)
 {
     static const struct {
@@ -127,6 +175,9 @@ static void booleans(void **state G_GNUC_UNUSED)
         assert_true(units_parse_bool(no[i], &value, NULL) && !value);
     assert_false(units_parse_bool("maybe", &value, &error));
     check_refused(error, "maybe", "neither true nor false");
+    error = NULL;
+    assert_false(units_parse_bool("flase", &value, &error));
+    check_refused(error, "flase", "neither true nor false; did you mean false?");
 }
 
 static void check_text(char *text, const char *expected)
@@ -175,8 +226,9 @@ static void nearest(void **state G_GNUC_UNUSED)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(sizes),    cmocka_unit_test(durations), cmocka_unit_test(counts),
-        cmocka_unit_test(booleans), cmocka_unit_test(printing),  cmocka_unit_test(nearest),
+        cmocka_unit_test(sizes),   cmocka_unit_test(durations), cmocka_unit_test(counts),
+        cmocka_unit_test(dates),   cmocka_unit_test(booleans),  cmocka_unit_test(printing),
+        cmocka_unit_test(nearest),
     };
 
     cmocka_set_message_output(CM_OUTPUT_TAP);
