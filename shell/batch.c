@@ -52,41 +52,35 @@ static bool check_line(LineResult result, GError **error)
     g_assert_not_reached();
 }
 
-/* A command with all the lines its trailing backslashes continue it on. @number counts lines. */
-static LineResult read_command(FILE *file, GString *line, unsigned *number)
+/* A command with all the lines its trailing backslashes continue it on. @number counts lines. What
+ * is wrong with one of its lines is wrong with the command, and none of the others is taken for a
+ * command of its own. */
+static LineResult read_command(FILE *file, GString *command, unsigned *number)
 {
-    LineResult result;
-    bool first = *number == 0;
+    g_autoptr(GString) line = g_string_new(NULL);
+    LineResult result = LINE_READ, read;
+    TokenState state = { 0 };
+    bool more = true;
 
-    g_string_truncate(line, 0);
-    result = read_line(file, line);
-    if (result == LINE_END)
-        return result;
-    ++*number;
-    if (first && g_str_has_prefix(line->str, "\xef\xbb\xbf")) /* a byte order mark */
-        g_string_erase(line, 0, 3);
-    while (result == LINE_READ && token_continues(line->str)) {
-        g_string_truncate(line, line->len - 1);
-        result = read_line(file, line);
-        if (result == LINE_END)
-            return LINE_READ;
-        ++*number;
+    g_string_truncate(command, 0);
+    for (bool first = true; more; first = false) {
+        g_string_truncate(line, 0);
+        read = read_line(file, line);
+        if (read == LINE_END || read == LINE_BROKEN)
+            return first || read == LINE_BROKEN ? read : result;
+        if (++*number == 1 && g_str_has_prefix(line->str, "\xef\xbb\xbf")) /* a byte order mark */
+            g_string_erase(line, 0, 3);
+        more = token_continues(&state, line->str);
+        if (more)
+            g_string_truncate(line, line->len - 1);
+        if (result == LINE_READ)
+            result = read;
+        if (command->len + line->len > LINE_LONGEST && result == LINE_READ)
+            result = LINE_LONG;
+        if (result == LINE_READ)
+            g_string_append_len(command, line->str, (gssize)line->len);
     }
     return result;
-}
-
-static int run_line(Shell *shell, const char *line, const char *where)
-{
-    g_autoptr(GError) error = NULL;
-    g_auto(GStrv) words = token_split(line, &error);
-
-    if (words == NULL) {
-        render_error(error, where, shell->base.json);
-        return error_exit_status(error_code(error));
-    }
-    if (words[0] == NULL)
-        return 0;
-    return shell_execute(shell, (const char *const *)words, where);
 }
 
 /* Which of two statuses --keep-going ends with: what stands higher says more about what went wrong,
@@ -114,7 +108,7 @@ int batch_run(Shell *shell, FILE *file, const char *name)
         if (result == LINE_END)
             break;
         if (check_line(result, &error)) {
-            status = run_line(shell, line->str, where);
+            status = shell_line(shell, line->str, where);
         } else {
             render_error(error, where, shell->base.json);
             status = error_exit_status(error_code(error));

@@ -1,5 +1,6 @@
 /* execute.c - one command: its switches, its run, what is printed. */
 #include "shell/shell.h"
+#include <string.h>
 
 /* What the process was started with holds for every line; a line adds to it. */
 static bool line_switches(Shell *shell, const char *const **words, GError **error)
@@ -15,6 +16,7 @@ static bool line_switches(Shell *shell, const char *const **words, GError **erro
     now->progress |= shell->base.progress;
     now->async |= shell->base.async;
     now->yes |= shell->base.yes;
+    now->parse |= shell->base.parse;
     now->quiet |= shell->base.quiet;
     if (now->async)
         return fail(error, ZX_ERROR_USAGE, "--async is not in this version of zxmove: it waits");
@@ -52,4 +54,21 @@ int shell_execute(Shell *shell, const char *const *words, const char *where)
     if (ran && wait_stopped(&session->wait))
         return error_exit_status(ZX_ERROR_INTERRUPTED);
     return error_exit_status(error_code(error));
+}
+
+int shell_line(Shell *shell, const char *line, const char *where)
+{
+    g_autoptr(GError) error = NULL;
+    g_auto(GStrv) words = NULL;
+
+    if (strlen(line) > LINE_LONGEST)
+        fail(&error, ZX_ERROR_USAGE,
+             "the line is longer than 1 MB\nput the accounts in a file: input_file FILE");
+    else
+        words = token_split(line, &error);
+    if (words == NULL) {
+        render_error(error, where, shell->base.json);
+        return error_exit_status(error_code(error));
+    }
+    return words[0] == NULL ? 0 : shell_execute(shell, (const char *const *)words, where);
 }

@@ -13,15 +13,16 @@ typedef struct Prompt {
     Tab *tab;
     char *text;
     char *history_file;
-    bool abandoned; /* the line at hand, by Ctrl-C */
+    size_t continued; /* so many bytes of the command came in earlier lines */
+    bool abandoned;   /* the line at hand, by Ctrl-C */
 } Prompt;
 
-static char *prompt_text(EditLine *el)
+static const char *prompt_text(EditLine *el)
 {
     Prompt *prompt;
 
     el_get(el, EL_CLIENTDATA, &prompt);
-    return prompt->text;
+    return prompt->continued > 0 ? "> " : prompt->text;
 }
 
 /* Ctrl-C is a key while a line is edited: a signal that comes between two reads would be lost. */
@@ -122,21 +123,11 @@ static void keep_history(Prompt *prompt, const char *line)
     history(prompt->history, &event, H_SAVE, prompt->history_file);
 }
 
-static void run_line(Shell *shell, const char *line)
-{
-    g_autoptr(GError) error = NULL;
-    g_auto(GStrv) words = token_split(line, &error);
-
-    if (words == NULL)
-        render_error(error, NULL, shell->base.json);
-    else if (words[0] != NULL)
-        shell_execute(shell, (const char *const *)words, NULL);
-}
-
 int line_run(Shell *shell)
 {
     struct sigaction ignore = { .sa_handler = SIG_IGN }, before;
     g_autoptr(GString) command = g_string_new(NULL);
+    TokenState state = { 0 };
     Prompt prompt = { 0 };
 
     /* Only for the names of stores and the place of the history: a mistake in it is told by the
@@ -153,23 +144,26 @@ int line_run(Shell *shell)
         if (prompt.abandoned) {
             prompt.abandoned = false;
             g_string_truncate(command, 0);
+            prompt.continued = 0;
+            state = (TokenState){ 0 };
             continue;
         }
         if (line == NULL || length <= 0) { /* Ctrl-D */
             fputc('\n', stdout);
             break;
         }
-        g_string_append(command, line);
-        g_strchomp(command->str);
-        g_string_set_size(command, strlen(command->str));
-        if (token_continues(command->str)) {
+        g_string_append_len(command, line, line[length - 1] == '\n' ? length - 1 : length);
+        if (token_continues(&state, command->str + prompt.continued)) {
             g_string_truncate(command, command->len - 1);
+            prompt.continued = command->len;
             continue;
         }
         if (command->len > 0)
             keep_history(&prompt, command->str);
-        run_line(shell, command->str);
+        shell_line(shell, command->str, NULL);
         g_string_truncate(command, 0);
+        prompt.continued = 0;
+        state = (TokenState){ 0 };
     }
     sigaction(SIGINT, &before, NULL);
     prompt_close(&prompt);

@@ -6,11 +6,18 @@
 #include "commands/commands.h"
 #include <stdio.h>
 
-/* token.c: text to words, as zmprov quotes (single, double, backslash anywhere), plus # comments at
- * the beginning of a word. Pure. */
+/* token.c: text to words, as zmprov quotes (single, double, backslash anywhere, \n \t \r; no quote
+ * begins behind a letter), plus # comments at the beginning of a word. Pure. */
 #define LINE_LONGEST ((size_t)1 << 20)
-/* True if @line ends in a backslash that continues it: the next line belongs to it. */
-bool token_continues(const char *line);
+/* Where in the quoting the end of a text is; zero it at the beginning of a command. */
+typedef struct TokenState {
+    char quote; /* open: ' or ", else 0 */
+    bool in_word, escape, comment;
+    bool name; /* the last character was a letter or digit: an apostrophe may follow */
+} TokenState;
+/* Reads on over one line of a command. True if it ends in a backslash that continues the command:
+ * that one is dropped, and the next line belongs to it. */
+bool token_continues(TokenState *state, const char *text);
 /* The words of @line, NULL-terminated, possibly none. NULL with USAGE for a quote left open. */
 char **token_split(const char *line, GError **error) MUST_USE;
 /* The same up to @cursor, tolerant: the words before the one at hand, and in *@current that word as
@@ -31,6 +38,9 @@ typedef struct Shell {
 /* Runs one command and prints what came of it; @where ("moves.txt:12") is put before an error, NULL
  * for a command line. Returns the exit status. */
 int shell_execute(Shell *shell, const char *const *words, const char *where);
+
+/* The same for a line as it was typed. Nothing is done for one without words. */
+int shell_line(Shell *shell, const char *line, const char *where);
 
 /* batch.c: the commands of @file, until the first error unless --keep-going. The exit status: of
  * the command that stopped it, else the worst. */

@@ -31,7 +31,11 @@ static void splitting(void **state G_GNUC_UNUSED)
         { "stages data, account", "stages|data,|account" },
         { "'one word' two", "one word|two" },
         { "\"one word\" two", "one word|two" },
-        { "a'b c'd", "ab cd" },
+        { "a\"b c\"d", "ab cd" },
+        { "o'brien@x d'arc@x", "o'brien@x|d'arc@x" },
+        { "name='a b' x,'c d'", "name=a b|x,c d" },
+        { "'it'\\''s' 'a''b'", "it's|ab" },
+        { "two\\nlines 'a\\tb' \\r\\x", "two\nlines|a\tb|\rx" },
         { "'say \"hi\"'", "say \"hi\"" },
         { "\"it's\"", "it's" },
         { "one\\ word", "one word" },
@@ -55,14 +59,27 @@ static void splitting(void **state G_GNUC_UNUSED)
     }
 }
 
+static bool continues(const char *line)
+{
+    TokenState state = { 0 };
+
+    return token_continues(&state, line);
+}
+
 static void continuing(void **state G_GNUC_UNUSED)
 {
-    assert_true(token_continues("doMailboxMove mail2 \\"));
-    assert_true(token_continues("'in quotes \\"));
-    assert_true(token_continues("\\\\\\"));
-    assert_false(token_continues("two \\\\"));
-    assert_false(token_continues("# a comment \\"));
-    assert_false(token_continues(""));
+    TokenState open = { 0 };
+
+    assert_true(continues("doMailboxMove mail2 \\"));
+    assert_true(continues("'in quotes \\"));
+    assert_true(continues("\\\\\\"));
+    assert_false(continues("two \\\\"));
+    assert_false(continues("# a comment \\"));
+    assert_false(continues(""));
+
+    assert_true(token_continues(&open, "help 'one \\"));
+    assert_true(token_continues(&open, "word # no comment in here \\"));
+    assert_false(token_continues(&open, "' # a comment \\"));
 }
 
 static void partial(void **state G_GNUC_UNUSED)
@@ -94,13 +111,14 @@ static void partial(void **state G_GNUC_UNUSED)
 /* What is journalled and mailed as "the command" can be typed again. */
 static void joining(void **state G_GNUC_UNUSED)
 {
-    static const char *const words[] = { "a",   "",     "two words", "it's",     "say \"hi\"",
-                                         "b\\", "#not", "a#b",       "\xc3\xa9", NULL };
+    static const char *const words[] = { "a",          "",          "two words", "it's",
+                                         "say \"hi\"", "b\\",       "#not",      "a#b",
+                                         "\xc3\xa9",   "o'b\n\t\r", NULL };
     g_autofree char *line = token_join(words);
     g_auto(GStrv) again = token_split(line, NULL);
 
     assert_string_equal(line, "a \"\" \"two words\" \"it's\" \"say \\\"hi\\\"\" \"b\\\\\" \"#not\" "
-                              "a#b \xc3\xa9");
+                              "a#b \xc3\xa9 \"o'b\\n\\t\\r\"");
     for (size_t i = 0; words[i] != NULL; i++)
         assert_string_equal(again[i], words[i]);
 }
