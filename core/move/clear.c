@@ -29,11 +29,6 @@ static bool mark_purged(Move *move, GError **error)
            store_durable(move->target, error);
 }
 
-static bool find_shared(Move *move, GError **error)
-{
-    return shared_find(move->op, move->target, move->source, move->result, error);
-}
-
 bool clear_apply(Move *move, GError **error)
 {
     g_autofree char *why = NULL;
@@ -54,7 +49,7 @@ bool clear_apply(Move *move, GError **error)
     case OLD_REUSE_ROWS:
         if (probe != PROBE_WRONG_HOST || row != move->target_mailbox)
             break;
-        return find_shared(move, error) && claim_check(&move->claim, error) &&
+        return shared_find(move->op, move->target, error) && claim_check(&move->claim, error) &&
                target_is_not_home(move, error) &&
                delete_remains(&move->claim, move->target, row, group, move->blob_volume->id,
                               move->index_volume, error);
@@ -66,7 +61,7 @@ bool clear_apply(Move *move, GError **error)
     case OLD_ROWS:
         if (probe != PROBE_UNMAPPED || (row != 0 && row != move->old_mailbox))
             break;
-        return find_shared(move, error) && claim_check(&move->claim, error) &&
+        return shared_find(move->op, move->target, error) && claim_check(&move->claim, error) &&
                target_is_not_home(move, error) &&
                delete_behind(&move->claim, move->target, move->old_mailbox, move->old_group,
                              error) &&
@@ -75,7 +70,7 @@ bool clear_apply(Move *move, GError **error)
     case OLD_CACHED:
         if (row != move->old_mailbox || (probe != PROBE_LOCKED && probe != PROBE_CACHED))
             break;
-        return find_shared(move, error) && claim_check(&move->claim, error) &&
+        return shared_find(move->op, move->target, error) && claim_check(&move->claim, error) &&
                target_is_not_home(move, error) &&
                delete_through_mailboxd(move->op, &move->claim, move->target, row, group,
                                        probe == PROBE_LOCKED, error) &&

@@ -226,9 +226,8 @@ bool recover_run(Operation *op, const RecoverRequest *request, GError **error) M
 bool recover_copying(Move *move, GError **error) MUST_USE;
 
 /* shared.c: finds out which volumes of @store are another store's as well; each deletion of files
- * demands it. @must has to answer; another store that does not is noted in @result. */
-bool shared_find(Operation *op, Store *store, const Store *must, MailboxResult *result,
-                 GError **error) MUST_USE;
+ * demands it. CONNECT if a mailbox server of the directory cannot be asked. */
+bool shared_find(Operation *op, Store *store, GError **error) MUST_USE;
 
 /* delete.c, used by purge and clear; files on shared volumes stay. @claim is that on the account; it is
  * kept young however long a deletion takes. */

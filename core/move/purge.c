@@ -215,7 +215,7 @@ static bool prove_again(Purge *purge, GError **error)
            nothing_unfinished(purge, error) && no_data_loss(purge, error) &&
            home_has_the_mailbox(purge, error) && ask_mailboxd(purge, error) &&
            copy_is_unchanged(purge, error) && own_view_names_home(purge, error) &&
-           shared_find(purge->op, purge->store, purge->home, purge->result, error);
+           shared_find(purge->op, purge->store, error);
 }
 
 static bool set_state(Purge *purge, const char *state, GError **error)

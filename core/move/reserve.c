@@ -317,7 +317,7 @@ static bool can_be_cleared(Move *move, GError **error)
 {
     if (move->old_copy != OLD_LOCKED && move->old_copy != OLD_CACHED)
         return true;
-    return shared_find(move->op, move->target, move->source, move->result, error) &&
+    return shared_find(move->op, move->target, error) &&
            delete_allowed(move->target, move->old_mailbox, error);
 }
 
@@ -355,7 +355,7 @@ static bool drop_other_reservation(Move *move, const Known *known, GError **erro
         return true;
     log_info("%s: the copy staged under %u is abandoned, mailboxd wants %u", move->target->name,
              known->reserved, move->target_mailbox);
-    return shared_find(move->op, move->target, move->source, move->result, error) &&
+    return shared_find(move->op, move->target, error) &&
            delete_behind(&move->claim, move->target, known->reserved, known->reserved_group, error);
 }
 
@@ -376,7 +376,7 @@ static bool begin_reuse(Move *move, GError **error)
         return false;
     if (move->old_copy == OLD_REUSE_EMPTY)
         return assert_empty(move, move->target_mailbox, error);
-    return shared_find(move->op, move->target, move->source, move->result, error) &&
+    return shared_find(move->op, move->target, error) &&
            (move->blob_volume->sharing == VOLUME_SHARED ||
             manifest_adopt(move->target->control, move->account->id, move->target_group,
                            move->target_mailbox, move->blob_volume->id, error));

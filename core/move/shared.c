@@ -10,20 +10,6 @@ static bool has_files(const Volume *volume)
     return volume->store_type == 1;
 }
 
-static void note_silent(MailboxResult *result, const Store *store, const char *silent,
-                        const char *why)
-{
-    char *note = g_strdup_printf("%s could not be asked whether it shares volumes of %s (%s)",
-                                 silent, store->name, why);
-
-    if (g_ptr_array_find_with_equal_func(result->notes, note, g_str_equal, NULL)) {
-        g_free(note);
-        return;
-    }
-    log_warning("%s", note);
-    g_ptr_array_add(result->notes, note);
-}
-
 /* A store that is down is tried once in an operation: its patience is not paid for every mailbox.
  */
 static Store *reach(Operation *op, const char *name, GError **error)
@@ -46,9 +32,9 @@ static Store *reach(Operation *op, const char *name, GError **error)
     return NULL;
 }
 
-/* Of Store, borrowed. */
-static GPtrArray *others(Operation *op, const Store *store, const Store *must,
-                         MailboxResult *result, GError **error)
+/* Of Store, borrowed. One that cannot be asked may share a volume, and have a live mailbox where the
+ * files would be removed. */
+static GPtrArray *others(Operation *op, const Store *store, GError **error)
 {
     g_autoptr(GPtrArray) found = g_ptr_array_new();
 
@@ -60,16 +46,15 @@ static GPtrArray *others(Operation *op, const Store *store, const Store *must,
         if (!server->mailbox || g_ascii_strcasecmp(server->hostname, store->name) == 0)
             continue;
         other = reach(op, server->hostname, &problem);
-        if (other != NULL) {
-            g_ptr_array_add(found, other);
-            continue;
-        }
-        if (g_ascii_strcasecmp(server->hostname, must->name) == 0) {
-            g_propagate_error(error, problem);
+        if (other == NULL) {
+            fail(error, ZX_ERROR_CONNECT,
+                 "%s cannot be asked whether it shares volumes of %s (%s): nothing is removed there"
+                 " until it answers, or is no mailbox server of the directory any more",
+                 server->hostname, store->name, problem->message);
+            g_error_free(problem);
             return NULL;
         }
-        note_silent(result, store, server->hostname, problem->message);
-        g_error_free(problem);
+        g_ptr_array_add(found, other);
     }
     return g_steal_pointer(&found);
 }
@@ -110,10 +95,9 @@ static bool ask_volume(Store *store, Volume *volume, const GPtrArray *stores, GE
     return good;
 }
 
-bool shared_find(Operation *op, Store *store, const Store *must, MailboxResult *result,
-                 GError **error)
+bool shared_find(Operation *op, Store *store, GError **error)
 {
-    g_autoptr(GPtrArray) stores = others(op, store, must, result, error);
+    g_autoptr(GPtrArray) stores = others(op, store, error);
 
     if (stores == NULL)
         return false;

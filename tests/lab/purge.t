@@ -225,6 +225,21 @@ def answers():
     gone(account, old, "later it goes")
 
 
+def slow():
+    """A deletion that takes longer than a third of the lease: the claim stays young."""
+    account, old = moved("slow")
+    expiry = lambda: execute(one, "SELECT expires FROM zxmove.claim WHERE account_id = %s", account)
+    one.fault("DeleteMailboxRequest", "delay", account=account, ms=4500)
+    running = lab.zxmove_start("doPurgeMailboxes", scene.addresses[account], "ignore_retention", "true")
+    wait_for(lambda: requests(one, "BatchRequest", None), 30, "the deletion to be asked for")
+    first = wait_for(expiry, 5, "the claim")
+    ok(wait_for(lambda: running.poll() is None and expiry() > first, 4.4, "a renewal while mailboxd is waited for"),
+       "while mailboxd is waited for the lease is renewed")
+    is_(running.wait(30), 0, "and the copy goes")
+    one.fault_clear()
+    is_(mailbox_id(one, account), None, "which it had")
+
+
 def behind():
     """Not in memory: behind mailboxd's back, and not soon; killed half-way."""
     account, old = moved("restarted")
@@ -244,6 +259,12 @@ def shared():
     with Sql(one) as sql:
         volumes = {v.id: v.mailbox_dir(old) for v in sql.volumes().values()}
         path = sql.volumes()[4].path
+    with three.db() as connection:
+        three.flush(connection)  # what the test itself wrote a moment ago must survive the kill
+    three.mariadb_kill()
+    kept(purge(account), account, old, "a third store that cannot be asked", "cannot be asked whether it shares")
+    three.mariadb_start()
+    restart(three)
     was = execute(three, "SELECT path FROM zimbra.volume WHERE id = 2")[0][0]
     execute(three, "UPDATE zimbra.volume SET path = %s WHERE id = 2", path)
     kept(purge(account), account, old, "on a shared volume, in mailboxd's memory", "restart mailboxd")
@@ -282,8 +303,8 @@ try:
     one, two, three = lab.stores
     scene = Scene(lab)
     with open(lab.conf_path, "a", encoding="utf-8") as file:
-        file.write("net_timeout: 5s\n")
-    for case in (plain, retention, proofs, killed, home_again, answers, behind, shared, third_home, article):
+        file.write("net_timeout: 5s\nlease: 10s\n")
+    for case in (plain, retention, proofs, killed, home_again, answers, slow, behind, shared, third_home, article):
         case()
     deletions = [r for s in lab.stores for r in requests(s, "DeleteMailboxRequest")]
     ok(deletions and not any(r["proxied_to"] for r in deletions), "no deletion was passed on to a home")
