@@ -230,8 +230,9 @@ def slow():
     account, old = moved("slow")
     expiry = lambda: execute(one, "SELECT expires FROM zxmove.claim WHERE account_id = %s", account)
     one.fault("DeleteMailboxRequest", "delay", account=account, ms=4500)
+    asked = len(requests(one, "BatchRequest"))
     running = lab.zxmove_start("doPurgeMailboxes", scene.addresses[account], "ignore_retention", "true")
-    wait_for(lambda: requests(one, "BatchRequest", None), 30, "the deletion to be asked for")
+    wait_for(lambda: len(requests(one, "BatchRequest")) > asked, 30, "the deletion to be asked for")
     first = wait_for(expiry, 5, "the claim")
     ok(wait_for(lambda: running.poll() is None and expiry() > first, 4.4, "a renewal while mailboxd is waited for"),
        "while mailboxd is waited for the lease is renewed")
