@@ -63,6 +63,11 @@ typedef struct Arg {
         .flags = ARG_ABSENT, __VA_ARGS__ \
     }
 
+/* A name for a program to look at before it trusts the keys of doc/json.md. */
+#define JSON_SCHEMA 1
+/* Text of anybody's as a JSON string: what is no UTF-8 in it is replaced, not lost. NULL is null. */
+json_t *text_json(const char *text);
+
 /* What a verb found or did. Zero it; result_clear frees it. */
 typedef struct Result {
     json_t *response; /* what --json prints */

@@ -3,10 +3,17 @@
 #include "commands/report.h"
 #include <string.h>
 
+json_t *text_json(const char *text)
+{
+    g_autofree char *valid = text != NULL ? g_utf8_make_valid(text, -1) : NULL;
+
+    return valid != NULL ? json_string(valid) : json_null();
+}
+
 static void set_text(json_t *object, const char *key, const char *text)
 {
     if (text != NULL)
-        json_object_set_new(object, key, json_string(text));
+        json_object_set_new(object, key, text_json(text));
 }
 
 static void set_time(json_t *object, const char *key, int64_t ms)
@@ -27,10 +34,10 @@ static json_t *json_ms(double ms)
     return json_real((double)(int64_t)(ms * 10 + 0.5) / 10);
 }
 
+/* Its code says something. */
 static bool has_problem(const MailboxResult *mailbox)
 {
-    return mailbox->outcome == OUTCOME_FAILED || mailbox->outcome == OUTCOME_IN_DOUBT ||
-           mailbox->outcome == OUTCOME_KEPT;
+    return report_is_bad(mailbox) || mailbox->outcome == OUTCOME_NOT_REACHED;
 }
 
 static void set_sleeping(json_t *object, const Sleeping sleeping[SLEEPERS])
@@ -61,19 +68,21 @@ static void set_notes(json_t *object, const GPtrArray *notes)
         return;
     list = json_array();
     for (guint i = 0; i < notes->len; i++)
-        json_array_append_new(list, json_string(g_ptr_array_index(notes, i)));
+        json_array_append_new(list, text_json(g_ptr_array_index(notes, i)));
     json_object_set_new(object, "notes", list);
 }
 
-static json_t *mailbox_json(const MailboxResult *mailbox)
+json_t *report_mailbox_json(const Report *report, const MailboxResult *mailbox)
 {
     json_t *object = json_object();
+    g_autofree char *next = report != NULL ? report_next(report, mailbox) : NULL;
 
     set_text(object, "account", mailbox->address);
     set_text(object, "account_id", mailbox->account_id);
     set_text(object, "outcome", report_outcome(mailbox->outcome));
     set_text(object, "code", has_problem(mailbox) ? error_name(mailbox->code) : NULL);
     set_text(object, "reason", mailbox->reason);
+    set_text(object, "next", next);
     set_text(object, "source", mailbox->source);
     set_text(object, "destination", mailbox->destination);
     set_count(object, "source_mailbox", mailbox->source_mailbox);
@@ -95,13 +104,35 @@ static json_t *mailbox_json(const MailboxResult *mailbox)
         for (guint i = 0; mailbox->window_steps != NULL && i < mailbox->window_steps->len; i++) {
             const StepTime *step = &g_array_index(mailbox->window_steps, StepTime, i);
 
-            json_array_append_new(
-                steps, json_pack("{s:s, s:o}", "step", step->name, "ms", json_ms(step->ms)));
+            json_array_append_new(steps, json_pack("{s:o, s:o}", "step", text_json(step->name),
+                                                   "ms", json_ms(step->ms)));
         }
         json_object_set_new(object, "window_steps", steps);
     }
     set_sleeping(object, mailbox->sleeping);
     set_notes(object, mailbox->notes);
+    return object;
+}
+
+static json_t *totals_json(const Report *report, const Totals *totals)
+{
+    json_t *object = json_object();
+
+    set_count(object, "selected", report->mailboxes->len);
+    set_count(object, "moved", totals->moved);
+    set_count(object, "staged", totals->staged);
+    set_count(object, "skipped", totals->skipped);
+    set_count(object, "failed", totals->failed);
+    set_count(object, "in_doubt", totals->in_doubt);
+    set_count(object, "not_reached", totals->not_reached);
+    set_count(object, "unfinished", totals->unfinished);
+    set_count(object, "purged", totals->purged);
+    set_count(object, "kept", totals->kept);
+    set_count(object, "finished", totals->finished);
+    set_count(object, "undone", totals->undone);
+    set_count(object, "explained", totals->explained);
+    set_count(object, "bytes", totals->bytes);
+    set_count(object, "bytes_freed", totals->bytes_freed);
     return object;
 }
 
@@ -118,21 +149,15 @@ json_t *report_json(const Report *report, const ReportText *text)
     set_text(object, "host", report->host);
     set_time(object, "started", report->started);
     set_time(object, "ended", report->ended);
-    json_object_set_new(object, "totals",
-                        json_pack("{s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:I, s:I}",
-                                  "moved", totals.moved, "staged", totals.staged, "skipped",
-                                  totals.skipped, "failed", totals.failed, "in_doubt",
-                                  totals.in_doubt, "purged", totals.purged, "kept", totals.kept,
-                                  "finished", totals.finished, "undone", totals.undone, "explained",
-                                  totals.explained, "bytes", (json_int_t)totals.bytes,
-                                  "bytes_freed", (json_int_t)totals.bytes_freed));
+    json_object_set_new(object, "totals", totals_json(report, &totals));
     if (totals.window_longest > 0)
         json_object_set_new(object, "window",
-                            json_pack("{s:o, s:o, s:s}", "median_ms", json_ms(totals.window_median),
+                            json_pack("{s:o, s:o, s:o}", "median_ms", json_ms(totals.window_median),
                                       "longest_ms", json_ms(totals.window_longest),
-                                      "longest_account", totals.longest_address));
+                                      "longest_account", text_json(totals.longest_address)));
     for (guint i = 0; i < report->mailboxes->len; i++)
-        json_array_append_new(mailboxes, mailbox_json(g_ptr_array_index(report->mailboxes, i)));
+        json_array_append_new(mailboxes,
+                              report_mailbox_json(report, g_ptr_array_index(report->mailboxes, i)));
     json_object_set_new(object, "mailboxes", mailboxes);
     set_notes(object, report->notes);
     set_text(object, "mail_problem", report->mail_problem);

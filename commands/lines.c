@@ -217,29 +217,182 @@ static void append_stores(GString *out, const Report *report, const ReportText *
     g_string_append_printf(out, "stores     %s -> %s\n", names, text->destination);
 }
 
-/* How many skipped mailboxes are named on the terminal: a domain may have thousands. */
-#define SKIPPED_SHOWN 20
+/* How many mailboxes of one kind are named on the terminal: a domain may have thousands. */
+#define SHOWN 20
+
+static bool is_bad(const MailboxResult *mailbox)
+{
+    return report_is_bad(mailbox) || mailbox->unfinished;
+}
+
+static void append_more(GString *out, unsigned count, const char *what)
+{
+    if (count > SHOWN)
+        g_string_append_printf(out, "and %u more %s, all of them in the report\n", count - SHOWN,
+                               what);
+}
 
 char *report_untold(const Report *report, GHashTable *told, bool quiet)
 {
     GString *out = g_string_new(NULL);
-    unsigned skipped = 0;
+    unsigned skipped = 0, not_reached = 0;
 
     for (guint i = 0; i < report->mailboxes->len; i++) {
         const MailboxResult *mailbox = g_ptr_array_index(report->mailboxes, i);
-        bool skip = mailbox->outcome == OUTCOME_SKIPPED;
+        unsigned *count = mailbox->outcome == OUTCOME_SKIPPED       ? &skipped
+                          : mailbox->outcome == OUTCOME_NOT_REACHED ? &not_reached
+                                                                    : NULL;
         g_autofree char *line = NULL;
 
-        if (g_hash_table_contains(told, mailbox) || (skip && quiet) ||
-            (skip && ++skipped > SKIPPED_SHOWN))
+        if (g_hash_table_contains(told, mailbox) ||
+            (quiet && mailbox->outcome == OUTCOME_SKIPPED) || (count != NULL && ++*count > SHOWN))
             continue;
         line = report_mailbox(mailbox, 0, 0, false);
         g_string_append(out, line);
     }
-    if (skipped > SKIPPED_SHOWN)
-        g_string_append_printf(out, "and %u more skipped, all of them in the report\n",
-                               skipped - SKIPPED_SHOWN);
+    append_more(out, skipped, "skipped");
+    append_more(out, not_reached, "not reached");
     return g_string_free(out, FALSE);
+}
+
+/* A line of the summary, broken between words; lines of its own keep theirs. */
+static void append_text(GString *out, const char *label, const char *text)
+{
+    g_auto(GStrv) lines = g_strsplit(text, "\n", -1);
+
+    for (char **line = lines; *line != NULL; line++) {
+        append_label(out, line == lines ? label : "");
+        append_wrapped(out, g_strstrip(*line), " ", LABEL_WIDTH);
+    }
+}
+
+/* "2 already there, 1 home is mail3": the reasons with their numbers, most frequent first is the
+ * order in which they came. */
+static char *count_reasons(const Report *report)
+{
+    g_autoptr(GHashTable) counts = g_hash_table_new(g_str_hash, g_str_equal);
+    g_autoptr(GPtrArray) reasons = g_ptr_array_new();
+    GString *out = g_string_new(NULL);
+
+    for (guint i = 0; i < report->mailboxes->len; i++) {
+        const MailboxResult *mailbox = g_ptr_array_index(report->mailboxes, i);
+        const char *reason = mailbox->reason != NULL ? mailbox->reason : "no reason was given";
+        guint count;
+
+        if (mailbox->outcome != OUTCOME_SKIPPED)
+            continue;
+        count = GPOINTER_TO_UINT(g_hash_table_lookup(counts, reason));
+        if (count == 0)
+            g_ptr_array_add(reasons, (char *)(uintptr_t)reason); /* GPtrArray knows no const */
+        g_hash_table_insert(counts, (char *)(uintptr_t)reason, GUINT_TO_POINTER(count + 1));
+    }
+    for (guint i = 0; i < reasons->len; i++) {
+        const char *reason = g_ptr_array_index(reasons, i);
+
+        if (reasons->len > 1)
+            g_string_append_printf(out, "%s%u ", i > 0 ? ", " : "",
+                                   GPOINTER_TO_UINT(g_hash_table_lookup(counts, reason)));
+        g_string_append(out, reason);
+    }
+    return g_string_free(out, FALSE);
+}
+
+static void append_selected(GString *out, const Report *report, const ReportText *text,
+                            const Totals *totals)
+{
+    g_autofree char *count = units_format_count(report->mailboxes->len);
+    g_autofree char *reasons = text->purge ? g_strdup("not due") : count_reasons(report);
+    g_autoptr(GString) line = g_string_new(NULL);
+
+    g_string_append_printf(line, "%s %s", count,
+                           text->purge ? report->mailboxes->len == 1 ? "old copy" : "old copies"
+                           : report->mailboxes->len == 1 ? "account"
+                                                         : "accounts");
+    if (text->selection != NULL)
+        g_string_append_printf(line, " (%s)", text->selection);
+    if (totals->skipped > 0)
+        g_string_append_printf(line, ", %u skipped: %s", totals->skipped, reasons);
+    append_label(out, "selected");
+    append_wrapped(out, line->str, ", ", LABEL_WIDTH);
+}
+
+static void append_stages(GString *out, const ReportText *text)
+{
+    if (text->stages != 0)
+        g_string_append_printf(out, "stages     %s%s%s\n",
+                               text->stages & STAGE_BLOBS ? "blobs" : "",
+                               text->stages & STAGE_BACKUP ? " backup" : "",
+                               text->stages & STAGE_ACCOUNT ? " account" : "");
+}
+
+/* Of one mailbox its own line has just said it. */
+static void append_problems(GString *out, const Report *report)
+{
+    unsigned count = 0;
+
+    for (guint i = 0; i < report->mailboxes->len; i++) {
+        const MailboxResult *mailbox = g_ptr_array_index(report->mailboxes, i);
+        g_autofree char *text = NULL;
+
+        if (!is_bad(mailbox) || report->mailboxes->len == 1 || ++count > SHOWN)
+            continue;
+        text = g_strdup_printf("%s: %s", mailbox->address,
+                               mailbox->reason != NULL ? mailbox->reason : "see its notes");
+        append_text(out, mailbox->unfinished ? "unfinished" : report_outcome(mailbox->outcome),
+                    text);
+    }
+    append_more(out, count, "of these");
+}
+
+/* How many accounts a command may name before it names the operation instead. */
+#define NAMED 5
+
+/* What an interrupted move left is finished by account, or by the operation that left it: that is
+ * this one, unless this one is a recovery itself. */
+static void append_recover(GString *out, const Report *report, const ReportText *text)
+{
+    g_autoptr(GPtrArray) names = g_ptr_array_new();
+    g_autofree char *list = NULL;
+
+    for (guint i = 0; i < report->mailboxes->len; i++) {
+        const MailboxResult *mailbox = g_ptr_array_index(report->mailboxes, i);
+
+        if (mailbox->outcome == OUTCOME_IN_DOUBT || mailbox->unfinished ||
+            (text->recover && mailbox->outcome == OUTCOME_EXPLAINED))
+            g_ptr_array_add(names, mailbox->address);
+    }
+    if (names->len == 0)
+        return;
+    g_ptr_array_add(names, NULL);
+    list = g_strjoinv(",", (char **)names->pdata);
+    if (names->len - 1 > NAMED && !text->recover)
+        g_string_append_printf(out, "next       doRecover operation %s dry_run false\n",
+                               report->operation);
+    else
+        g_string_append_printf(out, "next       doRecover accounts %s dry_run false\n", list);
+}
+
+/* The same command takes what failed and what was not reached; what is done is skipped by it. */
+static void append_again(GString *out, const Report *report, const Totals *totals)
+{
+    if (totals->failed + totals->not_reached > 0 && report->command != NULL)
+        g_string_append_printf(out, "again      %s\n", report->command);
+}
+
+static void append_mail(GString *out, const Report *report, const ReportText *text)
+{
+    g_autofree char *to = NULL;
+
+    if (text->notifications == NULL)
+        return;
+    to = g_strjoinv(",", text->notifications);
+    if (report->mail_problem != NULL) {
+        g_autofree char *line = g_strdup_printf("not sent to %s: %s", to, report->mail_problem);
+
+        append_text(out, "mail", line);
+    } else {
+        g_string_append_printf(out, "mail       sent to %s\n", to);
+    }
 }
 
 char *report_summary(const Report *report, const ReportText *text)
@@ -249,25 +402,19 @@ char *report_summary(const Report *report, const ReportText *text)
 
     g_string_append_printf(out, "operation  %s  %s\n", report->operation, report->verb);
     append_stores(out, report, text);
+    append_selected(out, report, text, &totals);
+    append_stages(out, text);
     append_done(out, report, text, &totals);
     append_locked(out, report, &totals);
-    if (totals.in_doubt != 0)
-        g_string_append_printf(out,
-                               "in doubt   finish with: doRecover operation %s dry_run false\n",
-                               report->operation);
     append_asleep(out, text, &totals);
     for (guint i = 0; i < report->notes->len; i++)
-        g_string_append_printf(out, "note       %s\n",
-                               (const char *)g_ptr_array_index(report->notes, i));
+        append_text(out, "note", g_ptr_array_index(report->notes, i));
+    append_problems(out, report);
+    append_recover(out, report, text);
+    append_again(out, report, &totals);
     append_retention(out, report, text);
     if (report->report_path != NULL)
         g_string_append_printf(out, "report     %s\n", report->report_path);
-    if (report->mail_problem != NULL) {
-        g_string_append_printf(out, "mail       not sent: %s\n", report->mail_problem);
-    } else if (text->notifications != NULL) {
-        g_autofree char *to = g_strjoinv(",", text->notifications);
-
-        g_string_append_printf(out, "mail       sent to %s\n", to);
-    }
+    append_mail(out, report, text);
     return g_string_free(out, FALSE);
 }

@@ -20,13 +20,15 @@ char *mail_subject(const Report *report, const ReportText *text)
 
 static void append_problems(GString *out, const Report *report)
 {
+    unsigned not_reached = 0;
     bool any = false;
 
     for (guint i = 0; i < report->mailboxes->len; i++) {
         const MailboxResult *mailbox = g_ptr_array_index(report->mailboxes, i);
+        g_autofree char *next = report_next(report, mailbox);
 
-        if (mailbox->outcome != OUTCOME_FAILED && mailbox->outcome != OUTCOME_SKIPPED &&
-            mailbox->outcome != OUTCOME_IN_DOUBT && mailbox->outcome != OUTCOME_KEPT)
+        not_reached += mailbox->outcome == OUTCOME_NOT_REACHED;
+        if (!report_is_bad(mailbox) && mailbox->outcome != OUTCOME_SKIPPED)
             continue;
         if (!any)
             g_string_append(out, "\nNot done:\n");
@@ -34,12 +36,14 @@ static void append_problems(GString *out, const Report *report)
         g_string_append_printf(out, "  %s  %s: %s\n", mailbox->address,
                                report_outcome(mailbox->outcome),
                                mailbox->reason != NULL ? mailbox->reason : "no reason was given");
-        if (mailbox->outcome == OUTCOME_IN_DOUBT)
-            g_string_append_printf(out, "      next: doRecover operation %s dry_run false\n",
-                                   report->operation);
-        else if (mailbox->outcome == OUTCOME_FAILED)
-            g_string_append_printf(out, "      next: %s\n", report->command);
+        if (next != NULL)
+            g_string_append_printf(out, "      next: %s\n", next);
     }
+    if (not_reached > 0)
+        g_string_append_printf(out,
+                               "\nNot reached before the interruption: %u (in the table)\n"
+                               "      next: %s\n",
+                               not_reached, report->command);
 }
 
 /* Of a whole domain they would be hundreds: the mail says enough of them, the table has all. */
@@ -215,6 +219,6 @@ void report_finish(Session *session, Core *core, Report *report, ReportText *tex
     result->status = report_status(report, text);
     result->response = report_json(report, text);
     summary = report_summary(report, text);
-    result->text = g_strconcat(untold, summary, NULL);
+    result->text = g_strconcat(untold, session->switches->quiet ? "" : summary, NULL);
     set_problem(report, text, result);
 }

@@ -213,6 +213,7 @@ static bool run(Session *session, void *data, Result *result, GError **error)
                      : request->accounts != NULL ? report_selection(request->accounts)
                                                  : g_strdup(request->input_file);
     text.destination = request->destination;
+    text.stages = request->stages;
     text.staged = !(request->stages & STAGE_ACCOUNT);
     report_finish(session, core, report, &text, result);
     g_free(text.selection);

@@ -9,15 +9,16 @@ static json_t *moved_json(const MovedMailbox *moved)
     g_autofree char *purge_after = report_time(moved->purge_after);
     g_autofree char *size = units_format_size(moved->bytes);
     json_t *object = json_pack(
-        "{s:s, s:I, s:s, s:s?, s:s?, s:I, s:s?, s:s, s:I, s:s?, s:s?}", "store", moved->store,
+        "{s:o, s:I, s:o, s:o, s:o, s:I, s:o, s:o, s:I, s:o, s:o}", "store", text_json(moved->store),
         "mailbox_id", (json_int_t)moved->mailbox_id, "account",
-        moved->address != NULL ? moved->address : moved->account_id, "account_id",
-        moved->account_id, "moved_to", moved->moved_to, "new_mailbox_id",
-        (json_int_t)moved->new_mailbox, "moved_at", moved_at, "size", size, "bytes",
-        (json_int_t)moved->bytes, "purge_after", purge_after, "operation", moved->operation);
+        text_json(moved->address != NULL ? moved->address : moved->account_id), "account_id",
+        text_json(moved->account_id), "moved_to", text_json(moved->moved_to), "new_mailbox_id",
+        (json_int_t)moved->new_mailbox, "moved_at", text_json(moved_at), "size", text_json(size),
+        "bytes", (json_int_t)moved->bytes, "purge_after", text_json(purge_after), "operation",
+        text_json(moved->operation));
 
     if (moved->state != NULL)
-        json_object_set_new(object, "state", json_string(moved->state));
+        json_object_set_new(object, "state", text_json(moved->state));
     if (moved->bad_items != 0)
         json_object_set_new(object, "bad_items", json_integer(moved->bad_items));
     return object;

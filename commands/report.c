@@ -48,11 +48,17 @@ Totals report_totals(const Report *report)
 {
     Totals totals = { 0 };
     unsigned *const counters[] = {
-        [OUTCOME_MOVED] = &totals.moved,       [OUTCOME_STAGED] = &totals.staged,
-        [OUTCOME_SKIPPED] = &totals.skipped,   [OUTCOME_FAILED] = &totals.failed,
-        [OUTCOME_IN_DOUBT] = &totals.in_doubt, [OUTCOME_PURGED] = &totals.purged,
-        [OUTCOME_KEPT] = &totals.kept,         [OUTCOME_FINISHED] = &totals.finished,
-        [OUTCOME_UNDONE] = &totals.undone,     [OUTCOME_EXPLAINED] = &totals.explained,
+        [OUTCOME_MOVED] = &totals.moved,
+        [OUTCOME_STAGED] = &totals.staged,
+        [OUTCOME_SKIPPED] = &totals.skipped,
+        [OUTCOME_FAILED] = &totals.failed,
+        [OUTCOME_IN_DOUBT] = &totals.in_doubt,
+        [OUTCOME_PURGED] = &totals.purged,
+        [OUTCOME_KEPT] = &totals.kept,
+        [OUTCOME_FINISHED] = &totals.finished,
+        [OUTCOME_UNDONE] = &totals.undone,
+        [OUTCOME_EXPLAINED] = &totals.explained,
+        [OUTCOME_NOT_REACHED] = &totals.not_reached,
     };
 
     for (guint i = 0; i < report->mailboxes->len; i++) {
@@ -92,8 +98,27 @@ const char *report_outcome(Outcome outcome)
         return "undone";
     case OUTCOME_EXPLAINED:
         return "explained";
+    case OUTCOME_NOT_REACHED:
+        return "not reached";
     }
     g_assert_not_reached();
+}
+
+bool report_is_bad(const MailboxResult *mailbox)
+{
+    return mailbox->outcome == OUTCOME_FAILED || mailbox->outcome == OUTCOME_IN_DOUBT ||
+           mailbox->outcome == OUTCOME_KEPT;
+}
+
+/* A record of an interrupted move is found by its account: it has the uuid of the operation that
+ * made it, which a recovery's own is not. */
+char *report_next(const Report *report, const MailboxResult *mailbox)
+{
+    if (mailbox->outcome == OUTCOME_IN_DOUBT || mailbox->unfinished)
+        return g_strdup_printf("doRecover accounts %s dry_run false", mailbox->address);
+    if (mailbox->outcome == OUTCOME_FAILED || mailbox->outcome == OUTCOME_NOT_REACHED)
+        return g_strdup(report->command);
+    return NULL;
 }
 
 const char *report_sleeper(Sleeper kind, uint64_t count)
@@ -173,8 +198,8 @@ static bool has_code(const Report *report, ZxError code)
 {
     for (guint i = 0; i < report->mailboxes->len; i++) {
         const MailboxResult *mailbox = g_ptr_array_index(report->mailboxes, i);
-        bool undone = mailbox->outcome == OUTCOME_FAILED || mailbox->outcome == OUTCOME_SKIPPED ||
-                      mailbox->outcome == OUTCOME_KEPT || mailbox->outcome == OUTCOME_IN_DOUBT;
+        bool undone = report_is_bad(mailbox) || mailbox->outcome == OUTCOME_SKIPPED ||
+                      mailbox->outcome == OUTCOME_NOT_REACHED;
 
         if (undone && mailbox->code == code)
             return true;
@@ -203,7 +228,7 @@ static int status_of_failures(const Report *report)
 int report_status(const Report *report, const ReportText *text)
 {
     Totals t = report_totals(report);
-    unsigned bad = t.failed + t.in_doubt + t.kept + t.unfinished;
+    unsigned bad = t.failed + t.in_doubt + t.kept + t.unfinished + t.not_reached;
     unsigned good = t.moved + t.staged + t.purged + t.finished + t.undone + t.explained;
 
     if (has_code(report, ZX_ERROR_INTERRUPTED) ||
@@ -253,6 +278,8 @@ char *report_counts(const Totals *totals, const ReportText *text)
         g_string_append_printf(out, ", %u failed", totals->failed);
     if (totals->in_doubt != 0)
         g_string_append_printf(out, ", %u in doubt", totals->in_doubt);
+    if (totals->not_reached != 0)
+        g_string_append_printf(out, ", %u not reached", totals->not_reached);
     if (totals->unfinished != 0)
         g_string_append_printf(out, ", %u with something left to do", totals->unfinished);
     return g_string_free(out, FALSE);

@@ -9,6 +9,7 @@ typedef struct ReportText {
     char *selection;         /* "company.ru": what was asked for */
     const char *destination; /* NULL unless a move */
     char **notifications;    /* NULL: nobody */
+    unsigned stages;         /* of Stage, of a move */
     bool staged;             /* a move without its account stage */
     bool purge, recover, dry_run;
     unsigned retention_days; /* filled by report_finish */
@@ -17,6 +18,7 @@ typedef struct ReportText {
 
 typedef struct Totals {
     unsigned moved, staged, skipped, failed, in_doubt, purged, kept, finished, undone, explained;
+    unsigned not_reached;
     unsigned unfinished; /* of the moved: something is left for doRecover */
     uint64_t bytes, bytes_freed;
     double window_median, window_longest; /* ms; 0 if no window was opened */
@@ -46,7 +48,13 @@ const char *report_word(const Report *report, const ReportText *text);
 /* "237 moved, 0 failed, 3 skipped". */
 char *report_counts(const Totals *totals, const ReportText *text);
 
+/* The command that takes @mailbox further, or NULL if there is none. */
+char *report_next(const Report *report, const MailboxResult *mailbox);
+/* It went wrong, or it was kept: its reason and code say why. */
+bool report_is_bad(const MailboxResult *mailbox);
+
 json_t *report_json(const Report *report, const ReportText *text);
+json_t *report_mailbox_json(const Report *report, const MailboxResult *mailbox);
 char *report_csv(const Report *report);
 /* The lines of mailboxes that no event told of (@told: the results that were): what was skipped or
  * refused before anything began. */

@@ -43,6 +43,13 @@ static void set_failed(MailboxResult *result, GError *problem)
     g_error_free(problem);
 }
 
+static void set_not_reached(MailboxResult *result)
+{
+    result->outcome = OUTCOME_NOT_REACHED;
+    result->code = ZX_ERROR_INTERRUPTED;
+    result->reason = g_strdup("interrupted before this mailbox was begun");
+}
+
 /* Takes @account. A failure is this mailbox's, and the next one is tried. */
 static void move_account(Operation *op, Account *account, Store *target, unsigned index,
                          unsigned total)
@@ -70,6 +77,7 @@ static void move_account(Operation *op, Account *account, Store *target, unsigne
                                  .account = result->address,
                                  .index = index,
                                  .total = total,
+                                 .mailbox_bytes = operation_size(op, result->account_id),
                                  .result = result });
 }
 
@@ -119,23 +127,26 @@ static bool move_all(Operation *op, GError **error)
     if (accounts == NULL)
         return false;
     g_ptr_array_set_free_func(accounts, NULL); /* each goes over to its move */
-    operation_emit(op, &(Event){ .type = EVENT_SELECTED, .total = accounts->len });
-    if (accounts->len == 0)
+    if (accounts->len == 0) {
+        operation_emit(op, &(Event){ .type = EVENT_SELECTED });
         return true;
+    }
     target = operation_store(op, op->request->destination, error);
     if (target == NULL ||
         !journal_begin(target, op->uuid, op->report->verb, op->request->command, error)) {
         g_ptr_array_set_free_func(accounts, (GDestroyNotify)account_free);
         return false;
     }
+    /* Of a single mailbox its own progress says it all. */
+    operation_emit(op,
+                   &(Event){ .type = EVENT_SELECTED,
+                             .total = accounts->len,
+                             .expected_bytes = accounts->len > 1 ? plan_sizes(op, accounts) : 0 });
     for (guint i = 0; i < accounts->len; i++) {
         Account *account = g_ptr_array_index(accounts, i);
 
         if (wait_stopped(op->wait)) {
-            GError *stopped = NULL;
-
-            fail(&stopped, ZX_ERROR_INTERRUPTED, "interrupted before this mailbox was begun");
-            set_failed(result_of(op, account), stopped);
+            set_not_reached(result_of(op, account));
             account_free(account);
             continue;
         }

@@ -49,6 +49,7 @@ typedef enum Outcome {
     OUTCOME_MOVED, OUTCOME_STAGED, OUTCOME_SKIPPED, OUTCOME_FAILED, OUTCOME_IN_DOUBT,
     OUTCOME_PURGED, OUTCOME_KEPT,    /* purge */
     OUTCOME_FINISHED, OUTCOME_UNDONE, OUTCOME_EXPLAINED, /* recover */
+    OUTCOME_NOT_REACHED,             /* the operation was stopped before it was this one's turn */
 } Outcome;
 
 typedef struct StepTime { const char *name; double ms; } StepTime;
@@ -93,10 +94,13 @@ void report_free(Report *report);
 /* Facts while they happen; progress may be dropped by a slow sink, the others not. */
 typedef struct Event {
     enum { EVENT_SELECTED, EVENT_STATE, EVENT_PROGRESS, EVENT_NOTE, EVENT_MAILBOX_DONE } type;
+    const char *operation;       /* its uuid */
     const char *account;         /* address, NULL for the operation */
-    const char *text;            /* STATE: step name; NOTE: sentence */
-    unsigned index, total;       /* which of the mailboxes */
-    uint64_t done, expected, done_bytes, expected_bytes; /* PROGRESS */
+    const char *text;            /* STATE: step name; PROGRESS: what is counted; NOTE: sentence */
+    const char *cause;           /* STATE: why it is so, or NULL */
+    unsigned index, total;       /* which of the mailboxes; SELECTED: how many will be tried */
+    uint64_t done, expected, done_bytes, expected_bytes; /* PROGRESS; SELECTED: bytes of them all, 0: unknown */
+    uint64_t mailbox_bytes;      /* STATE, MAILBOX_DONE: of this mailbox by its row, 0: unknown */
     const MailboxResult *result; /* MAILBOX_DONE */
 } Event;
 typedef void EventSink(void *data, const Event *event);

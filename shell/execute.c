@@ -23,6 +23,16 @@ static bool line_switches(Shell *shell, const char *const **words, GError **erro
     return true;
 }
 
+/* The line as it could be typed again: with the store that a switch named. */
+static char *line_of(const Switches *switches, const char *const *words)
+{
+    g_autofree char *line = token_join(words);
+    const char *host[] = { "--host", switches->host, NULL };
+    g_autofree char *before = switches->host != NULL ? token_join(host) : NULL;
+
+    return before != NULL ? g_strjoin(" ", before, line, NULL) : g_steal_pointer(&line);
+}
+
 int shell_execute(Shell *shell, const char *const *words, const char *where)
 {
     static const char *const help[] = { "help", NULL }, *const version[] = { "version", NULL };
@@ -36,11 +46,11 @@ int shell_execute(Shell *shell, const char *const *words, const char *where)
     else if (ok && shell->switches.help && *words == NULL)
         words = help;
     g_free(session->line);
-    session->line = token_join(words);
+    session->line = line_of(&shell->switches, words);
     session->switches = &shell->switches;
     if (ok) {
         progress_begin(shell->progress, &shell->switches);
-        stop_begin(&session->wait);
+        stop_begin(&session->wait, shell->progress);
         ok = command_run(session, words, &result, &error);
         stop_end();
         progress_end(shell->progress);

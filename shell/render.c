@@ -97,23 +97,19 @@ static json_t *error_json(const GError *error)
     const char *hint = strchr(error->message, '\n');
     size_t length = hint != NULL ? (size_t)(hint - error->message) : strlen(error->message);
     g_autofree char *message = g_strndup(error->message, length);
-    g_autofree char *plain = g_utf8_make_valid(message, -1);
-    json_t *object =
-        json_pack("{s:s, s:s}", "code", error_name(error_code(error)), "message", plain);
+    json_t *object = json_pack("{s:s, s:o}", "code", error_name(error_code(error)), "message",
+                               text_json(message));
 
     while (hint != NULL && *hint == '\n')
         hint++;
-    if (hint != NULL) {
-        g_autofree char *text = g_utf8_make_valid(hint, -1);
-
-        json_object_set_new(object, "hint", json_string(text));
-    }
+    if (hint != NULL)
+        json_object_set_new(object, "hint", text_json(hint));
     return object;
 }
 
 static void print_json(FILE *out, json_t *object)
 {
-    json_object_set_new(object, "schema", json_integer(1));
+    json_object_set_new(object, "schema", json_integer(JSON_SCHEMA));
     json_dumpf(object, out, JSON_COMPACT);
     fputc('\n', out);
     fflush(out);
@@ -146,7 +142,7 @@ void render_error(const GError *error, const char *where, bool json)
         json_t *object = json_pack("{s:b, s:o}", "ok", 0, "error", error_json(error));
 
         if (where != NULL)
-            json_object_set_new(object, "where", json_string(where));
+            json_object_set_new(object, "where", text_json(where));
         print_json(stdout, object);
     } else {
         g_autofree char *plain = render_plain(error->message);

@@ -45,6 +45,18 @@ void move_note(Move *move, const char *fmt, ...)
     g_ptr_array_add(move->result->notes, note);
 }
 
+void move_state(Move *move, const char *state, const char *cause)
+{
+    operation_emit(move->op,
+                   &(Event){ .type = EVENT_STATE,
+                             .account = move->account->address,
+                             .text = state,
+                             .cause = cause,
+                             .index = move->index,
+                             .total = move->total,
+                             .mailbox_bytes = operation_size(move->op, move->account->id) });
+}
+
 void move_timed(Move *move, const char *name, int64_t since)
 {
     StepTime time = { .name = name, .ms = (double)(g_get_monotonic_time() - since) / 1000 };
@@ -64,11 +76,7 @@ static bool step_run(Move *move, const Step *step, GError **error)
     if (!(step->flags & (WINDOW | FORWARD)) && wait_stopped(&move->wait))
         return fail(error, ZX_ERROR_INTERRUPTED,
                     "interrupted; what was copied stays for the next run");
-    operation_emit(move->op, &(Event){ .type = EVENT_STATE,
-                                       .account = move->account->address,
-                                       .text = step->name,
-                                       .index = move->index,
-                                       .total = move->total });
+    move_state(move, step->name, NULL);
     log_info("step %s", step->name);
     /* From the window on the fence is the journal; a line more would only lengthen it, or fail it.
      */
@@ -227,6 +235,7 @@ void move_run(Move *move)
         move->result->source_mailbox = move->source_mailbox;
         if (walk(move, i == tries))
             break;
+        move_state(move, "waiting", "the window did not get through, another one follows");
         wait_pause(&move->wait, 500 << i);
     }
     claim_release(&move->claim);

@@ -36,6 +36,7 @@ typedef struct Operation {
     GHashTable *stores;       /* name (lowercase) -> Store, opened when first needed */
     char **client_memcached;  /* mailboxd's own servers, "host:port" */
     GHashTable *silent;       /* store -> why it could not be asked about its volumes */
+    GHashTable *sizes;        /* account id -> uint64_t *: what its row says; NULL: not asked */
     Report *report;
     EventSink *sink;
     void *sink_data;
@@ -54,6 +55,8 @@ Store *operation_store_rest(Operation *op, const char *hostname, char **missing,
 MailboxResult *operation_add_result(Operation *op, const char *address, const char *account_id,
                                     const char *source, const char *destination);
 void operation_emit(Operation *op, const Event *event);
+/* Bytes of an account's mailbox for progress; 0 if unknown. */
+uint64_t operation_size(const Operation *op, const char *account_id);
 /* What is to be known of all its mailboxes; said once. */
 void operation_note(Operation *op, const char *fmt, ...) G_GNUC_PRINTF(2, 3);
 
@@ -116,6 +119,9 @@ typedef struct Move {
  * are marked, the rest is returned (of Account, owned by the array). An unknown name is an error.
  */
 GPtrArray *plan_select(Operation *op, GError **error) MUST_USE;
+/* What the stores' rows say that the mailboxes of @accounts hold, all together. A guess for
+ * progress: a store that does not answer adds nothing. */
+uint64_t plan_sizes(Operation *op, const GPtrArray *accounts);
 /* Everything that must hold between two stores before any mailbox moves between them (2.9, hazards
  * 29, 71, 72). */
 bool plan_check_stores(Operation *op, Store *source, Store *target, GError **error) MUST_USE;
@@ -127,6 +133,8 @@ void move_run(Move *move);
 Move *move_new(Operation *op, Account *account, Store *source, Store *target,
                MailboxResult *result);
 void move_free(Move *move);
+/* Tells what is done with the mailbox now, and with @cause why. */
+void move_state(Move *move, const char *state, const char *cause);
 /* Times a part of the window under the step now running. */
 void move_timed(Move *move, const char *name, int64_t since);
 bool move_begin_claims(Move *move, GError **error) MUST_USE;

@@ -103,6 +103,7 @@ void operation_close(Operation *op)
         op->report->ended = g_get_real_time() / 1000;
     g_clear_pointer(&op->stores, g_hash_table_unref);
     g_clear_pointer(&op->silent, g_hash_table_unref);
+    g_clear_pointer(&op->sizes, g_hash_table_unref);
     g_clear_pointer(&op->client_memcached, g_strfreev);
     directory_close(op->directory);
     op->directory = NULL;
@@ -165,8 +166,19 @@ void operation_note(Operation *op, const char *fmt, ...)
     g_ptr_array_add(notes, note);
 }
 
+uint64_t operation_size(const Operation *op, const char *account_id)
+{
+    const uint64_t *size = op->sizes != NULL ? g_hash_table_lookup(op->sizes, account_id) : NULL;
+
+    return size != NULL ? *size : 0;
+}
+
 void operation_emit(Operation *op, const Event *event)
 {
-    if (op->sink != NULL)
-        op->sink(op->sink_data, event);
+    Event whole = *event;
+
+    if (op->sink == NULL)
+        return;
+    whole.operation = op->uuid;
+    op->sink(op->sink_data, &whole);
 }

@@ -181,6 +181,39 @@ GPtrArray *plan_select(Operation *op, GError **error)
     return g_steal_pointer(&chosen);
 }
 
+static void read_sizes(Operation *op, Store *store)
+{
+    g_autoptr(GError) problem = NULL;
+    g_autoptr(Rows) rows =
+        db_query(store->control, &problem, "SELECT account_id, size_checkpoint FROM zimbra.mailbox",
+                 DB_NONE);
+
+    for (unsigned i = 0; rows != NULL && i < rows_count(rows); i++) {
+        uint64_t *size = g_new(uint64_t, 1);
+
+        *size = rows_u64(rows, i, 1);
+        g_hash_table_insert(op->sizes, g_strdup(rows_text(rows, i, 0)), size);
+    }
+}
+
+uint64_t plan_sizes(Operation *op, const GPtrArray *accounts)
+{
+    g_autoptr(GHashTable) asked = g_hash_table_new(g_str_hash, g_str_equal);
+    uint64_t all = 0;
+
+    op->sizes = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
+    for (guint i = 0; i < accounts->len; i++) {
+        const Account *account = g_ptr_array_index(accounts, i);
+        Store *store;
+
+        if (g_hash_table_add(asked, account->mail_host) &&
+            (store = operation_store(op, account->mail_host, NULL)) != NULL)
+            read_sizes(op, store);
+        all += operation_size(op, account->id);
+    }
+    return all;
+}
+
 /* Stores. */
 
 static bool supported_layout(const Operation *op, const Store *store, GError **error)

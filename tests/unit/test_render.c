@@ -148,34 +148,105 @@ static void summaries(void **state G_GNUC_UNUSED)
 {
     g_autoptr(Report) report = report_new("doMailboxMove", "x");
     ReportText text = { .destination = "mail2", .retention_days = 30 };
+    char selection[] = "company.ru", to[] = "admin@saas.com", *notifications[] = { to, NULL };
 
     check(report_summary(report, &text),
           "operation  6f0c2c1e-0000-4000-8000-000000000001  doMailboxMove\n"
+          "selected   0 accounts\n"
           "done       0 moved, 0 failed, 0 skipped   nothing to move\n");
     add_moved(report, "ivan@company.ru", 1100);
     check(report_summary(report, &text),
           "operation  6f0c2c1e-0000-4000-8000-000000000001  doMailboxMove\n"
           "stores     mail1 -> mail2\n"
+          "selected   1 account\n"
           "done       1 moved, 0 failed, 0 skipped   41.0 MB in 2h41m\n"
           "old copy   kept until 2025-11-08;\n"
           "           remove now with: doPurgeMailboxes ivan@company.ru ignore_retention true\n");
     add_moved(report, "anna@company.ru", 300)->source = (char *)(uintptr_t) "mail3";
     add(report, "c@x", OUTCOME_IN_DOUBT, "no answer");
+    add(report, "d@x", OUTCOME_SKIPPED, "already there");
+    add(report, "e@x", OUTCOME_SKIPPED, "home is mail3");
+    add(report, "f@x", OUTCOME_SKIPPED, "already there");
+    text.selection = selection;
+    text.stages = STAGE_BLOBS | STAGE_ACCOUNT;
     g_ptr_array_add(report->notes, (char *)(uintptr_t) "chat does not move");
     report->report_path = g_strdup("/r.json");
     report->mail_problem = g_strdup("refused");
+    text.notifications = notifications;
     check(report_summary(report, &text),
           "operation  6f0c2c1e-0000-4000-8000-000000000001  doMailboxMove\n"
           "stores     mail1,mail3 -> mail2\n"
-          "partial    2 moved, 0 failed, 0 skipped, 1 in doubt   82.0 MB in 2h41m\n"
+          "selected   6 accounts (company.ru), 3 skipped: 2 already there, 1 home is mail3\n"
+          "stages     blobs account\n"
+          "partial    2 moved, 0 failed, 3 skipped, 1 in doubt   82.0 MB in 2h41m\n"
           "locked     median 1.1 s, longest 1.1 s (ivan@company.ru)\n"
-          "in doubt   finish with: doRecover operation 6f0c2c1e-0000-4000-8000-000000000001 "
-          "dry_run false\n"
           "note       chat does not move\n"
+          "in doubt   c@x: no answer\n"
+          "next       doRecover accounts c@x dry_run false\n"
           "old copies kept until 2025-11-08; remove now with: doPurgeMailboxes all "
           "ignore_retention true\n"
           "report     /r.json\n"
-          "mail       not sent: refused\n");
+          "mail       not sent to admin@saas.com: refused\n");
+}
+
+/* What failed stands in it once more, with its reason and the command that goes on from there. */
+static void summaries_of_trouble(void **state G_GNUC_UNUSED)
+{
+    g_autoptr(Report) report =
+        report_new("doMailboxMove", "doMailboxMove mail2 domains company.ru");
+    ReportText text = { .destination = "mail2", .retention_days = 30, .interrupted = true };
+
+    add(report, "a@x", OUTCOME_FAILED,
+        "copy: mail2 has no space left for the blobs of this mailbox: 41.0 MB are to come and 12.0 "
+        "MB "
+        "are free. Make room:\n  rm something");
+    add(report, "b@x", OUTCOME_NOT_REACHED, "interrupted before this mailbox was begun")->code =
+        ZX_ERROR_INTERRUPTED;
+    check(report_summary(report, &text),
+          "operation  6f0c2c1e-0000-4000-8000-000000000001  doMailboxMove\n"
+          "stores     mail1 -> mail2\n"
+          "selected   2 accounts\n"
+          "interrupted  0 moved, 1 failed, 0 skipped, 1 not reached   0 B in 2h41m\n"
+          "failed     a@x: copy: mail2 has no space left for the blobs of this mailbox: 41.0 MB "
+          "are to\n"
+          "           come and 12.0 MB are free. Make room:\n"
+          "           rm something\n"
+          "again      doMailboxMove mail2 domains company.ru\n");
+    assert_int_equal(report_status(report, &text), 130);
+    add(report, "c@x", OUTCOME_MOVED, NULL)->unfinished = true;
+    {
+        g_autofree char *summary = report_summary(report, &text);
+
+        contains(summary, "unfinished c@x: see its notes\n"
+                          "next       doRecover accounts c@x dry_run false\n");
+    }
+    for (int i = 0; i < 30; i++)
+        add(report, "d@x", OUTCOME_IN_DOUBT, "no answer");
+    {
+        g_autofree char *summary = report_summary(report, &text);
+
+        contains(summary, "\nand 12 more of these, all of them in the report\n"
+                          "next       doRecover operation 6f0c2c1e-0000-4000-8000-000000000001 "
+                          "dry_run false\n");
+    }
+}
+
+/* The uuid of a recovery is no record's: its accounts are named. */
+static void summaries_of_recoveries(void **state G_GNUC_UNUSED)
+{
+    g_autoptr(Report) report = report_new("doRecover", "doRecover operation 6f0c2c1e");
+    ReportText text = { .recover = true };
+
+    for (int i = 0; i < 6; i++)
+        add(report, i < 3 ? "a@x" : "b@x", OUTCOME_IN_DOUBT, "no answer");
+    add(report, "c@x", OUTCOME_EXPLAINED, "would be undone");
+    {
+        g_autofree char *summary = report_summary(report, &text);
+
+        contains(summary,
+                 "next       doRecover accounts a@x,a@x,a@x,b@x,b@x,b@x,c@x dry_run false\n");
+        assert_null(strstr(summary, "doRecover operation"));
+    }
 }
 
 /* Two mailboxes sleep: their numbers are added, the earliest date is the first. */
@@ -226,10 +297,13 @@ static void untold(void **state G_GNUC_UNUSED)
     check(report_untold(report, told, false), "s@x               skipped: already there\n"
                                               "f@x               failed: refused\n");
     check(report_untold(report, told, true), "f@x               failed: refused\n");
-    for (int i = 0; i < 30; i++)
+    for (int i = 0; i < 30; i++) {
         add(report, "s@x", OUTCOME_SKIPPED, "already there");
+        add(report, "n@x", OUTCOME_NOT_REACHED, "interrupted");
+    }
     many = report_untold(report, told, false);
-    assert_true(g_str_has_suffix(many, "\nand 11 more skipped, all of them in the report\n"));
+    assert_true(g_str_has_suffix(many, "\nand 11 more skipped, all of them in the report\n"
+                                       "and 10 more not reached, all of them in the report\n"));
 }
 
 /* Outcomes with the code of their failure, to the exit status and the first word of the mail. */
@@ -251,6 +325,13 @@ static void statuses(void **state G_GNUC_UNUSED)
         { { OUTCOME_FAILED, OUTCOME_FAILED }, 2, ZX_ERROR_CONFLICT, false, false, 75, "FAILED" },
         { { OUTCOME_IN_DOUBT }, 1, ZX_ERROR_IN_DOUBT, false, false, 1, "FAILED" },
         { { OUTCOME_MOVED, OUTCOME_FAILED },
+          2,
+          ZX_ERROR_INTERRUPTED,
+          false,
+          true,
+          130,
+          "INTERRUPTED" },
+        { { OUTCOME_MOVED, OUTCOME_NOT_REACHED },
           2,
           ZX_ERROR_INTERRUPTED,
           false,
@@ -303,8 +384,7 @@ static void mail(void **state G_GNUC_UNUSED)
     contains(body, "locked     median 300 ms, longest 300 ms (anna@company.ru)\n");
     contains(body, "  b@company.ru  skipped: already there\n");
     contains(body, "  c,d@company.ru  failed: a \"full\" disk\n      next: doMailboxMove mail2 ");
-    contains(body, "      next: doRecover operation 6f0c2c1e-0000-4000-8000-000000000001 dry_run "
-                   "false\n");
+    contains(body, "      next: doRecover accounts e@company.ru dry_run false\n");
     contains(body, "  anna@company.ru  memcached m1 is down, flush it\n");
     contains(body, "kept until 2025-11-08");
     contains(body, "  doMailboxMove mail1 accounts anna@company.ru\n");
@@ -368,6 +448,30 @@ static void json(void **state G_GNUC_UNUSED)
     assert_null(json_object_get(mailbox, "code"));
     mailbox = json_array_get(json_object_get(object, "mailboxes"), 1);
     assert_string_equal(json_string_value(json_object_get(mailbox, "code")), "NO_SPACE");
+    assert_string_equal(json_string_value(json_object_get(mailbox, "next")), "x");
+    json_decref(object);
+}
+
+/* A name that is no UTF-8 is shown damaged, not left out with all that stands beside it. */
+static void json_of_anything(void **state G_GNUC_UNUSED)
+{
+    g_autoptr(Report) report = report_new("doMailboxMove", "x\xff");
+    ReportText text = { .destination = "mail2" };
+    MailboxResult *mailbox = add_moved(report, "an\xffna@x", 1);
+    json_t *object, *first;
+
+    mailbox->reason = (char *)(uintptr_t) "b\xff";
+    g_ptr_array_add(mailbox->notes, (char *)(uintptr_t) "c\xff");
+    object = report_json(report, &text);
+    assert_string_equal(json_string_value(json_object_get(object, "command")), "x\xef\xbf\xbd");
+    assert_string_equal(
+        json_string_value(json_object_get(json_object_get(object, "window"), "longest_account")),
+        "an\xef\xbf\xbdna@x");
+    first = json_array_get(json_object_get(object, "mailboxes"), 0);
+    assert_string_equal(json_string_value(json_object_get(first, "account")), "an\xef\xbf\xbdna@x");
+    assert_string_equal(json_string_value(json_object_get(first, "reason")), "b\xef\xbf\xbd");
+    assert_string_equal(json_string_value(json_array_get(json_object_get(first, "notes"), 0)),
+                        "c\xef\xbf\xbd");
     json_decref(object);
 }
 
@@ -400,6 +504,8 @@ int main(void)
         cmocka_unit_test(long_lines_are_broken_between_things),
         cmocka_unit_test(sleepers_are_summed_up),
         cmocka_unit_test(summaries),
+        cmocka_unit_test(summaries_of_trouble),
+        cmocka_unit_test(summaries_of_recoveries),
         cmocka_unit_test(untold),
         cmocka_unit_test(statuses),
         cmocka_unit_test(mail),
@@ -407,6 +513,7 @@ int main(void)
         cmocka_unit_test(mail_of_a_purge),
         cmocka_unit_test(selections),
         cmocka_unit_test(json),
+        cmocka_unit_test(json_of_anything),
         cmocka_unit_test(lists),
         cmocka_unit_test(terminals_are_spared),
     };
