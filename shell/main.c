@@ -3,6 +3,7 @@
 #include "completion/completion.h"
 #include "shell/shell.h"
 #include <errno.h>
+#include <locale.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -108,6 +109,7 @@ int main(int argc, char **argv)
     Shell shell = { .session = { .note = on_note, .sink = on_event } };
     int status;
 
+    setlocale(LC_CTYPE, ""); /* letters beyond ASCII are letters, where the terminal has them */
     umask(077);
     prctl(PR_SET_DUMPABLE, 0); /* no core file holds a secret */
     signal(SIGPIPE, SIG_IGN);

@@ -56,7 +56,7 @@ char *render_text(const Result *result);
 /* Text with what could play tricks on a terminal replaced; line breaks stay. */
 char *render_plain(const char *text);
 
-/* progress.c: events to a line redrawn on a terminal, else to one line now and then. */
+/* progress.c: events to lines redrawn on a terminal, else to some lines now and then, or to JSON. */
 Progress *progress_new(void);
 void progress_free(Progress *progress);
 /* Before each command: what its switches ask for. */
@@ -64,11 +64,13 @@ void progress_begin(Progress *progress, const Switches *switches);
 void progress_end(Progress *progress);
 void progress_sink(Progress *progress, const Event *event);
 void progress_note(Progress *progress, const char *text);
+/* A stop was asked for; @again: and once more, so say what it waits for. */
+void progress_stopping(Progress *progress, bool again);
 
-/* stop.c: Ctrl-C, SIGTERM and SIGHUP while a command runs. The first asks it to stop, the second
- * says what it waits for. Outside of a command they do what they always do. */
-void stop_begin(Wait *wait);
+/* stop.c: Ctrl-C, SIGTERM and SIGHUP while a command runs. The first asks it to stop, later ones
+ * want to know what it waits for; progress answers. Outside of a command they do what they always
+ * do. */
+void stop_begin(Wait *wait, Progress *progress);
 void stop_end(void);
-void stop_waits_for(const char *text);
 
 #endif

@@ -11,8 +11,7 @@
 #include <unistd.h>
 
 static volatile sig_atomic_t stops;
-static GMutex mutex;
-static char *waits;
+static Progress *tell;
 
 static GThread *thread;
 static int signal_fd = -1, end_fd = -1;
@@ -20,14 +19,10 @@ static sigset_t before;
 
 static void on_signal(void)
 {
-    if (stops == 0) {
-        stops = 1;
-        fputs("\nstopping; what is begun is finished or undone first\n", stderr);
-        return;
-    }
-    g_mutex_lock(&mutex);
-    fprintf(stderr, "\nstill waiting for: %s\n", waits);
-    g_mutex_unlock(&mutex);
+    bool again = stops != 0;
+
+    stops = 1;
+    progress_stopping(tell, again);
 }
 
 static void *take_signals(void *data)
@@ -45,7 +40,7 @@ static void *take_signals(void *data)
     return data;
 }
 
-void stop_begin(Wait *wait)
+void stop_begin(Wait *wait, Progress *progress)
 {
     sigset_t set;
 
@@ -54,7 +49,7 @@ void stop_begin(Wait *wait)
     sigaddset(&set, SIGTERM);
     sigaddset(&set, SIGHUP);
     stops = 0;
-    stop_waits_for("an answer");
+    tell = progress;
     pthread_sigmask(SIG_BLOCK, &set, &before);
     signal_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
     end_fd = eventfd(0, EFD_CLOEXEC);
@@ -72,13 +67,4 @@ void stop_end(void)
     close(signal_fd);
     close(end_fd);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
-    stop_waits_for(NULL);
-}
-
-void stop_waits_for(const char *text)
-{
-    g_mutex_lock(&mutex);
-    g_free(waits);
-    waits = g_strdup(text);
-    g_mutex_unlock(&mutex);
 }

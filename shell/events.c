@@ -1,0 +1,119 @@
+/* events.c - what happens, for programs: one JSON object each. The keys are promised in
+ * doc/json.md, and a test compares. */
+#include "commands/report.h"
+#include "shell/progress.h"
+
+static json_t *event(const char *type)
+{
+    json_t *object = json_object();
+    g_autofree char *time = report_time(g_get_real_time() / 1000);
+
+    json_object_set_new(object, "type", json_string(type));
+    json_object_set_new(object, "time", json_string(time));
+    return object;
+}
+
+static void set_text(json_t *object, const char *key, const char *text)
+{
+    if (text != NULL && *text != '\0')
+        json_object_set_new(object, key, text_json(text));
+}
+
+static void set_count(json_t *object, const char *key, uint64_t count)
+{
+    json_object_set_new(object, key, json_integer((json_int_t)count));
+}
+
+static json_t *of_operation(const char *type, const Event *what)
+{
+    json_t *object = event(type);
+
+    set_text(object, "operation", what->operation);
+    set_text(object, "account", what->account);
+    if (what->index != 0)
+        set_count(object, "index", what->index);
+    if (what->total != 0)
+        set_count(object, "mailboxes", what->total);
+    return object;
+}
+
+json_t *events_note(const char *account, const char *text)
+{
+    json_t *object = event("note");
+
+    set_text(object, "account", account);
+    set_text(object, "text", text);
+    return object;
+}
+
+json_t *events_json(const Event *what)
+{
+    json_t *object;
+
+    switch (what->type) {
+    case EVENT_SELECTED:
+        object = of_operation("selected", what);
+        set_count(object, "mailboxes", what->total);
+        if (what->expected_bytes != 0)
+            set_count(object, "bytes_expected", what->expected_bytes);
+        return object;
+    case EVENT_STATE:
+        object = of_operation("state", what);
+        set_text(object, "state", what->text);
+        set_text(object, "cause", what->cause);
+        return object;
+    case EVENT_NOTE:
+        return events_note(what->account, what->text);
+    case EVENT_MAILBOX_DONE:
+        object = of_operation("mailbox", what);
+        json_object_set_new(object, "mailbox", report_mailbox_json(NULL, what->result));
+        return object;
+    case EVENT_PROGRESS: /* too many: events_progress, now and then */
+        break;
+    }
+    return NULL;
+}
+
+static void set_pace(json_t *object, double rate, double seconds_left)
+{
+    if (rate >= 0)
+        set_count(object, "rate", (uint64_t)rate);
+    if (seconds_left >= 0)
+        set_count(object, "eta_s", (uint64_t)(seconds_left + 0.5));
+}
+
+static void set_mailbox(json_t *object, const FlightMailbox *mailbox, int64_t now)
+{
+    set_text(object, "account", mailbox->account);
+    set_text(object, "state", mailbox->state);
+    set_text(object, "cause", mailbox->cause);
+    set_text(object, "part", mailbox->part);
+    set_count(object, "items", mailbox->items);
+    if (mailbox->items_expected != 0)
+        set_count(object, "items_expected", mailbox->items_expected);
+    set_count(object, "bytes", mailbox->bytes);
+    if (mailbox->bytes_expected != 0)
+        set_count(object, "bytes_expected", mailbox->bytes_expected);
+    set_pace(object, rate_now(&mailbox->rate, now), flight_mailbox_left(mailbox, now));
+}
+
+json_t *events_progress(const Flight *flight, const FlightMailbox *mailbox, int64_t now)
+{
+    json_t *object = event("progress");
+    double share = flight_share(flight);
+
+    set_text(object, "operation", flight->operation);
+    if (mailbox != NULL) {
+        set_mailbox(object, mailbox, now);
+        return object;
+    }
+    set_count(object, "mailboxes", flight->mailboxes);
+    set_count(object, "done", flight->done);
+    set_count(object, "failed", flight->failed);
+    if (share >= 0) {
+        set_count(object, "bytes", (uint64_t)(share * (double)flight->size));
+        set_count(object, "bytes_expected", flight->size);
+    }
+    set_pace(object, rate_now(&flight->rate, now), flight_left(flight, now));
+    return object;
+}
