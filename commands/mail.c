@@ -219,6 +219,9 @@ void report_finish(Session *session, Core *core, Report *report, ReportText *tex
     result->status = report_status(report, text);
     result->response = report_json(report, text);
     summary = report_summary(report, text);
-    result->text = g_strconcat(untold, session->switches->quiet ? "" : summary, NULL);
+    /* Apart from the lines of many mailboxes, so that it can be taken as a whole. */
+    result->text = session->switches->quiet
+                       ? g_strdup(untold)
+                       : g_strconcat(untold, report->mailboxes->len > 1 ? "\n" : "", summary, NULL);
     set_problem(report, text, result);
 }

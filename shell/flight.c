@@ -108,6 +108,7 @@ static void take_state(Flight *flight, const Event *event)
     set_text(&mailbox->cause, event->cause);
     set_text(&mailbox->part, NULL);
     mailbox->items = mailbox->items_expected = mailbox->bytes = mailbox->bytes_expected = 0;
+    mailbox->in_bytes = false;
     if (event->mailbox_bytes != 0)
         mailbox->size = event->mailbox_bytes;
 }
@@ -121,10 +122,15 @@ static void take_progress(Flight *flight, const Event *event, int64_t now)
     set_text(&mailbox->part, event->text);
     mailbox->items = event->done;
     mailbox->items_expected = event->expected;
+    /* Rows come after all blobs, which may be fewer bytes on the disk than their rows say. */
+    if (!counts_bytes && mailbox->bytes > 0) {
+        mailbox->bytes_expected = mailbox->bytes;
+        mailbox->share = 1;
+    }
+    mailbox->in_bytes = counts_bytes;
     if (!counts_bytes)
         return;
     if (mailbox->bytes == 0 || anew) {
-        mailbox->begun = now;
         rate_add(&mailbox->rate, 0, now);
         rate_add(&flight->rate, 0, now);
     }
@@ -232,7 +238,7 @@ double flight_mailbox_left(const FlightMailbox *mailbox, int64_t now)
     double rate = rate_now(&mailbox->rate, now);
     double share = flight_mailbox_share(mailbox);
 
-    if (share < MEANS_SOMETHING || rate <= 0)
+    if (!mailbox->in_bytes || share < MEANS_SOMETHING || rate <= 0)
         return -1;
     return (double)mailbox->bytes_expected * (1 - share) / rate;
 }

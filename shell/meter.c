@@ -19,6 +19,11 @@ typedef struct Row {
 #define BAR_LEAST   8
 #define BAR_LONGEST 24
 
+/* Of what is there whenever there are bytes. */
+static const int usual[COLUMNS] = {
+    [STATE] = 12, [BAR] = BAR_LEAST, [SHARE] = 6, [RATE] = 10, [LEFT] = 9,
+};
+
 /* What a table that is too wide gives up, in this order; 0: the whole column. */
 static const struct {
     Column column;
@@ -72,9 +77,13 @@ static char *rate_text(const Rate *rate, int64_t now)
 
 static char *left_text(double seconds)
 {
-    g_autofree char *time = units_format_time(MAX(seconds, 1) * 1000);
+    g_autofree char *time = units_format_time(seconds * 1000);
 
-    return seconds >= 0 ? g_strconcat("ETA ", time, NULL) : NULL;
+    if (seconds < 0)
+        return NULL;
+    if (seconds < 10) /* tenths would only flicker */
+        return g_strdup_printf("ETA %.0f s", MAX(seconds, 1));
+    return g_strconcat("ETA ", time, NULL);
 }
 
 static Row *operation_row(const Flight *flight, int64_t now)
@@ -137,7 +146,7 @@ static Row *mailbox_row(const Flight *flight, const FlightMailbox *mailbox, int6
     row->text[SHARE] = share_text(row->share);
     row->text[BYTES] = bytes_text(mailbox->bytes, mailbox->bytes_expected);
     row->text[ITEMS] = items_text(mailbox);
-    row->text[RATE] = rate_text(&mailbox->rate, now);
+    row->text[RATE] = mailbox->in_bytes ? rate_text(&mailbox->rate, now) : NULL;
     row->text[LEFT] = left_text(flight_mailbox_left(mailbox, now));
     return row;
 }
@@ -181,6 +190,9 @@ static void measure(const GPtrArray *rows, int widths[COLUMNS])
         if (row->share >= 0)
             widths[BAR] = BAR_LEAST;
     }
+    /* What comes and goes has its place, so that the rest stands still. */
+    for (int i = 0; i < COLUMNS && widths[BYTES] > 0; i++)
+        widths[i] = MAX(widths[i], usual[i]);
 }
 
 /* Takes from @widths what is too much for @columns; gives the bar what is left. */

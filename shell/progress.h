@@ -35,7 +35,7 @@ typedef struct FlightMailbox {
     uint64_t items, items_expected, bytes, bytes_expected; /* of this round; expected 0: unknown */
     uint64_t size; /* of the whole mailbox by its row; 0: unknown */
     double share;  /* of its size, that is done; never falls */
-    int64_t begun; /* this round's first bytes */
+    bool in_bytes; /* what it is at now is counted in bytes: blobs, not rows */
     Rate rate;
 } FlightMailbox;
 

@@ -13,24 +13,38 @@ void screen_close(Screen *screen)
     g_array_unref(screen->widths);
 }
 
-/* Rows between the first of ours and the cursor, on a terminal of @columns that has broken what
- * does not fit any more. */
-static int rows_above(const Screen *screen, int columns)
+/* Rows that line @i of ours takes on a terminal of @columns, which has broken what does not fit any
+ * more. */
+static int rows_of(const Screen *screen, guint i, int columns)
+{
+    return MAX((g_array_index(screen->widths, int, i) + columns - 1) / columns, 1);
+}
+
+/* To where the first of our lines begins. */
+static void append_home(GString *out, const Screen *screen, int columns)
 {
     int rows = 0;
 
     for (guint i = 0; i + 1 < screen->widths->len; i++)
-        rows += MAX((g_array_index(screen->widths, int, i) + columns - 1) / columns, 1);
-    return rows;
-}
-
-static void append_home(GString *out, const Screen *screen, int columns)
-{
-    int rows = rows_above(screen, columns);
-
+        rows += rows_of(screen, i, columns);
     g_string_append_c(out, '\r');
     if (rows > 0)
         g_string_append_printf(out, "\033[%dA", rows);
+}
+
+/* The same, and every row of ours empty. Row by row, for a terminal that is told at its first row
+ * to clear all below saves what was there among the lines that one can scroll back to. */
+static void append_clear(GString *out, const Screen *screen, int columns)
+{
+    int rows = 0;
+
+    append_home(out, screen, columns);
+    for (guint i = 0; i < screen->widths->len; i++)
+        rows += rows_of(screen, i, columns);
+    for (int i = 0; i < rows; i++)
+        g_string_append(out, i > 0 ? "\n\033[K" : "\033[K");
+    if (rows > 1)
+        g_string_append_printf(out, "\033[%dA", rows - 1);
 }
 
 static void put(const Screen *screen, const GString *out)
@@ -61,9 +75,10 @@ void screen_draw(Screen *screen, const GPtrArray *lines, int columns)
 {
     g_autoptr(GString) out = g_string_new(NULL);
 
-    append_home(out, screen, columns);
     if (columns != screen->columns)
-        g_string_append(out, "\033[J");
+        append_clear(out, screen, columns);
+    else
+        append_home(out, screen, columns);
     g_array_set_size(screen->widths, 0);
     for (guint i = 0; i < lines->len; i++) {
         const char *line = g_ptr_array_index(lines, i);
@@ -83,8 +98,7 @@ void screen_erase(Screen *screen, int columns)
 
     if (screen->widths->len == 0)
         return;
-    append_home(out, screen, columns);
-    g_string_append(out, "\033[J");
+    append_clear(out, screen, columns);
     g_array_set_size(screen->widths, 0);
     put(screen, out);
 }
