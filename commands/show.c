@@ -3,9 +3,10 @@
 #include "conf/items.h"
 #include "conf/units.h"
 
-static json_t *text_json(const char *text)
+/* NULL for what was not given: it is left out. */
+static json_t *given_json(const char *text)
 {
-    return text != NULL ? json_string(text) : NULL;
+    return text != NULL ? text_json(text) : NULL;
 }
 
 static json_t *list_json(char **items)
@@ -13,7 +14,7 @@ static json_t *list_json(char **items)
     json_t *list = items != NULL ? json_array() : NULL;
 
     for (; items != NULL && *items != NULL; items++)
-        json_array_append_new(list, json_string(*items));
+        json_array_append_new(list, text_json(*items));
     return list;
 }
 
@@ -51,7 +52,7 @@ static json_t *time_json(int64_t unix_ms)
 {
     g_autofree char *text = unix_ms != -1 ? units_format_date(unix_ms) : NULL;
 
-    return text_json(text);
+    return given_json(text);
 }
 
 static json_t *setting_json(const char *name, long number)
@@ -72,7 +73,7 @@ static json_t *field_json(const Arg *arg, const void *field)
     case ARG_UUID:
     case ARG_VERB:
     case ARG_CHOICE:
-        return text_json(*(char *const *)field);
+        return given_json(*(char *const *)field);
     case ARG_ACCOUNTS:
     case ARG_ADDRESSES:
     case ARG_DOMAINS:
