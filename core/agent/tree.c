@@ -47,7 +47,7 @@ Tree *tree_open(const AgentVolumeInfo *info, GError **error)
     int root;
 
     if (info->id == 0 || info->path[0] != '/' || strstr(info->path, "/../") != NULL ||
-        !bits_ok(info)) {
+        g_str_has_suffix(info->path, "/..") || !bits_ok(info)) {
         fail(error, ZX_ERROR_REFUSED, "volume %u at %s: not a volume's description", info->id,
              info->path);
         return NULL;

@@ -5,6 +5,8 @@
  * crash it is nowhere else. */
 #include "core/move/move.h"
 
+#define STATEMENT_BYTES (256 * 1024) /* far below any max_allowed_packet */
+
 /* clang-format off */
 static const struct {
     const char *table, *columns;
@@ -34,10 +36,17 @@ static bool read_table(Move *move, guint t, GError **error)
     if (rows == NULL)
         return false;
     for (unsigned i = 0; i < rows_count(rows); i++) {
-        if (i == 0)
+        if (sql->len > STATEMENT_BYTES) {
+            if (!db_exec_bytes(move->target->control, NULL, error, sql->str, sql->len))
+                return false;
+            g_string_truncate(sql, 0);
+        }
+        if (sql->len == 0)
             g_string_append_printf(sql, "REPLACE INTO %s (mailbox_id, %s) VALUES ", kept,
                                    late_tables[t].columns);
-        g_string_append_printf(sql, "%s(%u", i > 0 ? ", " : "", move->target_mailbox);
+        else
+            g_string_append(sql, ", ");
+        g_string_append_printf(sql, "(%u", move->target_mailbox);
         for (unsigned c = 0; c < rows_columns(rows); c++) {
             size_t length = 0;
             const char *bytes = rows_bytes(rows, i, c, &length);

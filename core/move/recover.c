@@ -139,6 +139,11 @@ static void assume_the_worst(Move *move)
     bool start_pending = fence->lock_tried_ms >= 0;
     int64_t now = g_get_monotonic_time();
 
+    move->row_inserted = move->source_mailbox != 0;
+    /* The source's record is written before the user is touched, and closed when everything is as
+     * it was: a lock or maintenance found without one is somebody else's. */
+    if (!fence->on_source && move->source->control != NULL)
+        return;
     move->status_written = fence->status_touched;
     move->lock_tried = fence->locked || start_pending || !fence->on_source;
     move->lock_ours = fence->locked;
@@ -151,7 +156,6 @@ static void assume_the_worst(Move *move)
     if (!fence->locked && !start_pending && fence->state == FENCE_FENCED)
         move->status_doubt_until = now - fence->age_ms * 1000 + STATUS_GRACE_US +
                                    (int64_t)move->op->conf->net_timeout_s * G_USEC_PER_SEC;
-    move->row_inserted = move->source_mailbox != 0;
 }
 
 static bool is_home(const Account *account, const char *host)

@@ -1,6 +1,7 @@
 /* reserve.c - the mailbox id an account gets at the destination, by what that store's mailboxd
  * knows of the account (doc/platform.md 2.4, 5.1). One id per account and store, used again by
  * every later run, never handed to another account. */
+#include "core/base/failpoint.h"
 #include "core/base/log.h"
 #include "core/move/manifest.h"
 #include "core/move/move.h"
@@ -142,13 +143,14 @@ static bool group_schema_exists(Db *db, unsigned group, bool *exists, GError **e
     return true;
 }
 
-/* Any group schema the store already has: the model for a missing one. */
+/* The fullest group schema the store has: the model for the others. */
 static char *model_schema(Db *db, GError **error)
 {
     g_autoptr(Rows) rows =
         db_query(db, error,
-                 "SELECT SCHEMA_NAME FROM INFORMATION_SCHEMA.SCHEMATA WHERE SCHEMA_NAME REGEXP"
-                 " '^mboxgroup[0-9]+$' ORDER BY LENGTH(SCHEMA_NAME), SCHEMA_NAME LIMIT 1",
+                 "SELECT TABLE_SCHEMA FROM INFORMATION_SCHEMA.TABLES WHERE TABLE_SCHEMA REGEXP"
+                 " '^mboxgroup[0-9]+$' GROUP BY TABLE_SCHEMA"
+                 " ORDER BY COUNT(*) DESC, LENGTH(TABLE_SCHEMA), TABLE_SCHEMA LIMIT 1",
                  DB_NONE);
 
     if (rows == NULL)
@@ -161,14 +163,18 @@ static char *model_schema(Db *db, GError **error)
     return g_strdup(rows_text(rows, 0, 0));
 }
 
-static bool copy_tables(Db *db, const char *model, GError **error)
+/* Of Rows: the tables that @schema lacks. */
+static Rows *missing_tables(Db *db, const char *model, const char *schema, GError **error)
 {
-    g_autoptr(Rows) tables = db_query(
-        db, error, "SELECT TABLE_NAME FROM INFORMATION_SCHEMA.TABLES WHERE TABLE_SCHEMA = ?",
-        DB_ARGS(db_text(model)));
+    return db_query(db, error,
+                    "SELECT TABLE_NAME FROM INFORMATION_SCHEMA.TABLES WHERE TABLE_SCHEMA = ?"
+                    " AND TABLE_NAME NOT IN (SELECT TABLE_NAME FROM INFORMATION_SCHEMA.TABLES"
+                    " WHERE TABLE_SCHEMA = ?)",
+                    DB_ARGS(db_text(model), db_text(schema)));
+}
 
-    if (tables == NULL)
-        return false;
+static bool copy_tables(Db *db, const char *model, const Rows *tables, GError **error)
+{
     for (unsigned i = 0; i < rows_count(tables); i++) {
         g_autofree char *name = g_strdup_printf("`%s`.`%s`", model, rows_text(tables, i, 0));
         g_autoptr(Rows) text =
@@ -182,26 +188,33 @@ static bool copy_tables(Db *db, const char *model, GError **error)
     return true;
 }
 
-/* Mailboxd only looks whether the schema is there, and never repairs one: completely or not at all
- * (2.4). */
-static bool group_schema_create(Db *db, unsigned group, GError **error)
+/* Mailboxd only looks whether the schema is there, and never repairs one (2.4): made completely or
+ * not at all, and completed if a mover was killed while it made one. */
+static bool group_schema_complete(Db *db, unsigned group, bool exists, GError **error)
 {
     g_autofree char *schema = g_strdup_printf("mboxgroup%u", group);
     g_autofree char *model = model_schema(db, error);
+    g_autoptr(Rows) missing = NULL;
     GError *ignored = NULL;
     bool made;
 
     if (model == NULL)
         return false;
-    if (!db_exec(db, NULL, error, "CREATE DATABASE ? DEFAULT CHARACTER SET utf8",
-                 DB_ARGS(db_sql(schema))))
+    missing = missing_tables(db, model, schema, error);
+    if (missing == NULL)
         return false;
-    made = db_exec(db, NULL, error, "USE ?", DB_ARGS(db_sql(schema))) &&
+    if (exists && rows_count(missing) == 0)
+        return true;
+    if (!exists && !db_exec(db, NULL, error, "CREATE DATABASE ? DEFAULT CHARACTER SET utf8",
+                            DB_ARGS(db_sql(schema))))
+        return false;
+    made = failpoint("reserve:schema", error) &&
+           db_exec(db, NULL, error, "USE ?", DB_ARGS(db_sql(schema))) &&
            db_exec(db, NULL, error, "SET SESSION foreign_key_checks = 0", DB_NONE) &&
-           copy_tables(db, model, error);
+           copy_tables(db, model, missing, error);
     if (!db_exec(db, NULL, &ignored, "SET SESSION foreign_key_checks = 1", DB_NONE))
         g_clear_error(&ignored);
-    if (!made && !db_exec(db, NULL, &ignored, "DROP DATABASE ?", DB_ARGS(db_sql(schema))))
+    if (!made && !exists && !db_exec(db, NULL, &ignored, "DROP DATABASE ?", DB_ARGS(db_sql(schema))))
         g_clear_error(&ignored);
     return made;
 }
@@ -211,7 +224,7 @@ static bool group_schema_ensure(Move *move, GError **error)
     bool exists;
 
     return group_schema_exists(move->target->control, move->target_group, &exists, error) &&
-           (exists || group_schema_create(move->target->control, move->target_group, error));
+           group_schema_complete(move->target->control, move->target_group, exists, error);
 }
 
 /* Nothing may lie under an id before it is used (hazard 4). */

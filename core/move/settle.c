@@ -29,12 +29,17 @@ static bool flush_bystander(Move *move, const ServerInfo *server, GError **error
     if (soap == NULL)
         return false;
     soap_target_server(soap, server->id);
-    if (!admin_flush(soap, move->account->id, true, &wait, error) ||
-        !admin_view_host(soap, move->account->id, &wait, &host, error))
-        return false;
-    if (host == NULL || g_ascii_strcasecmp(host, move->target->name) != 0)
-        return fail(error, ZX_ERROR_FAILED, "it still says %s", host != NULL ? host : "nothing");
-    return true;
+    /* What it reads after a flush may come from a replica that lags. */
+    for (;; wait_pause(&wait, 200)) {
+        g_clear_pointer(&host, g_free);
+        if (!admin_flush(soap, move->account->id, true, &wait, error) ||
+            !admin_view_host(soap, move->account->id, &wait, &host, error))
+            return false;
+        if (host != NULL && g_ascii_strcasecmp(host, move->target->name) == 0)
+            return true;
+        if (wait_left_ms(&wait, 1) == 0)
+            return fail(error, ZX_ERROR_FAILED, "it still says %s", host != NULL ? host : "nothing");
+    }
 }
 
 static void note_unflushed(Move *move, const char *store, GError *problem)

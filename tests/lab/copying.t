@@ -11,7 +11,7 @@ from zxlab.check import check_unmoved  # noqa: E402
 from zxlab.lab import Lab  # noqa: E402
 from zxlab.moves import Scene, exits, findings_none, led_back, moved_clean, says  # noqa: E402
 from zxlab.process import Process  # noqa: E402
-from zxlab.tap import diag, done, ok, wait_for  # noqa: E402
+from zxlab.tap import diag, done, is_, ok, wait_for  # noqa: E402
 
 
 def cut_off_in_mid_copy():
@@ -38,6 +38,27 @@ def cut_off_in_mid_copy():
     result = scene.move(account, two)
     moved_clean(result, before, account, one, two, "the next run goes on")
     ok(staged > 100, f"(with {staged} files that were there)")
+
+
+def half_a_group():
+    """Killed while the schema of a mailbox group is made: mailboxd would never repair it, the next run does."""
+    account = scene.mailbox("group", one, messages=4)
+    with two.db() as connection, connection.cursor() as cursor:
+        cursor.execute("SELECT next_mailbox_id FROM zimbra.current_volumes")
+        free = cursor.fetchone()[0]
+        cursor.execute("SELECT SUBSTR(SCHEMA_NAME, 10) FROM INFORMATION_SCHEMA.SCHEMATA"
+                       " WHERE SCHEMA_NAME LIKE 'mboxgroup%'")
+        made = {int(group) for group, in cursor.fetchall()}
+        new = next(i for i in range(free, free + two.groups) if (i - 1) % two.groups + 1 not in made)
+        cursor.execute("UPDATE zimbra.current_volumes SET next_mailbox_id = %s", (new,))
+        connection.commit()
+    before = scene.snapshot(account)
+    exits(scene.move(account, two, fail="reserve:schema=kill"), -9, "killed while a mailbox group is made")
+    with two.db() as connection, connection.cursor() as cursor:
+        cursor.execute("SELECT COUNT(*) FROM INFORMATION_SCHEMA.SCHEMATA s WHERE SCHEMA_NAME LIKE 'mboxgroup%'"
+                       " AND NOT EXISTS (SELECT 1 FROM INFORMATION_SCHEMA.TABLES WHERE TABLE_SCHEMA = SCHEMA_NAME)")
+        is_(cursor.fetchone()[0], 1, "it is there, without tables")
+    moved_clean(scene.move(account, two), before, account, one, two, "the next run completes it")
 
 
 def blob_files(store):
@@ -102,6 +123,7 @@ try:
     one, two = lab.stores
     scene = Scene(lab)
     cut_off_in_mid_copy()
+    half_a_group()
 
     plain = scene.mailbox("plain", one, messages=4)
     plain_before = scene.snapshot(plain)
