@@ -100,6 +100,7 @@ typedef struct Session {
     Core *core;
     Wait wait;
     bool leave;               /* quit was said */
+    char *source;             /* source was said: the file whose commands come next */
     bool stdin_is_batch;      /* commands come from stdin: input_file - would eat them */
     const Switches *switches; /* of the command at hand */
     char *line;               /* the command at hand, as typed */
@@ -107,7 +108,10 @@ typedef struct Session {
     EventSink *sink;
     /* NULL: nobody is there to answer, run as typed. */
     bool (*ask)(void *data, const char *question);
-    void *data;       /* of note, sink and ask */
+    /* So many of the last lines typed, [{"number":1,"line":"version"}, ...]; NULL: none are kept.
+     */
+    json_t *(*history)(void *data, unsigned last);
+    void *data;       /* of note, sink, ask and history */
     GHashTable *told; /* of MailboxResult *: those the sink has had, of the command at hand */
     GMutex told_mutex;
 } Session;
@@ -138,7 +142,7 @@ typedef struct Command {
 
 extern const Command *const commands[]; /* ends with NULL */
 extern const Command cmd_do_mailbox_move, cmd_do_purge_mailboxes, cmd_get_moved_mailboxes,
-    cmd_do_recover, cmd_help, cmd_version, cmd_quit, cmd_docs;
+    cmd_do_recover, cmd_help, cmd_source, cmd_history, cmd_version, cmd_quit, cmd_docs;
 const Command *command_find(const char *name); /* name or alias, without regard to case */
 /* The same; USAGE if there is none, with what was most likely meant. */
 const Command *command_get(const char *name, GError **error) MUST_USE;
@@ -166,6 +170,9 @@ json_t *args_show(const Command *command, const void *request);
  * error's first line is the message, what follows is the hint. */
 bool command_run(Session *session, const char *const *words, Result *result,
                  GError **error) MUST_USE;
+
+/* True if every word is one that zxmove knows the meaning of. */
+bool command_understood(const char *const *words);
 
 char *docs_list(void);
 char *docs_page(const Command *command);

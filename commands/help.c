@@ -1,4 +1,5 @@
-/* help.c - help, version, quit: what zxmove can do without any server, at once. */
+/* help.c - help, version, and the texts of the tables: what zxmove can do without any server, at
+ * once. */
 #include "commands/commands.h"
 #include "conf/items.h"
 
@@ -65,24 +66,6 @@ const Command cmd_version = {
     .summary = "the version of zxmove",
     .examples = (const char *const[]){ "version", NULL },
     .run = run_version,
-};
-
-static bool run_quit(Session *session, void *data G_GNUC_UNUSED, Result *result,
-                     GError **error G_GNUC_UNUSED)
-{
-    session->leave = true;
-    result->text = g_strdup("");
-    result->response = json_object();
-    return true;
-}
-
-const Command cmd_quit = {
-    .name = "quit",
-    .alias = "exit",
-    .group = "Shell",
-    .summary = "leave the shell",
-    .examples = (const char *const[]){ "quit", NULL },
-    .run = run_quit,
 };
 
 typedef struct DocsRequest {

@@ -140,3 +140,18 @@ bool command_run(Session *session, const char *const *words, Result *result, GEr
     command = command_get(*words, error);
     return command != NULL && run_verb(session, command, words + 1, result, error);
 }
+
+bool command_understood(const char *const *words)
+{
+    g_autoptr(GPtrArray) notes = g_ptr_array_new_with_free_func(g_free);
+    g_auto(Switches) now = { 0 };
+    const Command *command;
+    void *request;
+
+    if (!switches_take(&words, false, &now, NULL) || *words == NULL ||
+        (command = command_find(*words)) == NULL)
+        return false;
+    request = args_parse(command, words + 1, notes, NULL);
+    args_free(command, request);
+    return request != NULL;
+}

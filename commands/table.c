@@ -7,6 +7,8 @@ const Command *const commands[] = {
     &cmd_get_moved_mailboxes,
     &cmd_do_purge_mailboxes,
     &cmd_help,
+    &cmd_source,
+    &cmd_history,
     &cmd_version,
     &cmd_quit,
     &cmd_docs,

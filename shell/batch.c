@@ -4,6 +4,7 @@
 #include "shell/shell.h"
 #include <errno.h>
 #include <string.h>
+#include <sys/stat.h>
 
 typedef enum LineResult { LINE_READ, LINE_END, LINE_LONG, LINE_BINARY, LINE_BROKEN } LineResult;
 
@@ -92,7 +93,7 @@ static int worse(int a, int b)
     return rank_a >= rank_b ? a : b;
 }
 
-int batch_run(Shell *shell, FILE *file, const char *name)
+static int run_lines(Shell *shell, FILE *file, const char *name)
 {
     g_autoptr(GString) line = g_string_new(NULL);
     unsigned number = 0;
@@ -119,4 +120,76 @@ int batch_run(Shell *shell, FILE *file, const char *name)
             return status;
     }
     return worst;
+}
+
+/* A file of commands that is open, and the one that sourced it. */
+struct BatchFile {
+    const char *name;
+    dev_t device;
+    ino_t inode;
+    unsigned depth;
+    const BatchFile *outer;
+};
+
+#define DEEPEST 16
+
+/* A file that sources itself, by whatever way round, would never end. */
+static bool check_nesting(const BatchFile *file, GError **error)
+{
+    for (const BatchFile *outer = file->outer; outer != NULL; outer = outer->outer)
+        if (outer->device == file->device && outer->inode == file->inode)
+            return fail(error, ZX_ERROR_USAGE, "%s is being run already, and would source itself",
+                        file->name);
+    if (file->depth > DEEPEST)
+        return fail(error, ZX_ERROR_USAGE, "%s: files that source files, %u deep", file->name,
+                    DEEPEST);
+    return true;
+}
+
+static FILE *open_batch(const char *path, BatchFile *batch, GError **error)
+{
+    FILE *file = strcmp(path, "-") == 0 ? stdin : fopen(path, "re");
+    struct stat st;
+    bool good;
+
+    if (file == NULL) {
+        fail(error, ZX_ERROR_INPUT, "%s: %s", path, g_strerror(errno));
+        return NULL;
+    }
+    if (fstat(fileno(file), &st) != 0)
+        good = fail(error, ZX_ERROR_INPUT, "%s: %s", path, g_strerror(errno));
+    else if (S_ISDIR(st.st_mode))
+        good = fail(error, ZX_ERROR_INPUT, "%s: a directory", path);
+    else {
+        batch->device = st.st_dev;
+        batch->inode = st.st_ino;
+        good = check_nesting(batch, error);
+    }
+    if (good)
+        return file;
+    if (file != stdin)
+        fclose(file);
+    return NULL;
+}
+
+int batch_file(Shell *shell, const char *path, const char *where)
+{
+    BatchFile batch = { .name = strcmp(path, "-") == 0 ? "stdin" : path,
+                        .outer = shell->batch,
+                        .depth = shell->batch != NULL ? shell->batch->depth + 1 : 1 };
+    g_autoptr(GError) error = NULL;
+    FILE *file = open_batch(path, &batch, &error);
+    int status;
+
+    if (file == NULL) {
+        render_error(error, where, shell->base.json);
+        return error_exit_status(error_code(error));
+    }
+    shell->session.stdin_is_batch |= file == stdin;
+    shell->batch = &batch;
+    status = run_lines(shell, file, batch.name);
+    shell->batch = batch.outer;
+    if (file != stdin)
+        fclose(file);
+    return status;
 }

@@ -33,6 +33,24 @@ static char *line_of(const Switches *switches, const char *const *words)
     return before != NULL ? g_strjoin(" ", before, line, NULL) : g_steal_pointer(&line);
 }
 
+/* The file that `source` named, under the switches that stood before it. */
+static int run_source(Shell *shell, const char *where)
+{
+    g_autofree char *path = g_steal_pointer(&shell->session.source);
+    Switches outer = shell->base;
+    int status;
+
+    shell->base.host = g_strdup(shell->switches.host);
+    shell->base.json = shell->switches.json;
+    shell->base.progress = shell->switches.progress;
+    shell->base.yes = shell->switches.yes;
+    shell->base.quiet = shell->switches.quiet;
+    status = batch_file(shell, path, where);
+    g_free(shell->base.host);
+    shell->base = outer;
+    return status;
+}
+
 int shell_execute(Shell *shell, const char *const *words, const char *where)
 {
     static const char *const help[] = { "help", NULL }, *const version[] = { "version", NULL };
@@ -55,6 +73,8 @@ int shell_execute(Shell *shell, const char *const *words, const char *where)
         stop_end();
         progress_end(shell->progress);
     }
+    if (ok && session->source != NULL)
+        return run_source(shell, where);
     if (ok) {
         render_result(stdout, &result, shell->switches.json);
         return result.status;

@@ -1,18 +1,19 @@
 /* line.c - the interactive shell; the only file that includes <histedit.h>. */
+#include "shell/past.h"
 #include "shell/tab.h"
 #include <histedit.h>
 #include <locale.h>
 #include <signal.h>
+#include <stdlib.h>
 #include <string.h>
-
-#define HISTORY_LINES 1000
+#include <unistd.h>
 
 typedef struct Prompt {
     EditLine *el;
     History *history;
     Tab *tab;
-    char *text;
-    char *history_file;
+    char *text;       /* the prompt */
+    char *drawn;      /* the same with what makes it stand out */
     size_t continued; /* so many bytes of the command came in earlier lines */
     bool abandoned;   /* the line at hand, by Ctrl-C */
 } Prompt;
@@ -22,7 +23,7 @@ static const char *prompt_text(EditLine *el)
     Prompt *prompt;
 
     el_get(el, EL_CLIENTDATA, &prompt);
-    return prompt->continued > 0 ? "> " : prompt->text;
+    return prompt->continued > 0 ? "> " : prompt->drawn;
 }
 
 /* Ctrl-C is a key while a line is edited: a signal that comes between two reads would be lost. */
@@ -75,25 +76,51 @@ static bool ask(void *data, const char *question)
     return fgets(answer, sizeof answer, stdin) != NULL && (answer[0] == 'y' || answer[0] == 'Y');
 }
 
-static void prompt_open(Prompt *prompt, Shell *shell)
+/* Where commands go is seen at once, where it can be. */
+static void make_prompt(Prompt *prompt, const char *host)
 {
-    const char *host = shell->base.host;
+    const char *no_color = getenv("NO_COLOR");
+    bool plain = host == NULL || (no_color != NULL && *no_color != '\0') ||
+                 g_strcmp0(getenv("TERM"), "dumb") == 0 || !isatty(STDOUT_FILENO);
+
+    prompt->text = host != NULL ? g_strdup_printf("zxmove %s> ", host) : g_strdup("zxmove> ");
+    prompt->drawn =
+        plain ? g_strdup(prompt->text) : g_strdup_printf("zxmove \1\033[1m\1%s\1\033[0m\1> ", host);
+}
+
+static Past *open_past(const Shell *shell)
+{
     g_autofree char *state_dir = shell->session.conf != NULL
                                      ? g_strdup(shell->session.conf->state_dir)
                                      : conf_default_state_dir();
+    g_autofree char *file = g_build_filename(state_dir, "history", NULL);
+    g_autofree char *notice = NULL;
+    Past *past;
+
+    g_mkdir_with_parents(state_dir, 0700);
+    past = past_open(file, &notice);
+    if (notice != NULL)
+        shell->session.note(shell->session.data, notice);
+    return past;
+}
+
+static void prompt_open(Prompt *prompt, Shell *shell)
+{
+    const GPtrArray *lines;
     HistEvent event;
+    unsigned first;
 
     prompt->tab = tab_new(shell);
-    prompt->text = host != NULL ? g_strdup_printf("zxmove %s> ", host) : g_strdup("zxmove> ");
-    prompt->history_file = g_build_filename(state_dir, "history", NULL);
-    g_mkdir_with_parents(state_dir, 0700);
+    make_prompt(prompt, shell->base.host);
     prompt->el = el_init("zxmove", stdin, stdout, stderr);
     prompt->history = history_init();
-    history(prompt->history, &event, H_SETSIZE, HISTORY_LINES);
+    history(prompt->history, &event, H_SETSIZE, PAST_LINES);
     history(prompt->history, &event, H_SETUNIQUE, 1);
-    history(prompt->history, &event, H_LOAD, prompt->history_file);
+    lines = past_lines(shell->past, &first);
+    for (guint i = 0; i < lines->len; i++)
+        history(prompt->history, &event, H_ENTER, g_ptr_array_index(lines, i));
     el_set(prompt->el, EL_CLIENTDATA, prompt);
-    el_set(prompt->el, EL_PROMPT, prompt_text);
+    el_set(prompt->el, EL_PROMPT_ESC, prompt_text, '\1');
     el_set(prompt->el, EL_EDITOR, "emacs");
     el_set(prompt->el, EL_HIST, history, prompt->history);
     el_set(prompt->el, EL_ADDFN, "zxmove-complete", "complete the word", on_tab);
@@ -111,16 +138,43 @@ static void prompt_close(Prompt *prompt)
     el_end(prompt->el);
     tab_free(prompt->tab);
     g_free(prompt->text);
-    g_free(prompt->history_file);
+    g_free(prompt->drawn);
 }
 
-/* Kept at once: a shell that is killed has its history all the same. The umask makes it 0600. */
-static void keep_history(Prompt *prompt, const char *line)
+/* Arrow-up has every line, or a typing mistake could not be mended. The file has only what zxmove
+ * understood, word by word, without comments: what was pasted by mistake, perhaps with a password,
+ * does not outlive this shell. A line that begins with a blank is for nobody to remember. */
+static void remember(Prompt *prompt, Shell *shell, const char *line)
 {
+    g_auto(GStrv) words = token_split(line, NULL);
+    g_autofree char *kept = NULL;
+    g_autofree char *notice = NULL;
     HistEvent event;
 
+    if (*line == '\0' || g_ascii_isspace(*line))
+        return;
+    if (words != NULL && command_understood((const char *const *)words))
+        kept = token_join((const char *const *)words);
     history(prompt->history, &event, H_ENTER, line);
-    history(prompt->history, &event, H_SAVE, prompt->history_file);
+    past_add(shell->past, line, kept, &notice);
+    if (notice != NULL)
+        shell->session.note(shell->session.data, notice);
+}
+
+static json_t *list_past(void *data, unsigned last)
+{
+    const Shell *shell = data;
+    json_t *list = json_array();
+    unsigned first;
+    const GPtrArray *lines = past_lines(shell->past, &first);
+
+    for (guint i = lines->len > last ? lines->len - last : 0; i < lines->len; i++) {
+        g_autofree char *line = g_utf8_make_valid(g_ptr_array_index(lines, i), -1);
+
+        json_array_append_new(list,
+                              json_pack("{s:i, s:s}", "number", (int)(first + i), "line", line));
+    }
+    return list;
 }
 
 int line_run(Shell *shell)
@@ -134,6 +188,8 @@ int line_run(Shell *shell)
      * first verb that needs it. */
     shell->session.conf = conf_load(shell->session.config, NULL);
     shell->session.ask = ask;
+    shell->session.history = list_past;
+    shell->past = open_past(shell);
     setlocale(LC_CTYPE, ""); /* letters beyond ASCII are edited as letters */
     prompt_open(&prompt, shell);
     sigaction(SIGINT, &ignore, &before); /* a command at work has its own (stop.c) */
@@ -158,8 +214,7 @@ int line_run(Shell *shell)
             prompt.continued = command->len;
             continue;
         }
-        if (command->len > 0)
-            keep_history(&prompt, command->str);
+        remember(&prompt, shell, command->str);
         shell_line(shell, command->str, NULL);
         g_string_truncate(command, 0);
         prompt.continued = 0;
@@ -167,5 +222,6 @@ int line_run(Shell *shell)
     }
     sigaction(SIGINT, &before, NULL);
     prompt_close(&prompt);
+    past_free(shell->past);
     return 0;
 }

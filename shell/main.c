@@ -41,24 +41,6 @@ static int complete_main(int argc, const char *const *argv)
     return 0;
 }
 
-static int run_file(Shell *shell, const char *path)
-{
-    FILE *file = strcmp(path, "-") == 0 ? stdin : fopen(path, "re");
-    g_autoptr(GError) error = NULL;
-    int status;
-
-    if (file == NULL) {
-        fail(&error, ZX_ERROR_INPUT, "%s: %s", path, g_strerror(errno));
-        render_error(error, NULL, shell->base.json);
-        return error_exit_status(ZX_ERROR_INPUT);
-    }
-    shell->session.stdin_is_batch = file == stdin;
-    status = batch_run(shell, file, file == stdin ? "stdin" : path);
-    if (file != stdin)
-        fclose(file);
-    return status;
-}
-
 static int run(Shell *shell, const char *const *words)
 {
     g_autoptr(GError) error = NULL;
@@ -88,10 +70,10 @@ static int run(Shell *shell, const char *const *words)
         return shell_execute(shell, all, NULL);
     }
     if (shell->base.file != NULL)
-        return run_file(shell, shell->base.file);
+        return batch_file(shell, shell->base.file, NULL);
     if (isatty(STDIN_FILENO))
         return line_run(shell);
-    return run_file(shell, "-");
+    return batch_file(shell, "-", NULL);
 }
 
 /* Nothing said is nothing done: a result that could not be written must not end with 0. */

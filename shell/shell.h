@@ -28,11 +28,16 @@ char *token_join(const char *const *words);
 
 typedef struct Progress Progress;
 
+typedef struct BatchFile BatchFile;
+typedef struct Past Past;
+
 typedef struct Shell {
     Session session;
     Switches base;     /* of the process: a line may add to them */
     Switches switches; /* of the command at hand */
     Progress *progress;
+    const BatchFile *batch; /* whose commands are being run, the innermost; NULL: nobody's */
+    Past *past;             /* NULL unless interactive */
 } Shell;
 
 /* Runs one command and prints what came of it; @where ("moves.txt:12") is put before an error, NULL
@@ -42,9 +47,9 @@ int shell_execute(Shell *shell, const char *const *words, const char *where);
 /* The same for a line as it was typed. Nothing is done for one without words. */
 int shell_line(Shell *shell, const char *line, const char *where);
 
-/* batch.c: the commands of @file, until the first error unless --keep-going. The exit status: of
- * the command that stopped it, else the worst. */
-int batch_run(Shell *shell, FILE *file, const char *name);
+/* batch.c: the commands of the file @path ("-": stdin), until the first error unless --keep-going.
+ * The exit status: of the command that stopped it, else the worst. */
+int batch_file(Shell *shell, const char *path, const char *where);
 
 /* line.c: the interactive shell, until quit or Ctrl-D. */
 int line_run(Shell *shell);
