@@ -1,6 +1,7 @@
 /* copy.c - rounds while the user works: blobs, rows and index under the reserved id, from one
  * snapshot of the source, without the zimbra.mailbox row. Every round costs what changed since the
  * one before. */
+#include "core/base/failpoint.h"
 #include "core/base/log.h"
 #include "core/move/move.h"
 
@@ -102,7 +103,7 @@ bool copy_one_round(Move *move, uint64_t *changed, GError **error)
 
     if (!claim_check(&move->claim, error) || !db_begin(move->source->data, true, error))
         return false;
-    copied = blobs_and_rows(move, &blobs, &rows, error);
+    copied = failpoint("copy:snapshot", error) && blobs_and_rows(move, &blobs, &rows, error);
     db_rollback(move->source->data); /* a snapshot that only read */
     if (!copied)
         return false;

@@ -1,5 +1,6 @@
 /* rows.c - see rows.h. Which tables, in which order, and what makes the result a proof: the buckets
  * of every table equal on both sides, read after the last change. */
+#include "core/base/failpoint.h"
 #include "core/move/apply.h"
 #include "core/move/difference.h"
 #include "core/move/fingerprint.h"
@@ -89,7 +90,7 @@ static bool apply_tables(const Sync *sync, const GPtrArray *tables, GPtrArray *a
         g_autoptr(GArray) changed = g_array_new(FALSE, FALSE, sizeof(int64_t));
 
         count_buckets(buckets, sync->count);
-        if (!apply_buckets(sync, buckets, changed, error))
+        if (!apply_buckets(sync, buckets, changed, error) || !failpoint("rows:table", error))
             return false;
         g_array_sort(changed, compare_numbers);
         if (changed->len > 0)
@@ -105,7 +106,7 @@ static bool copy_tables(const Sync *sync, const GPtrArray *empty, GError **error
     for (unsigned i = 0; i < empty->len; i++) {
         const uint64_t before = sync->count->inserted;
 
-        if (!apply_all(sync, empty->pdata[i], error))
+        if (!apply_all(sync, empty->pdata[i], error) || !failpoint("rows:table", error))
             return false;
         sync->count->rows += sync->count->inserted - before;
     }

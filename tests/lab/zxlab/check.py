@@ -129,6 +129,9 @@ def _content(before, moved, old, new, destination, expect, source):
     for difference in compare.differences(old, new):
         if going is not None and going.explains(difference):
             continue
+        if (expect.index == "rebuilt" and difference.what == "altered" and difference.table == "group.mail_item"
+                and set(difference.columns) == {"index_id"}):
+            continue  # written anew with the index
         finding = compare.row_finding(difference)
         found[finding.kind, difference.table] += 1
         if found[finding.kind, difference.table] <= 10:

@@ -1,0 +1,152 @@
+#!/usr/bin/python3
+"""Moves looked at in mid-way: a round is of one moment whatever changes meanwhile; a blob that is carried to another
+volume behind its row is found; two connections a store; no transaction at the destination outlasts a table."""
+
+import os
+import sys
+import threading
+from collections import Counter
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+from zxlab.blobs import make_directory, read_volumes  # noqa: E402
+from zxlab.check import Expect  # noqa: E402
+from zxlab.held import Held  # noqa: E402
+from zxlab.lab import Lab  # noqa: E402
+from zxlab.moves import Scene, exits, mailbox_id, moved_clean  # noqa: E402
+from zxlab.tap import done, is_, ok  # noqa: E402
+from zxlab.truth import Sql  # noqa: E402
+
+USER, PASSWORD = "mover", "laboratory"  # who the product is in MariaDB, to tell its connections from others
+TABLES = ("mail_item", "tag", "tagged_item", "tombstone", "revision")
+
+
+def user_of_its_own():
+    """The product logs in to the stores' MariaDB as somebody who is nobody else."""
+    for store in lab.stores:
+        with store.db() as connection, connection.cursor() as cursor:
+            cursor.execute(f"CREATE USER {USER}@'%' IDENTIFIED BY '{PASSWORD}'")
+            cursor.execute(f"GRANT ALL PRIVILEGES ON *.* TO {USER}@'%' WITH GRANT OPTION")
+    with open(lab.conf_path, "a", encoding="utf-8") as conf:
+        conf.write(f"mariadb:\n  user: {USER}\n  password: {PASSWORD}\n")
+
+
+def transactions(store):
+    """How many the product has open there."""
+    with Sql(store) as sql:
+        return int(sql.text("SELECT COUNT(*) FROM information_schema.INNODB_TRX t JOIN information_schema.PROCESSLIST p"
+                            f" ON p.ID = t.trx_mysql_thread_id WHERE p.USER = '{USER}'")[0][0])
+
+
+class Connections:
+    """The most connections that the product has at once to each store, looked at all the while."""
+
+    def __init__(self):
+        self.most = Counter()
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._watch)
+
+    def __enter__(self):
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self._over.set()
+        self._thread.join()
+
+    def _watch(self):
+        asked = {store.name: Sql(store) for store in lab.stores}
+        while not self._over.wait(0.01):
+            for name, sql in asked.items():
+                now = sql.text(f"SELECT COUNT(*) FROM information_schema.PROCESSLIST WHERE USER = '{USER}'")
+                self.most[name] = max(self.most[name], int(now[0][0]))
+
+
+def rows(store, mailbox, group):
+    """{table: Counter of rows}; a locator is another store's business."""
+    found = {}
+    with Sql(store) as sql:
+        sql.snapshot()
+        for name in TABLES:
+            table = sql.rows(sql.tables(f"mboxgroup{group}")[name], f"mailbox_id = {mailbox}")
+            found[name] = Counter(tuple((k, v) for k, v in row.items() if k != "locator") for row in table.dicts())
+    return found
+
+
+def staged(account):
+    """(mailbox id, group) reserved at the destination."""
+    with Sql(two) as sql:
+        return sql.text(f"SELECT mailbox_id, group_id FROM zxmove.reservation WHERE account_id = '{account}'")[0]
+
+
+def one_moment():
+    """A round that stands still between two tables while the user works on both."""
+    account = scene.mailbox("moment", one, messages=30)
+    source = mailbox_id(one, account)
+    group = (source - 1) % one.groups + 1
+    then = rows(one, source, group)
+    held = Held(scene, account, two, "rows:table", stages="data")
+    held.wait()
+    is_((transactions(one), transactions(two)), (1, 0), "between two tables: a snapshot at the source, nothing at the"
+        " destination")
+    for do in ("delete", "tag", "tag", "flag", "draft"):
+        ok(one.user(account, do)["ok"], f"(the user does: {do})")
+    now = rows(one, source, group)
+    ok(all(now[name] != then[name] for name in ("mail_item", "tagged_item", "tombstone")), "(several tables changed)")
+    exits(held.go(), 0, "the data stage")
+    copy = rows(two, *staged(account))
+    for name in TABLES:
+        ok(copy[name] == then[name], f"{name} is of the moment in which the round began")
+    before = scene.snapshot(account)
+    held = Held(scene, account, two, "rows:table", stages="account")
+    held.wait()
+    is_(transactions(two), 0, "between two tables that differ: nothing is open at the destination either")
+    moved_clean(held.go(), before, account, one, two, "then the account stage")
+
+
+def carry(account, count):
+    """Blobs of so many messages go to the secondary volume, and their rows with them."""
+    with one.db() as connection, connection.cursor() as cursor:
+        volumes, primary, secondary, _ = read_volumes(cursor)
+        cursor.execute("SELECT id, group_id FROM zimbra.mailbox WHERE account_id = %s", (account,))
+        mailbox, group = cursor.fetchone()
+        cursor.execute(f"SELECT id, mod_content FROM mboxgroup{group}.mail_item WHERE mailbox_id = {mailbox} AND type = 5"
+                       f" AND locator = '{primary}' AND blob_digest IS NOT NULL ORDER BY id DESC LIMIT {count}")
+        for item, change in cursor.fetchall():
+            there = volumes[secondary].blob(mailbox, item, change)
+            make_directory(os.path.dirname(there))
+            os.rename(volumes[primary].blob(mailbox, item, change), there)
+            cursor.execute(f"UPDATE mboxgroup{group}.mail_item SET locator = '{secondary}'"
+                           f" WHERE mailbox_id = {mailbox} AND id = {item}")
+
+
+def files(store, mailbox):
+    """How many blobs lie under a mailbox id."""
+    with Sql(store) as sql:
+        return sum(len(names) for volume in sql.volumes().values()
+                   for _, _, names in os.walk(os.path.join(volume.mailbox_dir(int(mailbox)), "msg")))
+
+
+def carried():
+    """HSM at work between the snapshot and the reading of the files: the snapshot names the old volume."""
+    account = scene.mailbox("carried", one, messages=20, rich=False)
+    before = scene.snapshot(account)
+    held = Held(scene, account, two, "copy:snapshot", stages="data")
+    held.wait()
+    carry(account, 5)
+    exits(held.go(), 0, "blobs carried to another volume in mid-copy")
+    is_(files(two, staged(account)[0]), files(one, mailbox_id(one, account)), "none was missed")
+    moved_clean(scene.move(account, two), before, account, one, two, "then the rest", Expect(changing=True))
+
+
+lab = Lab.create("midway", mode=os.environ.get("MODE", "asan"))
+try:
+    one, two = lab.stores
+    scene = Scene(lab)
+    user_of_its_own()
+    with Connections() as connections:
+        one_moment()
+        carried()
+    is_(dict(connections.most), {one.name: 2, two.name: 2}, "two connections a store are the most it ever had")
+finally:
+    lab.stop()
+done()
