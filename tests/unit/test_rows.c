@@ -332,6 +332,23 @@ static void test_small_packet(void **state)
     equal_now();
 }
 
+/* Statements are cut so that each fits into a packet, however many rows there are. */
+static void test_batches(void **state)
+{
+    RowsCount count;
+
+    (void)state;
+    run(SOURCE, seed);
+    run(SOURCE, "UPDATE @G.mail_item SET metadata=REPEAT('x',200000) WHERE mailbox_id=@M");
+    set_packet(TARGET, "1048576");
+    count = sync_rows(false);
+    assert_int_equal(count.inserted, count.rows);
+    run(TARGET, "UPDATE @G.mail_item SET metadata='' WHERE mailbox_id=@M");
+    sync_rows(true);
+    equal_now();
+    set_packet(TARGET, "16777216");
+}
+
 static void test_unknown_table(void **state)
 {
     (void)state;
@@ -729,6 +746,7 @@ int main(void)
         cmocka_unit_test_setup(test_planted, fresh_ids),
         cmocka_unit_test_setup(test_large_row, fresh_ids),
         cmocka_unit_test_setup(test_small_packet, fresh_ids),
+        cmocka_unit_test_setup(test_batches, fresh_ids),
         cmocka_unit_test_setup(test_unknown_table, fresh_ids),
         cmocka_unit_test_setup(test_missing_table, fresh_ids),
         cmocka_unit_test_setup(test_columns, fresh_ids),
