@@ -88,6 +88,15 @@ static void make_prompt(Prompt *prompt, const char *host)
         plain ? g_strdup(prompt->text) : g_strdup_printf("zxmove \1\033[1m\1%s\1\033[0m\1> ", host);
 }
 
+/* At once, for the prompt comes next. */
+static void say(const char *notice)
+{
+    g_autofree char *plain = notice != NULL ? render_plain(notice) : NULL;
+
+    if (plain != NULL)
+        fprintf(stderr, "%s\n", plain);
+}
+
 static Past *open_past(const Shell *shell)
 {
     g_autofree char *state_dir = shell->session.conf != NULL
@@ -99,8 +108,7 @@ static Past *open_past(const Shell *shell)
 
     g_mkdir_with_parents(state_dir, 0700);
     past = past_open(file, &notice);
-    if (notice != NULL)
-        shell->session.note(shell->session.data, notice);
+    say(notice);
     return past;
 }
 
@@ -157,8 +165,7 @@ static void remember(Prompt *prompt, Shell *shell, const char *line)
         kept = token_join((const char *const *)words);
     history(prompt->history, &event, H_ENTER, line);
     past_add(shell->past, line, kept, &notice);
-    if (notice != NULL)
-        shell->session.note(shell->session.data, notice);
+    say(notice);
 }
 
 static json_t *list_past(void *data, unsigned last)
