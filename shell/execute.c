@@ -79,7 +79,7 @@ int shell_execute(Shell *shell, const char *const *words, const char *where)
         render_result(stdout, &result, shell->switches.json);
         return result.status;
     }
-    render_error(error, where, shell->switches.json);
+    render_error(error, where, shell->switches.json || shell->base.json);
     /* Whatever it failed with after Ctrl-C, it was Ctrl-C. */
     if (ran && wait_stopped(&session->wait))
         return error_exit_status(ZX_ERROR_INTERRUPTED);

@@ -45,8 +45,10 @@ static int run(Shell *shell, const char *const *words)
 {
     g_autoptr(GError) error = NULL;
 
+    bool json = g_strv_contains(words, "--json"); /* wherever it stands, in what is not understood */
+
     if (!switches_take(&words, true, &shell->base, &error)) {
-        render_error(error, NULL, shell->base.json);
+        render_error(error, NULL, json);
         return error_exit_status(error_code(error));
     }
     shell->session.config = shell->base.config;

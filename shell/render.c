@@ -40,6 +40,30 @@ static char *scalar_text(const json_t *value)
     g_assert_not_reached();
 }
 
+/* A list of plain values as one would type it; NULL if it holds more. */
+static char *list_text(const json_t *list)
+{
+    GString *out = g_string_new(NULL);
+
+    for (size_t i = 0; i < json_array_size(list); i++) {
+        g_autofree char *text = scalar_text(json_array_get(list, i));
+
+        if (text == NULL) {
+            g_string_free(out, TRUE);
+            return NULL;
+        }
+        g_string_append_printf(out, "%s%s", i > 0 ? "," : "", text);
+    }
+    return g_string_free(out, FALSE);
+}
+
+/* What stands beside a name on its line; NULL if it needs lines of its own. */
+static char *value_text(const json_t *value)
+{
+    return json_is_array(value) && json_array_size(value) > 0 ? list_text(value)
+                                                              : scalar_text(value);
+}
+
 /* zxsuite's layout: a block for each object, indented, names padded to one width. */
 static void walk(GString *out, json_t *value, int depth)
 {
@@ -66,12 +90,14 @@ static void walk(GString *out, json_t *value, int depth)
     }
     json_object_foreach(value, key, member)
     {
-        if (!json_is_object(member) && !json_is_array(member))
+        g_autofree char *text = value_text(member);
+
+        if (text != NULL)
             width = MAX(width, (int)strlen(key));
     }
     json_object_foreach(value, key, member)
     {
-        g_autofree char *text = scalar_text(member);
+        g_autofree char *text = value_text(member);
 
         if (text != NULL) {
             g_string_append_printf(out, "%*s%-*s  %s\n", indent, "", width, key, text);

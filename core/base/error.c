@@ -11,6 +11,13 @@ static const struct {
 #undef X
 };
 
+const ErrorStatus error_statuses[] = {
+#define X(status, occurs, meaning) { status, occurs, meaning },
+    ZX_STATUSES(X)
+#undef X
+    { 0 },
+};
+
 G_DEFINE_QUARK(zxmove, zx_error)
 
 const char *error_name(ZxError code)

@@ -35,7 +35,8 @@ bool failpoint(const char *name, GError **error)
             await_file(g_getenv("ZX_FAIL_FILE"));
             continue;
         }
-        return fail(error, ZX_ERROR_FAILED, "failpoint %s", name);
+        return fail(error, strcmp(how, "=bug") == 0 ? ZX_ERROR_BUG : ZX_ERROR_FAILED,
+                    "failpoint %s", name);
     }
     return true;
 }

@@ -1,4 +1,4 @@
-/* failpoint.h - named places where a test makes this process fail, die or hang: ZX_FAIL=NAME=error|kill|hang|wait,
+/* failpoint.h - named places where a test makes this process fail, die or hang: ZX_FAIL=NAME=error|bug|kill|hang|wait,
  * several separated by commas; `wait` makes the file ZX_FAIL_FILE.reached and goes on when ZX_FAIL_FILE is there. Only builds with ZX_FAILPOINTS have them. */
 #ifndef ZX_BASE_FAILPOINT_H
 #define ZX_BASE_FAILPOINT_H
@@ -6,7 +6,7 @@
 #include "core/base/error.h"
 
 #ifdef ZX_FAILPOINTS
-/* False with FAILED when this point is to fail. */
+/* False with FAILED (or BUG) when this point is to fail. */
 bool failpoint(const char *name, GError **error) MUST_USE;
 #else
 static inline bool failpoint(const char *name, GError **error)

@@ -490,6 +490,12 @@ static void lists(void **state G_GNUC_UNUSED)
                                 "        store  mail2\n"
                                 "        size   -\n");
     result_clear(&result);
+    result.response =
+        json_pack("{s:[s,s], s:[], s:s}", "stages", "blobs", "account", "none", "verb", "x");
+    check(render_text(&result), "stages  blobs,account\n"
+                                "none\n\n"
+                                "verb    x\n");
+    result_clear(&result);
 }
 
 static void terminals_are_spared(void **state G_GNUC_UNUSED)
