@@ -178,8 +178,8 @@ static json_t *list_past(void *data, unsigned last)
     for (guint i = lines->len > last ? lines->len - last : 0; i < lines->len; i++) {
         g_autofree char *line = g_utf8_make_valid(g_ptr_array_index(lines, i), -1);
 
-        json_array_append_new(list,
-                              json_pack("{s:i, s:s}", "number", (int)(first + i), "line", line));
+        json_array_append_new(
+            list, json_pack("{s:i, s:o}", "number", (int)(first + i), "line", text_json(line)));
     }
     return list;
 }

@@ -8,7 +8,7 @@ import re
 import sys
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from program import Place  # noqa: E402
+from program import Place, Terminal  # noqa: E402
 from zxlab import schema  # noqa: E402
 from zxlab.tap import diag, done, is_, ok  # noqa: E402
 
@@ -46,11 +46,23 @@ LAB = {"doMailboxMove", "doPurgeMailboxes", "doRecover", "getMovedMailboxes"}
 ok(LAB <= set(verbs) and {"help", "version", "quit"} <= set(verbs), "help lists the verbs")
 is_([verb for verb in verbs if verb not in schema.SECTIONS], [], "doc/json.md has a part for every verb")
 for verb in verbs:
-    if verb in LAB:
+    if verb in LAB | {"history"}:
         continue
     words = {"source": ["source", place.file("batch", "")]}.get(verb, [verb])
     for answer in answers(*words, lines=0 if verb == "source" else 1)[0]:
         documented(schema.of_answer(verb, answer), f"{verb}: the document has its keys")
+
+shell = Terminal(place)
+shell.expect("zxmove> ")
+shell.type("version\r")
+shell.expect("zxmove> ")
+shell.type("--json history\r")
+said = shell.expect('"schema":1}') or "{"
+answer = json.loads(said[said.index("{"):] + '"schema":1}')
+is_([line["line"] for line in answer["response"]["history"]][:1], ["version"], "--json history")
+documented(schema.of_answer("history", answer), "history: the document has its keys")
+shell.type("quit\r")
+is_(shell.wait(), 0, "quit leaves the shell")
 
 # What a line means.
 for line in ("doMailboxMove mail2 accounts a@x,b@x stages data threads 1", "doPurgeMailboxes all retention_days 3",
