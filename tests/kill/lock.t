@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 """The lock-out of the source: lost with a mailboxd that restarts in the window, it is taken anew and everything is
-compared again; a `start` that a dead mover left pending is waited for before the user is let in."""
+compared again; a `start` that a dead mover left pending is waited for before the user is let in; somebody else's stays."""
 
 import os
 import subprocess
@@ -11,6 +11,7 @@ from zxlab import truth  # noqa: E402
 from zxlab.check import Expect, check_unmoved  # noqa: E402
 from zxlab.lab import Lab  # noqa: E402
 from zxlab.moves import Scene, exits, fence_row, findings_none, moved_clean, short_timeouts  # noqa: E402
+from zxlab.soap import Admin  # noqa: E402
 from zxlab.tap import done, is_, ok, wait_for  # noqa: E402
 
 PENDING = 5000  # ms that a lock-out takes
@@ -100,6 +101,24 @@ def pending_second():
     killed_with_pending(account, before, mover, "killed while it proves the lock")
 
 
+def somebody_elses():
+    """The source's record is closed, the destination's was left open: a lock and a maintenance found now are an
+    administrator's."""
+    account = scene.mailbox("theirs", one, messages=3, rich=False)
+    recover = ("doRecover", "accounts", scene.addresses[account], "dry_run", "false")
+    is_(scene.move(account, two, fail="fence:applied=kill").returncode, -9, "killed in the window")
+    exits(lab.zxmove(*recover), 0, "and led back")
+    with truth.Sql(two) as sql:
+        sql.query(f"UPDATE zxmove.fence SET state = 'fenced' WHERE account_id = '{account}'")
+        sql.connection.commit()
+    lab.directory.set(lab.directory.account(account)[0], zimbraAccountStatus="maintenance")
+    Admin(one).lockout(account, "start")
+    exits(lab.zxmove(*recover), 0, "the record left open is closed")
+    is_(fence_row(two, account), "undone", "as undone")
+    is_(lab.directory.account(account)[1]["zimbraAccountStatus"], ["maintenance"], "an administrator's maintenance stays")
+    ok(one.state(account)["locked"], "and the lock-out")
+
+
 lab = Lab.create("lock", mode=os.environ.get("MODE", "asan"))
 try:
     one, two = lab.stores[:2]
@@ -109,6 +128,7 @@ try:
     lost("prove:lock")
     pending_first()
     pending_second()
+    somebody_elses()
 finally:
     lab.stop()
 done()
