@@ -1,6 +1,7 @@
 #!/usr/bin/python3
 """The lock-out of the source: lost with a mailboxd that restarts in the window, it is taken anew and everything is
-compared again; a `start` that a dead mover left pending is waited for before the user is let in; somebody else's stays."""
+compared again; a `start` that a dead mover left pending is waited for before the user is let in; somebody else's
+lock stays."""
 
 import os
 import subprocess
@@ -115,7 +116,8 @@ def somebody_elses():
     Admin(one).lockout(account, "start")
     exits(lab.zxmove(*recover), 0, "the record left open is closed")
     is_(fence_row(two, account), "undone", "as undone")
-    is_(lab.directory.account(account)[1]["zimbraAccountStatus"], ["maintenance"], "an administrator's maintenance stays")
+    is_(lab.directory.account(account)[1]["zimbraAccountStatus"], ["maintenance"],
+        "an administrator's maintenance stays")
     ok(one.state(account)["locked"], "and the lock-out")
 
 
