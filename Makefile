@@ -86,7 +86,7 @@ build/fuzz/%: tests/fuzz/%.c core/base/wire.c core/base/error.c
 	clang -std=gnu11 -D_GNU_SOURCE -I. -O1 -g -fsanitize=fuzzer,address,undefined $(PKG_CFLAGS) \
 	    -DZX_VERSION='"$(VERSION)"' -o $@ $^ $$(pkg-config --libs glib-2.0 jansson yaml-0.1)
 build/fuzz/token: shell/token.c
-build/fuzz/args: $(wildcard commands/*.c completion/*.c conf/*.c) core/base/secret.c core/base/wait.c
+build/fuzz/args: $(wildcard commands/*.c completion/*.c conf/*.c) shell/token.c core/base/secret.c core/base/wait.c
 
 FUZZ_S ?= 30
 fuzz: $(FUZZ)  ## run every fuzzer for FUZZ_S seconds
@@ -94,10 +94,16 @@ fuzz: $(FUZZ)  ## run every fuzzer for FUZZ_S seconds
 	    $$f -max_total_time=$(FUZZ_S) -timeout=10 -print_final_stats=0 $$f.corpus tests/fuzz/corpus/$$(basename $$f) \
 	    || exit 1; done
 
+# The same harnesses over their corpora, without clang: a test like the others.
+REPLAY := $(patsubst tests/fuzz/%.c,$(OUT)/tests/fuzz/%,$(wildcard tests/fuzz/*.c))
+$(OUT)/tests/fuzz/%: $(OUT)/tests/fuzz/%.o $(OUT)/tests/unit/replay.o $(OUT)/libzxmove.a
+	@echo "  LINK  $@"
+	$(Q)$(LINK) -o $@ $^ $(PKG_LIBS)
+
 programs: $(OUT)/zxmove $(OUT)/zxmove-agent $(OUT)/mailboxd
 
 # Tests run with the sanitizers and with failpoints; they start their own servers and leave nothing.
-TESTS = $(UNIT) tests/arch.t $(wildcard tests/shell/*.t tests/lab/*.t tests/kill/*.t)
+TESTS = $(UNIT) $(REPLAY) tests/arch.t $(wildcard tests/shell/*.t tests/lab/*.t tests/kill/*.t)
 export ASAN_OPTIONS := detect_leaks=1:abort_on_error=0
 export UBSAN_OPTIONS := halt_on_error=1:print_stacktrace=1
 export LSAN_OPTIONS := suppressions=$(CURDIR)/tests/lsan.supp:print_suppressions=0
@@ -105,14 +111,14 @@ export LSAN_OPTIONS := suppressions=$(CURDIR)/tests/lsan.supp:print_suppressions
 test: deps  ## install what is missing, build with sanitizers, run every test, name the slowest
 	@$(MAKE) --no-print-directory MODE=asan test-run
 
-test-run: programs $(UNIT)
+test-run: programs $(UNIT) $(REPLAY)
 	@tests/run build/test.log $(TESTS)
 
 unit:  ## the tests that need no server
 	@$(MAKE) --no-print-directory MODE=asan unit-run
 
-unit-run: $(UNIT)
-	@tests/run build/unit.log $(UNIT) tests/arch.t
+unit-run: $(UNIT) $(REPLAY)
+	@tests/run build/unit.log $(UNIT) $(REPLAY) tests/arch.t
 
 demo: deps  ## play the article's commands on a laboratory of real servers (KEEP=1 leaves it running)
 	@$(MAKE) --no-print-directory MODE=release programs
@@ -127,7 +133,7 @@ clean:  ## stop the laboratories of this checkout and remove build/
 	@if [ -d build/lab ]; then tests/lab/lab stop --all; fi
 	rm -rf build
 
--include $(LIB_OBJ:.o=.d) $(AGENT_OBJ:.o=.d) $(MAILBOXD_OBJ:.o=.d) $(OUT)/shell/main.d $(UNIT:=.d)
+-include $(LIB_OBJ:.o=.d) $(AGENT_OBJ:.o=.d) $(MAILBOXD_OBJ:.o=.d) $(OUT)/shell/main.d $(UNIT:=.d) $(REPLAY:=.d)
 .DELETE_ON_ERROR:
 .SECONDARY:
 .PHONY: all help deps programs test test-run unit unit-run demo lab lab-stop fuzz install clean
