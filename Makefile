@@ -3,6 +3,7 @@
 MODE ?= release
 OUT  := build/$(MODE)
 VERSION := 0.1.0
+DATE := November 22, 2026# of the manual pages
 Q := $(if $(V),,@)# make V=1 shows the commands
 
 PKGS := glib-2.0 jansson libmariadb ldap libssh libcurl libxml-2.0 yaml-0.1 libedit libcrypto zlib
@@ -20,7 +21,7 @@ CFLAGS_asan    := -O1 -g -fsanitize=address,undefined -fno-omit-frame-pointer -D
 # Recursive on purpose: a machine without the packages can still run `make deps` and `make help`.
 PKG_CFLAGS = $(eval PKG_CFLAGS := $(shell pkg-config --cflags $(sort $(PKGS) $(TEST_PKGS) $(MAILBOXD_PKGS))))$(PKG_CFLAGS)
 PKG_LIBS = $(eval PKG_LIBS := $(shell pkg-config --libs $(PKGS)))$(PKG_LIBS)
-ALL_CFLAGS = -std=gnu11 -D_GNU_SOURCE -DZX_VERSION='"$(VERSION)"' -I. $(WARN) $(HARDEN) \
+ALL_CFLAGS = -std=gnu11 -D_GNU_SOURCE -DZX_VERSION='"$(VERSION)"' -DZX_DATE='"$(DATE)"' -I. $(WARN) $(HARDEN) \
     -DGLIB_VERSION_MAX_ALLOWED=GLIB_VERSION_2_56 -DGLIB_VERSION_MIN_REQUIRED=GLIB_VERSION_2_56 \
     $(CFLAGS_$(MODE)) $(PKG_CFLAGS) $(CFLAGS)
 LINK = $(CC) $(ALL_CFLAGS) -pie $(LINK_HARDEN)
@@ -29,10 +30,11 @@ SRC := $(shell find shell commands completion conf core -name '*.c' -not -path '
 LIB_OBJ := $(patsubst %.c,$(OUT)/%.o,$(filter-out shell/main.c,$(SRC)))
 AGENT_OBJ := $(patsubst %.c,$(OUT)/%.o,$(wildcard core/agent/*.c core/base/*.c))
 MAILBOXD_OBJ := $(patsubst %.c,$(OUT)/%.o,$(wildcard tests/mailboxd/*.c))
+MANUAL := $(OUT)/zxmove.1 $(OUT)/zxmove.conf.5
 UNIT := $(patsubst %.c,$(OUT)/%,$(wildcard tests/unit/test_*.c))
 FUZZ := $(patsubst tests/fuzz/%.c,build/fuzz/%,$(wildcard tests/fuzz/*.c))
 
-all: $(OUT)/zxmove $(OUT)/zxmove-agent  ## build zxmove and its agent (MODE=release|faults|asan)
+all: $(OUT)/zxmove $(OUT)/zxmove-agent $(MANUAL)  ## build zxmove and its agent (MODE=release|faults|asan)
 
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):.*  ## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -53,6 +55,12 @@ $(OUT)/libzxmove.a: $(LIB_OBJ)
 $(OUT)/zxmove: $(OUT)/shell/main.o $(OUT)/libzxmove.a
 	@echo "  LINK  $@"
 	$(Q)$(LINK) -o $@ $^ $(PKG_LIBS)
+
+$(OUT)/zxmove.1: $(OUT)/zxmove
+	@$< __docs man >$@
+
+$(OUT)/zxmove.conf.5: $(OUT)/zxmove
+	@$< __docs conf-man >$@
 
 # Static, so that it runs on whatever a store has; AddressSanitizer cannot be linked statically.
 AGENT_LIBS = $(if $(filter asan,$(MODE)),$(shell pkg-config --libs glib-2.0 libcrypto zlib),\
@@ -84,7 +92,7 @@ lab-stop:  ## stop it and remove its directory (LAB=name)
 build/fuzz/%: tests/fuzz/%.c core/base/wire.c core/base/error.c
 	@mkdir -p $(@D)
 	clang -std=gnu11 -D_GNU_SOURCE -I. -O1 -g -fsanitize=fuzzer,address,undefined $(PKG_CFLAGS) \
-	    -DZX_VERSION='"$(VERSION)"' -o $@ $^ $$(pkg-config --libs glib-2.0 jansson yaml-0.1)
+	    -DZX_VERSION='"$(VERSION)"' -DZX_DATE='"$(DATE)"' -o $@ $^ $$(pkg-config --libs glib-2.0 jansson yaml-0.1)
 build/fuzz/token: shell/token.c
 build/fuzz/args: $(wildcard commands/*.c completion/*.c conf/*.c) shell/token.c core/base/secret.c core/base/wait.c
 
@@ -125,8 +133,10 @@ demo: deps  ## play the article's commands on a laboratory of real servers (KEEP
 	@tests/lab/demo $(if $(KEEP),--keep)
 
 PREFIX ?= /usr/local
-install: all  ## copy zxmove, its agent and the completion for bash (PREFIX=/usr/local)
+install: all  ## copy zxmove, its agent, its manual and the completion for bash (PREFIX=/usr/local)
 	install -D -m 755 -t $(DESTDIR)$(PREFIX)/bin $(OUT)/zxmove $(OUT)/zxmove-agent
+	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/man/man1 $(OUT)/zxmove.1
+	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/man/man5 $(OUT)/zxmove.conf.5
 	install -D -m 644 completion/zxmove.bash $(DESTDIR)$(PREFIX)/share/bash-completion/completions/zxmove
 
 clean:  ## stop the laboratories of this checkout and remove build/

@@ -65,7 +65,8 @@ typedef struct Arg {
 
 /* A name for a program to look at before it trusts the keys of doc/json.md. */
 #define JSON_SCHEMA 1
-/* Text of anybody's as a JSON string: what is no UTF-8 in it is replaced, not lost. NULL is null. */
+/* Text of anybody's as a JSON string: what is no UTF-8 in it is replaced, not lost. NULL is null.
+ */
 json_t *text_json(const char *text);
 
 /* What a verb found or did. Zero it; result_clear frees it. */
@@ -184,6 +185,10 @@ const char *docs_type(const Arg *arg);
 char *docs_expected(const Arg *arg);
 char *docs_default(const Arg *arg);
 char *docs_arg(const Command *command, const Arg *arg);
+
+/* manual.c: zxmove(1) and zxmove.conf(5), in mdoc. */
+char *manual_program(void);
+char *manual_conf(void);
 
 /* A verb of zxsuite that is not ours to do, or not yet: USAGE, naming the Zimbra tool that does it.
  * False if the name is none. */

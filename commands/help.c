@@ -2,6 +2,7 @@
  * once. */
 #include "commands/commands.h"
 #include "conf/items.h"
+#include <string.h>
 
 typedef struct HelpRequest {
     char *verb, *parameter;
@@ -72,17 +73,21 @@ typedef struct DocsRequest {
     char *what;
 } DocsRequest;
 
-static bool run_docs(Session *session G_GNUC_UNUSED, void *data G_GNUC_UNUSED, Result *result,
+static bool run_docs(Session *session G_GNUC_UNUSED, void *data, Result *result,
                      GError **error G_GNUC_UNUSED)
 {
-    result->text = conf_reference();
-    result->response = json_pack("{s:s}", "config", result->text);
+    const DocsRequest *request = data;
+
+    result->text = strcmp(request->what, "config") == 0 ? conf_reference()
+                   : strcmp(request->what, "man") == 0  ? manual_program()
+                                                        : manual_conf();
+    result->response = json_pack("{s:s}", request->what, result->text);
     return true;
 }
 
 static const Arg docs_args[] = {
     ARG(DocsRequest, what, .name = "what", .type = ARG_CHOICE, .flags = ARG_REQUIRED,
-        .values = "config", .help = "the text to print"),
+        .values = "config|man|conf-man", .help = "the text to print"),
     { 0 },
 };
 
@@ -92,6 +97,6 @@ const Command cmd_docs = {
     .flags = COMMAND_HIDDEN,
     .args = docs_args,
     .request_size = sizeof(DocsRequest),
-    .examples = (const char *const[]){ "__docs config", NULL },
+    .examples = (const char *const[]){ "__docs config", "__docs man", "__docs conf-man", NULL },
     .run = run_docs,
 };
