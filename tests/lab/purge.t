@@ -78,6 +78,10 @@ def plain():
     exits(purge(account, "dry_run", "true"), 0, "a dry run")
     is_(mailbox_id(one, account), old, "deletes nothing")
     gone(account, old, "through mailboxd")
+    asked = [(r["request"], r["op"]) for r in one.log() if r["request"] == "BatchRequest" or r["account"] == account]
+    at = asked.index(("DeleteMailboxRequest", None))
+    is_(asked[at - 2:at], [("BatchRequest", None), ("LockoutMailboxRequest", "end")],
+        "the lock-out ends in one batch with the deletion: nobody gets in between")
     ok(not requests(two, "DeleteMailboxRequest"), "no DeleteMailboxRequest reached the live mailbox")
     ok(scene.addresses[account] not in lab.zxmove("getMovedMailboxes").stdout, "and it is listed no more")
     exits(purge(account), 1, "a second time there is nothing to purge")
@@ -280,6 +284,16 @@ def shared():
     execute(three, "UPDATE zimbra.volume SET path = %s WHERE id = 2", was)
 
 
+def external():
+    """A volume that is no files has nothing to be looked for or removed."""
+    account, old = moved("external")
+    execute(one, "INSERT INTO zimbra.volume (id, type, name, path, file_bits, file_group_bits, mailbox_bits,"
+            " mailbox_group_bits, compress_blobs, compression_threshold, store_type)"
+            " VALUES (99, 2, 'bucket', %s, 12, 8, 12, 8, 0, 4096, 2)", one.path("hsm"))
+    gone(account, old, "beside an external volume")
+    execute(one, "DELETE FROM zimbra.volume WHERE id = 99")
+
+
 def third_home():
     """The account moved on: its present home counts, not where it moved from here."""
     account, old = moved("onwards")
@@ -305,7 +319,8 @@ try:
     scene = Scene(lab)
     with open(lab.conf_path, "a", encoding="utf-8") as file:
         file.write("net_timeout: 5s\nlease: 10s\n")
-    for case in (plain, retention, proofs, killed, home_again, answers, slow, behind, shared, third_home, article):
+    for case in (plain, retention, proofs, killed, home_again, answers, slow, behind, shared, external, third_home,
+                 article):
         case()
     deletions = [r for s in lab.stores for r in requests(s, "DeleteMailboxRequest")]
     ok(deletions and not any(r["proxied_to"] for r in deletions), "no deletion was passed on to a home")

@@ -78,6 +78,14 @@ try:
         item = cursor.fetchone()[0]
     column(one, f"mboxgroup{group}.mail_item", "locator", "1@@elsewhere/object",
            f"mailbox_id = {mailbox} AND id = {item}", "1@@elsewhere/object")
+    with one.db() as connection, connection.cursor() as cursor:
+        cursor.execute("INSERT INTO zimbra.volume (id, type, name, path, file_bits, file_group_bits, mailbox_bits,"
+                       " mailbox_group_bits, compress_blobs, compression_threshold, store_type)"
+                       " VALUES (99, 2, 'bucket', %s, 12, 8, 12, 8, 0, 4096, 2)", (one.path("hsm"),))
+        column(one, f"mboxgroup{group}.mail_item", "locator", "99", f"mailbox_id = {mailbox} AND id = {item}",
+               "external storage is not supported")
+        cursor.execute("DELETE FROM zimbra.volume WHERE id = 99")
+    column(one, "zimbra.mailbox", "version", "2.10", f"id = {mailbox}", f"upgrade {two.name} first")
     column(two, "zimbra.config", "value", "117", "name = 'db.version'", "upgrade")
 
     with two.db() as connection, connection.cursor() as cursor:
@@ -199,8 +207,11 @@ try:
     says(result, "chmod", "and the remedy is named")
     os.chmod(conf, 0o600)
 
+    with one.db() as connection, connection.cursor() as cursor:
+        cursor.execute("UPDATE zimbra.mailbox SET version = '2.6' WHERE id = %s", (mailbox,))
     snapshot = scene.snapshot(account)
-    moved_clean(scene.move(account, two), snapshot, account, one, two, "with all that mended, the move")
+    moved_clean(scene.move(account, two), snapshot, account, one, two,
+                "with all that mended, and a mailbox of an older version, the move")
 finally:
     lab.stop()
 done()
