@@ -66,17 +66,17 @@ def blob_files(store):
     return sum(len(files) for _, _, files in os.walk(volume_path(store)))
 
 
-def volume_path(store):
-    """The root of the store's current message volume."""
+def volume_path(store, kind="message"):
+    """The root of the store's current message volume, or of its index volume."""
     with store.db() as connection, connection.cursor() as cursor:
-        cursor.execute("SELECT path FROM zimbra.volume v JOIN zimbra.current_volumes c ON v.id = c.message_volume_id")
+        cursor.execute(f"SELECT path FROM zimbra.volume v JOIN zimbra.current_volumes c ON v.id = c.{kind}_volume_id")
         return cursor.fetchone()[0].decode()
 
 
-def small_disk(store, limits):
+def small_disk(store, limits, path=None):
     """The store's sshd, and so the agent, in a mount namespace of its own with a small file system as its message
-    volume: gone with the process, whatever becomes of this script."""
-    path = volume_path(store)
+    volume, or at another path: gone with the process, whatever becomes of this script."""
+    path = path or volume_path(store)
     sshd, argv = store.sshd, store.sshd.argv
     sshd.stop()
     script = f'mount -t tmpfs -o {limits},mode=750 none "$0" && exec "$@"'
@@ -101,6 +101,17 @@ def full_disk():
     two.sshd_kill()
     two.sshd_start()
     moved_clean(scene.move(account, two), before, account, one, two, "with room again it moves")
+    account = scene.mailbox("disks", one, messages=100)
+    before = scene.snapshot(account)
+    for path, size, words in ((volume_path(two, "index"), "4k", "index volume"),
+                              (two.path("db/data"), "64k", "MariaDB's disk")):
+        small_disk(two, f"size={size}", path)
+        result = scene.move(account, two)
+        led_back(result, before, account, f"a full disk: {words}", status=1)
+        says(result, f"{two.name}, {words}", "is named")
+        says(result, "min_free", "with the remedy")
+        two.sshd_kill()
+        two.sshd_start()
 
 
 def with_conf(change, name, status, words):
