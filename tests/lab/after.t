@@ -7,9 +7,10 @@ import sys
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from zxlab.check import Expect  # noqa: E402
-from zxlab.held import hold_all  # noqa: E402
+from zxlab.held import Held, hold_all  # noqa: E402
 from zxlab.lab import Lab  # noqa: E402
-from zxlab.moves import Scene, account_status, exits, home, moved_clean, says  # noqa: E402
+from zxlab.moves import Scene, account_status, exits, home, led_back, moved_clean, says  # noqa: E402
+from zxlab.soap import Admin  # noqa: E402
 from zxlab.tap import diag, done, is_  # noqa: E402
 
 def expected(way):
@@ -52,6 +53,29 @@ def bystanders():
     says(result, "memcached proxy.lab.test", "and the report names it")
     is_((home(lab, account).name, account_status(lab, account)[0]), (two.name, "active"),
         "the user is in, on the new store")
+    # One that hangs has not forgotten what it knows: before the commit that is a reason to go back.
+    account = scene.mailbox("silent-memcached", one, messages=10)
+    before = scene.snapshot(account)
+    lab.memcached.pause()
+    result = scene.move(account, two, "cutover_retries", "0")
+    lab.memcached.cont()
+    led_back(result, before, account, "memcached hangs before the commit", status=1)
+    says(result, "no answer in time", "and the message says so")
+    held = Held(scene, account, two, "commit:done")
+    held.wait()
+    lab.memcached.pause()
+    result = held.go()
+    lab.memcached.cont()
+    exits(result, 0, "memcached hangs after the commit: the move succeeds")
+    says(result, "memcached proxy.lab.test", "and the report names it")
+    is_((home(lab, account).name, account_status(lab, account)[0]), (two.name, "active"),
+        "the user is in, on the new store")
+    account = scene.mailbox("seen", one, messages=10)
+    before = scene.snapshot(account)
+    Admin(three).call('<GetAccountRequest xmlns="urn:zimbraAdmin" applyCos="0"><account by="id">'
+                      f"{account}</account></GetAccountRequest>")
+    is_(three.state(account)["account_cache"]["host"], one.name, "(a third store has the account in its cache)")
+    moved_clean(scene.move(account, two), before, account, one, two, "a third store that knows the old home")
     account = scene.mailbox("no-third", one, messages=10)
     before = scene.snapshot(account)
     three.mailboxd_stop()
@@ -62,6 +86,19 @@ def bystanders():
     says(result, "zmprov fc", "and says what to flush")
 
 
+def meddled():
+    """Somebody writes another status after the commit: theirs stays."""
+    account = scene.mailbox("meddled", one, messages=4)
+    before = scene.snapshot(account)
+    held = Held(scene, account, two, "open:late")
+    held.wait()
+    lab.directory.set(lab.directory.account(account)[0], zimbraAccountStatus="locked")
+    before.moved[account].entry["zimbraAccountStatus"] = [b"locked"]
+    result = held.go()
+    moved_clean(result, before, account, one, two, "another status, written by somebody after the commit")
+    says(result, f"somebody set the status of {scene.addresses[account]} to locked", "the report says that it is left")
+
+
 lab = Lab.create("after", stores=["store1.lab.test", "store2.lab.test", "store3.lab.test"],
                  mode=os.environ.get("MODE", "asan"))
 try:
@@ -70,6 +107,7 @@ try:
     with open(lab.conf_path, "a", encoding="utf-8") as conf:
         conf.write("net_timeout: 8s\n")
     bystanders()
+    meddled()
     mended_at_once({"ssh of the source": (one, two), "ssh of the destination": (two, one)},
                    ("commit:committing", "open:flushed", "open:status"), one.sshd_kill, one.sshd_start)
     # A mailboxd that ends during the commit is another test's.
