@@ -11,7 +11,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."
 from zxlab.check import Expect, check_move, check_unmoved  # noqa: E402
 from zxlab.lab import Lab  # noqa: E402
 from zxlab.load import Load, check_accepted  # noqa: E402
-from zxlab.moves import exits, fence_row, findings_none, moved_clean, says, short_timeouts, side_by_side  # noqa: E402
+from zxlab.moves import account_status, exits, fence_row, findings_none, moved_clean, says, short_timeouts, side_by_side  # noqa: E402
 from zxlab.tap import done, is_, ok  # noqa: E402
 
 BACK = ("fence:intent", "fence:recorded", "fence:status", "fence:lock", "fence:locked", "fence:applied",
@@ -81,12 +81,31 @@ def let_in(point, scene):
     ok(two.user(account, "read")["ok"], f"{point}: the user is in")
 
 
+def elsewhere(scene):
+    """The directory names a home that neither end is: a person must look, nothing is touched."""
+    name = "somebody moved it elsewhere"
+    account = scene.mailbox("elsewhere", one, messages=6, rich=False)
+    before = scene.snapshot(account)
+    dn = lab.directory.account(account)[0]
+    is_(scene.move(account, two, fail="prove:applied=kill").returncode, -9, f"{name}: killed")
+    lab.directory.set(dn, zimbraMailHost="store9.lab.test")
+    refused = lab.zxmove("doRecover", "accounts", scene.addresses[account], "dry_run", "false")
+    exits(refused, 1, f"{name}: refused")
+    says(refused, "store9.lab.test is home", f"{name}: the message names that home")
+    says(refused, "nothing is touched", f"{name}: and says so")
+    is_((account_status(lab, account)[0], one.state(account)["locked"], fence_row(one, account), fence_row(two, account)),
+        ("maintenance", True, "proven", "proven"), f"{name}: nothing is")
+    lab.directory.set(dn, zimbraMailHost=one.name)
+    recovered(scene, account, name)
+    findings_none(check_unmoved(lab, before, account), f"{name}: put right, everything is as it was")
+
+
 lab = Lab.create("kill", mode=os.environ.get("MODE", "asan"))
 try:
     one, two = lab.stores[:2]
     short_timeouts(lab, timeout=5)
     side_by_side(lab, [partial(how, point) for how, points in ((back, BACK), (forward, FORWARD), (let_in, LET_IN))
-                       for point in points])
+                       for point in points] + [elsewhere])
 finally:
     lab.stop()
 done()

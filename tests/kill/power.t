@@ -31,6 +31,8 @@ def power_cut(moves):
         move.process.kill()
     for move in moves:
         move.finish()
+    exits(lab.zxmove("doRecover", "accounts", scene.addresses[moves[0].account], "dry_run", "false"), 69,
+          "no database can be asked: doRecover does not take that for nothing to do")
     for store in lab.stores:
         store.mariadb_start()
 
