@@ -129,7 +129,8 @@ result = batch(f"--parse --json doMailboxMove m2 accounts {accounts}last@example
 answer = json.loads(result.stdout.splitlines()[0])["response"]["parameters"]
 ok(len(answer["accounts"]) == 20001 and result.stdout.endswith("\n" + VERSION), "a command of 20,001 lines")
 result = batch("version\nhelp " + ("x" * 1000 + "\\\n") * 1100 + "\nversion\n", "--keep-going")
-ok(result.stdout == VERSION * 2 and result.stderr.startswith("stdin:2: the line is longer than 1 MB"),
+ok(result.stdout == VERSION * 2 and result.stderr == "stdin:2: the line is longer than 1 MB\nput the"
+   " accounts in a file: input_file FILE\n",
    "one that is too long in all its lines is refused, and none of them runs")
 ok(batch("version\\").stdout == VERSION, "a backslash at the very end")
 done()
