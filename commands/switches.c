@@ -87,6 +87,7 @@ bool switches_take(const char *const **words, bool process, Switches *out, GErro
     for (; **words != NULL; ++*words) {
         const char *word = **words, *value;
         const Switch *found;
+        char **field;
 
         if (is_prefix_word(word))
             continue;
@@ -111,8 +112,10 @@ bool switches_take(const char *const **words, bool process, Switches *out, GErro
         }
         if (value == NULL || *value == '\0')
             return fail(error, ZX_ERROR_USAGE, "%s needs a value: %s", found->name, found->value);
-        g_free(*(char **)(void *)((char *)out + found->offset));
-        *(char **)(void *)((char *)out + found->offset) = g_strdup(value);
+        field = (void *)((char *)out + found->offset);
+        if (*field != NULL)
+            return fail(error, ZX_ERROR_USAGE, "%s is given twice", found->name);
+        *field = g_strdup(value);
     }
     return true;
 }

@@ -31,6 +31,7 @@ LINES = [
     ("--jsn version", "unknown switch --jsn, did you mean --json?"),
     ("--colour=red version", "unknown switch --colour", "see: zxmove --help"),
     ("--host", "--host needs a value: STORE"),
+    ("--host m1 zxsuite --hostname=m2 getMovedMailboxes", "--host is given twice"),
     ("--json=yes version", "--json takes no value"),
     ("--keep-going version", "--keep-going belongs to the command line of zxmove itself"),
     ("--async version", "--async is not in this version of zxmove: it waits"),
