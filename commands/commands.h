@@ -122,7 +122,10 @@ void session_note(Session *session, const char *fmt, ...) G_GNUC_PRINTF(2, 3);
 void session_event(void *session, const Event *event);
 void session_clear(Session *session);
 
-enum { COMMAND_HIDDEN = 1 };
+enum {
+    COMMAND_HIDDEN = 1,
+    COMMAND_AT_PROMPT = 2, /* of no use but in the interactive shell */
+};
 
 typedef struct Command {
     const char *name;

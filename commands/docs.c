@@ -239,7 +239,8 @@ char *docs_page(const Command *command)
     if (command->examples != NULL) {
         g_string_append(out, "Usage example:\n\n");
         for (const char *const *example = command->examples; *example != NULL; example++)
-            g_string_append_printf(out, "zxmove %s\n", *example);
+            g_string_append_printf(out, "zxmove%s %s\n",
+                                   command->flags & COMMAND_AT_PROMPT ? ">" : "", *example);
         g_string_append_c(out, '\n');
     }
     g_string_append_printf(out, "%s\n",

@@ -183,6 +183,7 @@ static void append_exit_status(GString *out)
         mdoc_text(out, text->str);
     }
     list_end(out);
+    g_string_append(out, ".Pp\n");
     mdoc_text(out, "Any other status is a failure as well.");
 }
 
@@ -191,7 +192,8 @@ static void append_examples(GString *out)
     g_string_append(out, ".Sh EXAMPLES\n.Bd -literal -offset indent\n");
     for (const Command *const *command = commands; *command != NULL; command++)
         for (const char *const *example = (*command)->examples;
-             !((*command)->flags & COMMAND_HIDDEN) && *example != NULL; example++)
+             !((*command)->flags & (COMMAND_HIDDEN | COMMAND_AT_PROMPT)) && *example != NULL;
+             example++)
             g_string_append_printf(out, "zxmove %s\n", *example);
     g_string_append(out, ".Ed\n");
 }

@@ -82,6 +82,7 @@ const Command cmd_history = {
         "that zxmove understood; what it did not (a command of another program, pasted, perhaps "
         "with\n"
         "a password) is gone with this shell. A line that begins with a blank is kept nowhere.",
+    .flags = COMMAND_AT_PROMPT,
     .args = history_args,
     .request_size = sizeof(HistoryRequest),
     .examples = (const char *const[]){ "history", "history 20", NULL },
@@ -102,6 +103,7 @@ const Command cmd_quit = {
     .alias = "exit",
     .group = "Shell",
     .summary = "leave the shell",
+    .flags = COMMAND_AT_PROMPT,
     .examples = (const char *const[]){ "quit", NULL },
     .run = run_quit,
 };

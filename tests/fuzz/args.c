@@ -171,7 +171,7 @@ static bool add_parameter(const Command *command, const Arg *arg, GPtrArray *exa
 static void check_spellings(const uint8_t *data, size_t size)
 {
     static const char *const before[] = { "zxsuite",    "carbonio", "zxmove", "powerstore", "hsm",
-                                          "--progress", "--quiet",  "-y",     "--host=m1" };
+                                          "--progress", "--quiet",  "-y",     "--json" };
     g_autoptr(GPtrArray) exact = g_ptr_array_new_with_free_func(g_free);
     g_autoptr(GPtrArray) typed = g_ptr_array_new_with_free_func(g_free);
     Bytes bytes = { data, data + size };
