@@ -4,6 +4,8 @@
 #include "core/move/move.h"
 #include "core/net/smtp.h"
 #include "core/ops/journal.h"
+#include "core/ops/recent.h"
+#include "core/zimbra/known.h"
 #include <string.h>
 
 struct Core {
@@ -279,6 +281,39 @@ GPtrArray *core_moved(Core *core, const char *host, const Wait *wait, GError **e
     }
     report_free(finish(&op, true));
     return good ? g_steal_pointer(&list) : NULL;
+}
+
+static GPtrArray *names_at_store(Core *core, NameKind kind, const char *host, const char *prefix,
+                                 unsigned limit, GError **error)
+{
+    const ConfStore *where = conf_store(core->conf, host != NULL ? host : "");
+    g_autoptr(Store) store = where != NULL ? store_open_look(core->conf, where, error) : NULL;
+
+    if (where == NULL)
+        return names_new();
+    if (store == NULL)
+        return NULL;
+    if (kind == NAME_VOLUME)
+        return known_volumes(store->control, prefix, limit, error);
+    if (kind == NAME_OPERATION)
+        return recent_operations(store->control, prefix, limit, error);
+    return recent_old_copies(store->control, prefix, limit, error);
+}
+
+GPtrArray *core_names(Core *core, NameKind kind, const char *host, const char *prefix,
+                      unsigned limit, const Wait *wait, GError **error)
+{
+    static const DirectoryNames of_directory[] = { [NAME_STORE] = DIRECTORY_STORES,
+                                                   [NAME_ACCOUNT] = DIRECTORY_ACCOUNTS,
+                                                   [NAME_DOMAIN] = DIRECTORY_DOMAINS };
+    const unsigned cap = core->conf->net_timeout_s;
+
+    if (!wait_check(wait, "names", error))
+        return NULL;
+    if (kind > NAME_DOMAIN)
+        return names_at_store(core, kind, host, prefix, limit, error);
+    return known_in_directory(core->conf, of_directory[kind], prefix, limit,
+                              MAX(1, (unsigned)wait_left_ms(wait, (int)cap * 1000) / 1000), error);
 }
 
 bool core_mail(Core *core, char **to, const char *subject, const char *body,

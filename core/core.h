@@ -4,6 +4,7 @@
 #define ZX_CORE_H
 
 #include "conf/conf.h"
+#include "core/base/name.h"
 #include "core/base/wait.h"
 
 typedef struct Core Core;
@@ -120,6 +121,15 @@ typedef struct MovedMailbox {
 } MovedMailbox;
 /* Retained copies of all stores, or of @host (NULL: all). Of MovedMailbox. */
 GPtrArray *core_moved(Core *core, const char *host, const Wait *wait, GError **error) MUST_USE;
+
+/* Names that the servers have, for the Tab key: nothing is decided by them. */
+typedef enum NameKind {
+    NAME_STORE, NAME_ACCOUNT, NAME_DOMAIN,           /* of the directory */
+    NAME_VOLUME, NAME_OPERATION, NAME_OLD_COPY,      /* of the store @host: for messages; its records */
+} NameKind;
+/* Those that begin with @prefix (of Name), at most @limit: whoever gets so many may not have got all.
+ * Any thread may ask, beside everything else; connections are made for the question and closed. */
+GPtrArray *core_names(Core *core, NameKind kind, const char *host, const char *prefix, unsigned limit, const Wait *wait, GError **error) MUST_USE;
 
 /* Sends @report to @to as commands.md section 8 lays it out; the text is made by the caller. */
 bool core_mail(Core *core, char **to, const char *subject, const char *body, const char *attachment_name, const char *attachment, GError **error) MUST_USE;

@@ -345,20 +345,28 @@ static LdapEntry *entry_new(LDAP *ld, LDAPMessage *message)
     return entry;
 }
 
+typedef struct Search {
+    const char *base, *filter;
+    int scope;
+    char **attributes;
+    ber_int_t page_entries;
+    bool some; /* the first page is enough, even if the server cut it */
+} Search;
+
 /* One page of the answer into *@page; the caller frees it. */
-static bool fetch_page(LdapConn *conn, const char *base, int scope, const char *filter,
-                       char **attributes, struct berval *cookie, LDAPMessage **page, GError **error)
+static bool fetch_page(LdapConn *conn, const Search *search, struct berval *cookie,
+                       LDAPMessage **page, GError **error)
 {
     struct timeval limit = { .tv_sec = conn->timeout_s };
     LDAPControl *paging = NULL;
     LDAPControl *controls[] = { NULL, NULL };
     int id = 0;
-    int rc = ldap_create_page_control(conn->ld, PAGE_ENTRIES, cookie, 1, &paging);
+    int rc = ldap_create_page_control(conn->ld, search->page_entries, cookie, 1, &paging);
 
     if (rc == LDAP_SUCCESS) {
         controls[0] = paging;
-        rc = ldap_search_ext(conn->ld, base, scope, filter, attributes, 0, controls, NULL, &limit,
-                             LDAP_NO_LIMIT, &id);
+        rc = ldap_search_ext(conn->ld, search->base, search->scope, search->filter,
+                             search->attributes, 0, controls, NULL, &limit, LDAP_NO_LIMIT, &id);
         ldap_control_free(paging);
     }
     if (rc == LDAP_SUCCESS) {
@@ -372,11 +380,11 @@ static bool fetch_page(LdapConn *conn, const char *base, int scope, const char *
             rc = LDAP_TIMEOUT;
     }
     conn->lost = rc != LDAP_FILTER_ERROR;
-    return conn_error(conn, rc, filter, error);
+    return conn_error(conn, rc, search->filter, error);
 }
 
 /* Adds the entries of @page; *@more says whether another page follows (@cookie). */
-static bool read_page(LdapConn *conn, const char *filter, LDAPMessage *page, GPtrArray *entries,
+static bool read_page(LdapConn *conn, const Search *search, LDAPMessage *page, GPtrArray *entries,
                       struct berval *cookie, bool *more, GError **error)
 {
     LDAPControl **controls = NULL;
@@ -396,28 +404,23 @@ static bool read_page(LdapConn *conn, const char *filter, LDAPMessage *page, GPt
     }
     ldap_controls_free(controls);
     if (rc != LDAP_SUCCESS)
-        return conn_error(conn, rc, filter, error);
+        return conn_error(conn, rc, search->filter, error);
     if (code == LDAP_NO_SUCH_OBJECT)
         return true;
-    if (code != LDAP_SUCCESS)
-        return conn_error(conn, code, filter, error);
+    if (code != LDAP_SUCCESS && !(search->some && code == LDAP_SIZELIMIT_EXCEEDED))
+        return conn_error(conn, code, search->filter, error);
     if (ldap_count_references(conn->ld, page) > 0)
         return fail(error, ZX_ERROR_FAILED, "LDAP server %s: %s: part of the answer is elsewhere",
-                    conn->url, filter);
+                    conn->url, search->filter);
     for (LDAPMessage *entry = ldap_first_entry(conn->ld, page); entry != NULL;
          entry = ldap_next_entry(conn->ld, entry))
         g_ptr_array_add(entries, entry_new(conn->ld, entry));
     return true;
 }
 
-GPtrArray *ldap_conn_search(LdapConn *conn, const char *base, LdapScope scope, const char *filter,
-                            const char *const *attributes, GError **error)
+static GPtrArray *run_search(LdapConn *conn, const Search *search, GError **error)
 {
-    static const int scopes[] = { [LDAP_BASE] = LDAP_SCOPE_BASE,
-                                  [LDAP_ONE] = LDAP_SCOPE_ONELEVEL,
-                                  [LDAP_SUB] = LDAP_SCOPE_SUBTREE };
     g_autoptr(GPtrArray) entries = g_ptr_array_new_with_free_func((GDestroyNotify)entry_free);
-    g_auto(GStrv) wanted = g_strdupv((char **)(uintptr_t)attributes);
     struct berval cookie = { 0 };
     bool more = true;
     bool ok = true;
@@ -429,10 +432,45 @@ GPtrArray *ldap_conn_search(LdapConn *conn, const char *base, LdapScope scope, c
     while (ok && more) {
         LDAPMessage *page = NULL;
 
-        ok = fetch_page(conn, base, scopes[scope], filter, wanted, &cookie, &page, error) &&
-             read_page(conn, filter, page, entries, &cookie, &more, error);
+        ok = fetch_page(conn, search, &cookie, &page, error) &&
+             read_page(conn, search, page, entries, &cookie, &more, error);
         ldap_msgfree(page);
+        more = more && !search->some;
     }
     ber_memfree(cookie.bv_val);
     return ok ? g_steal_pointer(&entries) : NULL;
+}
+
+static const int scopes[] = {
+    [LDAP_BASE] = LDAP_SCOPE_BASE, [LDAP_ONE] = LDAP_SCOPE_ONELEVEL, [LDAP_SUB] = LDAP_SCOPE_SUBTREE
+};
+
+GPtrArray *ldap_conn_search(LdapConn *conn, const char *base, LdapScope scope, const char *filter,
+                            const char *const *attributes, GError **error)
+{
+    g_auto(GStrv) wanted = g_strdupv((char **)(uintptr_t)attributes);
+
+    return run_search(conn,
+                      &(Search){ .base = base,
+                                 .filter = filter,
+                                 .scope = scopes[scope],
+                                 .attributes = wanted,
+                                 .page_entries = PAGE_ENTRIES },
+                      error);
+}
+
+GPtrArray *ldap_conn_search_some(LdapConn *conn, const char *base, LdapScope scope,
+                                 const char *filter, const char *const *attributes, unsigned most,
+                                 GError **error)
+{
+    g_auto(GStrv) wanted = g_strdupv((char **)(uintptr_t)attributes);
+
+    return run_search(conn,
+                      &(Search){ .base = base,
+                                 .filter = filter,
+                                 .scope = scopes[scope],
+                                 .attributes = wanted,
+                                 .page_entries = (ber_int_t)most,
+                                 .some = true },
+                      error);
 }

@@ -40,6 +40,11 @@ const char *const *ldap_entry_all(const LdapEntry *entry, const char *attribute)
 GPtrArray *ldap_conn_search(LdapConn *conn, const char *base, LdapScope scope, const char *filter,
                             const char *const *attributes, GError **error) MUST_USE;
 
+/* At most the first @most of them, whatever else there is: for a look that decides nothing. */
+GPtrArray *ldap_conn_search_some(LdapConn *conn, const char *base, LdapScope scope,
+                                 const char *filter, const char *const *attributes, unsigned most,
+                                 GError **error) MUST_USE;
+
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(LdapConn, ldap_conn_close)
 
 #endif

@@ -239,8 +239,7 @@ static const char *const account_attributes[] = { "uid",
                                                   "objectClass",
                                                   NULL };
 
-/* "uid=ann,ou=people,dc=example,dc=com" -> "example.com". */
-static char *domain_of_dn(const char *dn)
+char *directory_domain_of_dn(const char *dn)
 {
     GString *domain = g_string_new(NULL);
     g_auto(GStrv) parts = g_strsplit(dn, ",", -1);
@@ -282,7 +281,7 @@ static Account *account_from(const LdapEntry *entry)
 
     account->id = g_ascii_strdown(id != NULL ? id : "", -1);
     account->uid = g_strdup(uid != NULL ? uid : "");
-    account->domain = domain_of_dn(ldap_entry_dn(entry));
+    account->domain = directory_domain_of_dn(ldap_entry_dn(entry));
     account->address = g_strdup_printf("%s@%s", account->uid, account->domain);
     account->mail_host = g_strdup(ldap_entry_get(entry, "zimbraMailHost"));
     account->transport = g_strdup(ldap_entry_get(entry, "zimbraMailTransport"));

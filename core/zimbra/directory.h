@@ -44,6 +44,9 @@ typedef struct Account {
 } Account;
 void account_free(Account *account);
 
+/* "uid=ann,ou=people,dc=example,dc=com" -> "example.com". */
+char *directory_domain_of_dn(const char *dn);
+
 /* By address, alias or id; NOT_FOUND (with the address) if there is none. */
 Account *directory_account(Directory *directory, const char *who, GError **error) MUST_USE;
 /* Every account of a domain (of Account), by address. NOT_FOUND for an unknown domain. */

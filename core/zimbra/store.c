@@ -21,11 +21,13 @@ static bool open_ssh(Store *store, GError **error)
     return store->ssh != NULL;
 }
 
+static bool password_configured(const Store *store)
+{
+    return store->where->mariadb_password != NULL || store->conf->mariadb.password != NULL;
+}
+
 static bool open_peer(Store *store, GError **error)
 {
-    bool from_store =
-        store->where->mariadb_password == NULL && store->conf->mariadb.password == NULL;
-
     if (store->peer != NULL)
         return true;
     store->peer = peer_open(store->name, store->ssh, store->conf->ssh.agent_file,
@@ -33,7 +35,8 @@ static bool open_peer(Store *store, GError **error)
     if (store->peer == NULL)
         return false;
     if (store->facts == NULL)
-        store->facts = peer_facts(store->peer, store->where->zimbra_home, from_store, error);
+        store->facts =
+            peer_facts(store->peer, store->where->zimbra_home, !password_configured(store), error);
     return store->facts != NULL;
 }
 
@@ -203,6 +206,19 @@ Store *store_open_rest(const Conf *conf, const ServerInfo *server, char **missin
         g_clear_pointer(&store->data, db_close);
     }
     return store;
+}
+
+Store *store_open_look(const Conf *conf, const ConfStore *where, GError **error)
+{
+    g_autoptr(Store) store = g_new0(Store, 1);
+
+    store->conf = conf;
+    store->where = where;
+    store->name = g_strdup(where->name);
+    if (!open_ssh(store, error) || (!password_configured(store) && !open_peer(store, error)) ||
+        (store->control = open_db(store, error)) == NULL)
+        return NULL;
+    return g_steal_pointer(&store);
 }
 
 void store_close(Store *store)

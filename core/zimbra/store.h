@@ -39,6 +39,10 @@ Store *store_open(const Conf *conf, const ServerInfo *server, GError **error) MU
  * SOAP is there for certain, though it may not answer. */
 Store *store_open_rest(const Conf *conf, const ServerInfo *server, char **missing,
                        GError **error) MUST_USE;
+
+/* For a look that decides nothing: only `control` is open, nothing is made there, and no directory
+ * is asked. */
+Store *store_open_look(const Conf *conf, const ConfStore *where, GError **error) MUST_USE;
 void store_close(Store *store);
 
 /* Reopens what broke (ssh, databases, agent). Locks and transactions of the old connections are
