@@ -94,7 +94,7 @@ build/fuzz/%: tests/fuzz/%.c core/base/wire.c core/base/error.c
 	clang -std=gnu11 -D_GNU_SOURCE -I. -O1 -g -fsanitize=fuzzer,address,undefined $(PKG_CFLAGS) \
 	    -DZX_VERSION='"$(VERSION)"' -DZX_DATE='"$(DATE)"' -o $@ $^ $$(pkg-config --libs glib-2.0 jansson yaml-0.1)
 build/fuzz/token: shell/token.c
-build/fuzz/args: $(wildcard commands/*.c completion/*.c conf/*.c) shell/token.c core/base/secret.c core/base/wait.c
+build/fuzz/args: $(wildcard commands/*.c completion/*.c conf/*.c) shell/token.c core/base/name.c core/base/secret.c core/base/wait.c
 
 FUZZ_S ?= 30
 fuzz: $(FUZZ)  ## run every fuzzer for FUZZ_S seconds

@@ -37,12 +37,22 @@ enum {
     ARG_ABSENT = 4,     /* known, but nothing except its default is in this version; has no field */
 };
 
+/* What the Tab key offers for a value, where the type does not say it. */
+typedef enum ArgOffers {
+    OFFERS_BY_TYPE,
+    OFFERS_VOLUMES,    /* of the store that the line names first */
+    OFFERS_OLD_COPIES, /* accounts that moved away and left one */
+    OFFERS_PARAMETERS, /* of the verb that stands before */
+} ArgOffers;
+
 typedef struct Arg {
     const char *name;
     ArgType type;
     unsigned flags;
     size_t offset;        /* in the request */
-    const char *values;   /* CHOICE, SET: "blobs|backup|data|account" */
+    const char *values;   /* CHOICE, SET: "blobs|backup|data|account"; else some that Tab offers */
+    const char *meanings; /* what each of the values is, in a few words; NULL: they say it */
+    ArgOffers offers;
     const char *expected; /* help's EXPECTED VALUES, where the type does not say it */
     const char *fallback; /* the default, parsed like anything typed; NULL: unset */
     const char *unset;    /* what help shows as the default when there is no fallback */

@@ -38,7 +38,7 @@ static const Arg help_args[] = {
     ARG(HelpRequest, verb, .name = "verb", .type = ARG_VERB, .flags = ARG_POSITIONAL,
         .expected = "doMailboxMove", .help = "the command to explain"),
     ARG(HelpRequest, parameter, .name = "parameter", .type = ARG_TEXT, .flags = ARG_POSITIONAL,
-        .expected = "stages", .help = "the parameter of it to explain"),
+        .offers = OFFERS_PARAMETERS, .expected = "stages", .help = "the parameter of it to explain"),
     { 0 },
 };
 /* clang-format on */

@@ -64,6 +64,8 @@ static const Arg args[] = {
          .expected = "service host name; same as --host", .unset = "each account's own home",
          .help = "only accounts that live on this store"),
     MOVE(request.stages, .name = "stages", .type = ARG_SET, .values = "blobs|backup|data|account",
+         .meanings = "copies blobs, rows and index ahead|copies backup entries|blobs and backup|"
+                     "brings the rest and moves the mailbox",
          .fallback = "blobs,account", .read_set = read_stages,
          .help = "what to run, always in this order. data stands for blobs,backup: it copies ahead, "
                  "nobody notices, any number of times. account brings the rest and moves the mailbox"),
@@ -86,9 +88,11 @@ static const Arg args[] = {
     MOVE(request.notifications, .name = "notifications", .type = ARG_ADDRESSES,
          .expected = "admin@example.com", .help = "who gets the completion mail"),
     MOVE(request.blob_destination_volume, .name = "blob_destination_volume", .type = ARG_TEXT,
+         .values = "current_primary|current_secondary", .offers = OFFERS_VOLUMES,
          .expected = "current_primary, current_secondary, 6, name", .fallback = "current_primary",
          .help = "the volume that receives the blobs; an index follows its own current volume"),
     MOVE(drive_destination_volume, .name = "drive_destination_volume", .type = ARG_TEXT,
+         .values = "drive_primary|drive_secondary|same_as_blob",
          .expected = "drive_primary, drive_secondary, same_as_blob, 7", .fallback = "same_as_blob",
          .no_effect = "there is no Drive here, ignored", .help = "the volume for Drive files"),
     MOVE(request.max_syncs, .name = "max_syncs", .type = ARG_SETTING,

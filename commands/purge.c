@@ -14,6 +14,7 @@ typedef struct PurgeArgs {
 static const Arg args[] = {
     PURGE(request.mailbox, .name = "mailbox", .type = ARG_TEXT, .flags = ARG_REQUIRED,
           .expected = "mailbox id (with --host), an address, or all", .omitted = "all",
+          .offers = OFFERS_OLD_COPIES,
           .help = "whose old copies: of one address, one id of one store, or all that are due"),
     PURGE(request.ignore_retention, .name = "ignore_retention", .type = ARG_BOOL,
           .fallback = "false", .help = "also those moved more recently than retention_days"),

@@ -1,17 +1,27 @@
 /* line.c - the interactive shell; the only file that includes <histedit.h>. */
 #include "shell/past.h"
+#include "shell/shell.h"
 #include "shell/tab.h"
+#include <errno.h>
 #include <histedit.h>
 #include <locale.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
+#include <sys/signalfd.h>
 #include <unistd.h>
+#include <wchar.h>
 
 typedef struct Prompt {
     EditLine *el;
     History *history;
-    Tab *tab;
+    Lookups *lookups;
+    GString *command; /* the lines before, that the one at hand continues */
+    char *tabbed;     /* see tab_press */
+    int resized_fd;   /* SIGWINCH */
+    int key;          /* read ahead of its time; EOF: none */
     char *text;       /* the prompt */
     char *drawn;      /* the same with what makes it stand out */
     size_t continued; /* so many bytes of the command came in earlier lines */
@@ -38,32 +48,187 @@ static unsigned char on_ctrl_c(EditLine *el, int key G_GNUC_UNUSED)
     return CC_NEWLINE;
 }
 
-static unsigned char on_tab(EditLine *el, int key G_GNUC_UNUSED)
+/* A key pressed while a Tab waits for a server ends the wait, unless it is another Tab. */
+static bool impatient(void *data)
+{
+    Prompt *prompt = data;
+    struct pollfd keys = { .fd = STDIN_FILENO, .events = POLLIN };
+    unsigned char key;
+
+    if (prompt->key == EOF && poll(&keys, 1, 0) > 0 && read(STDIN_FILENO, &key, 1) == 1)
+        prompt->key = key;
+    return prompt->key != EOF && prompt->key != '\t';
+}
+
+/* As the editor counts them. */
+static int letters(const char *text)
+{
+    size_t count = mbstowcs(NULL, text, 0);
+
+    return (int)(count != (size_t)-1 ? count : strlen(text));
+}
+
+static struct winsize terminal_size(void)
+{
+    struct winsize size = { 0 };
+
+    if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) != 0 || size.ws_col == 0 || size.ws_row == 0)
+        size = (struct winsize){ .ws_col = 80, .ws_row = 24 };
+    return size;
+}
+
+/* Columns that @text takes. */
+static unsigned columns(const char *text)
+{
+    g_autofree wchar_t *wide = g_new(wchar_t, strlen(text) + 1);
+    size_t length = mbstowcs(wide, text, strlen(text) + 1);
+    int width = length != (size_t)-1 ? wcswidth(wide, length) : -1;
+
+    return (unsigned)(width >= 0 ? width : (int)strlen(text));
+}
+
+/* Where on its rows the line has its cursor, in a terminal that breaks what is too long. */
+typedef struct Place {
+    unsigned above, below;
+} Place;
+
+static Place cursor_place(EditLine *el)
 {
     const LineInfo *info = el_line(el);
+    const unsigned width = terminal_size().ws_col;
     g_autofree char *before = g_strndup(info->buffer, (size_t)(info->cursor - info->buffer));
-    g_autofree char *text = NULL;
-    TabAnswer answer;
+    g_autofree char *all = g_strndup(info->buffer, (size_t)(info->lastchar - info->buffer));
+    unsigned begin, above;
     Prompt *prompt;
 
     el_get(el, EL_CLIENTDATA, &prompt);
-    answer = tab_press(prompt->tab, before);
+    begin = columns(prompt->continued > 0 ? "> " : prompt->text);
+    above = (begin + columns(before)) / width;
+    return (Place){ .above = above, .below = (begin + columns(all)) / width - above };
+}
+
+/* The terminal has another size and has broken the line anew: it is drawn again from where it now
+ * begins. Row by row, because what takes a whole screen away may be brought back by the next size.
+ */
+static void redraw(EditLine *el)
+{
+    const Place place = cursor_place(el);
+
+    el_resize(el);
+    if (g_strcmp0(getenv("TERM"), "dumb") == 0) {
+        fputc('\n', stdout);
+    } else {
+        if (place.above > 0)
+            printf("\033[%uA", place.above);
+        fputs("\r\033[K", stdout);
+        for (unsigned row = 0; row < place.above + place.below; row++)
+            fputs("\033[B\033[K", stdout);
+        if (place.above + place.below > 0)
+            printf("\033[%uA", place.above + place.below);
+    }
+    fflush(stdout);
+    el_set(el, EL_REFRESH);
+}
+
+/* Below the line, which then is drawn again below them. */
+static void print_list(EditLine *el, const char *text)
+{
+    for (unsigned below = cursor_place(el).below; below > 0; below--)
+        fputc('\n', stdout);
+    printf("\n%s", text);
+    fflush(stdout);
+    el_set(el, EL_REFRESH);
+}
+
+static unsigned char on_tab(EditLine *el, int key G_GNUC_UNUSED)
+{
+    const LineInfo *info = el_line(el);
+    const struct winsize size = terminal_size();
+    g_autofree char *before = g_strndup(info->buffer, (size_t)(info->cursor - info->buffer));
+    g_autofree char *after = g_strndup(info->cursor, (size_t)(info->lastchar - info->cursor));
+    g_autofree char *text = NULL;
+    TabAnswer answer;
+    Prompt *prompt;
+    Lookup lookup;
+
+    el_get(el, EL_CLIENTDATA, &prompt);
+    lookup = lookups_lookup(prompt->lookups);
+    answer = tab_press(&(TabLine){ .pending = prompt->command->str,
+                                   .before = before,
+                                   .after = after,
+                                   .width = size.ws_col,
+                                   .height = size.ws_row },
+                       &lookup, &prompt->tabbed);
     text = answer.text;
     switch (answer.action) {
     case TAB_NOTHING:
         return CC_ERROR;
     case TAB_INSERT:
-        el_deletestr(el, (int)answer.remove);
+        el_deletestr(el, letters(before + strlen(before) - answer.remove));
         el_insertstr(el, text);
         return CC_REFRESH;
     case TAB_BEEP:
         return CC_REFRESH_BEEP;
     case TAB_LIST:
-        printf("\n%s", text);
-        fflush(stdout);
-        return CC_REDISPLAY;
+        print_list(el, text);
+        return CC_NORM;
     }
     g_assert_not_reached();
+}
+
+/* The next byte of the keyboard; -1 at its end. */
+static int next_byte(EditLine *el, Prompt *prompt)
+{
+    struct pollfd fds[] = { { .fd = STDIN_FILENO, .events = POLLIN },
+                            { .fd = prompt->resized_fd, .events = POLLIN } };
+    struct signalfd_siginfo resized;
+    unsigned char byte;
+
+    if (prompt->key != EOF) {
+        byte = (unsigned char)prompt->key;
+        prompt->key = EOF;
+        return byte;
+    }
+    for (;;) {
+        if (poll(fds, G_N_ELEMENTS(fds), -1) < 0 && errno != EINTR)
+            return -1;
+        if (fds[1].revents & POLLIN && read(prompt->resized_fd, &resized, sizeof resized) > 0)
+            redraw(el);
+        else if (fds[0].revents != 0)
+            return read(STDIN_FILENO, &byte, 1) == 1 ? byte : -1;
+    }
+}
+
+/* In place of the editor's own, which knows only one thing to wait for. Bytes that are no letter
+ * are left out. */
+static int next_key(EditLine *el, wchar_t *key)
+{
+    mbstate_t state = { 0 };
+    Prompt *prompt;
+    int byte;
+
+    el_get(el, EL_CLIENTDATA, &prompt);
+    while ((byte = next_byte(el, prompt)) >= 0) {
+        char c = (char)byte;
+        size_t length = mbrtowc(key, &c, 1, &state);
+
+        if (length <= 1)
+            return 1;
+        if (length == (size_t)-1)
+            memset(&state, 0, sizeof state);
+    }
+    return 0;
+}
+
+/* SIGWINCH comes by way of a descriptor, so that it interrupts no call of a command at work. */
+static void watch_size(Prompt *prompt)
+{
+    sigset_t set;
+
+    sigemptyset(&set);
+    sigaddset(&set, SIGWINCH);
+    pthread_sigmask(SIG_BLOCK, &set, NULL);
+    prompt->resized_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 }
 
 static bool ask(void *data, const char *question)
@@ -118,7 +283,10 @@ static void prompt_open(Prompt *prompt, Shell *shell)
     HistEvent event;
     unsigned first;
 
-    prompt->tab = tab_new(shell);
+    prompt->command = g_string_new(NULL);
+    prompt->lookups = lookups_open(shell->session.conf, impatient, prompt);
+    prompt->key = EOF;
+    watch_size(prompt);
     make_prompt(prompt, shell->base.host);
     prompt->el = el_init("zxmove", stdin, stdout, stderr);
     prompt->history = history_init();
@@ -129,6 +297,7 @@ static void prompt_open(Prompt *prompt, Shell *shell)
         history(prompt->history, &event, H_ENTER, g_ptr_array_index(lines, i));
     el_set(prompt->el, EL_CLIENTDATA, prompt);
     el_set(prompt->el, EL_PROMPT_ESC, prompt_text, '\1');
+    el_set(prompt->el, EL_GETCFN, next_key);
     el_set(prompt->el, EL_EDITOR, "emacs");
     el_set(prompt->el, EL_HIST, history, prompt->history);
     el_set(prompt->el, EL_ADDFN, "zxmove-complete", "complete the word", on_tab);
@@ -144,7 +313,11 @@ static void prompt_close(Prompt *prompt)
 {
     history_end(prompt->history);
     el_end(prompt->el);
-    tab_free(prompt->tab);
+    lookups_close(prompt->lookups);
+    if (prompt->resized_fd >= 0)
+        close(prompt->resized_fd);
+    g_string_free(prompt->command, TRUE);
+    g_free(prompt->tabbed);
     g_free(prompt->text);
     g_free(prompt->drawn);
 }
@@ -187,9 +360,9 @@ static json_t *list_past(void *data, unsigned last)
 int line_run(Shell *shell)
 {
     struct sigaction ignore = { .sa_handler = SIG_IGN }, before;
-    g_autoptr(GString) command = g_string_new(NULL);
     TokenState state = { 0 };
     Prompt prompt = { 0 };
+    GString *command;
 
     /* Only for the names of stores and the place of the history: a mistake in it is told by the
      * first verb that needs it. */
@@ -199,10 +372,14 @@ int line_run(Shell *shell)
     shell->past = open_past(shell);
     setlocale(LC_CTYPE, ""); /* letters beyond ASCII are edited as letters */
     prompt_open(&prompt, shell);
+    command = prompt.command;
     sigaction(SIGINT, &ignore, &before); /* a command at work has its own (stop.c) */
     while (!shell->session.leave) {
         int length = 0;
-        const char *line = el_gets(prompt.el, &length);
+        const char *line;
+
+        el_set(prompt.el, EL_PREP_TERM, 1); /* before the prompt: who sees it types keys */
+        line = el_gets(prompt.el, &length);
 
         if (prompt.abandoned) {
             prompt.abandoned = false;

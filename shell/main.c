@@ -1,6 +1,6 @@
 /* main.c - options; chooses one-shot, batch or the interactive shell; exit status. No verb is named
  * here. */
-#include "completion/completion.h"
+#include "completion/names.h"
 #include "shell/shell.h"
 #include <errno.h>
 #include <locale.h>
@@ -19,26 +19,6 @@ static void on_event(void *data, const Event *event)
 static void on_note(void *data, const char *text)
 {
     progress_note(((Shell *)data)->progress, text);
-}
-
-/* "__complete INDEX WORD...": what bash asks at each TAB, so that it never says anything but
- * candidates and never fails. */
-static int complete_main(int argc, const char *const *argv)
-{
-    g_autoptr(Conf) conf = conf_load(NULL, NULL);
-    g_autoptr(GPtrArray) stores = g_ptr_array_new();
-    g_autoptr(GPtrArray) candidates = NULL;
-    guint64 index = argc > 0 ? g_ascii_strtoull(argv[0], NULL, 10) : 0;
-
-    if (argc < 1 || index < 1 || index > (guint64)argc)
-        return 0;
-    for (guint i = 0; conf != NULL && i < conf->stores->len; i++)
-        g_ptr_array_add(stores, ((ConfStore *)g_ptr_array_index(conf->stores, i))->name);
-    g_ptr_array_add(stores, NULL);
-    candidates = complete_bash(argv + 1, (unsigned)index - 1, (const char *const *)stores->pdata);
-    for (guint i = 0; i < candidates->len; i++)
-        puts(g_ptr_array_index(candidates, i));
-    return 0;
 }
 
 static int run(Shell *shell, const char *const *words)
@@ -100,11 +80,13 @@ int main(int argc, char **argv)
     /* A mover must not carry on after a broken precondition. */
     g_log_set_always_fatal(G_LOG_FATAL_MASK | G_LOG_LEVEL_CRITICAL);
     if (argc > 1 && strcmp(argv[1], "__complete") == 0)
-        return complete_main(argc - 2, words + 1);
+        return flush(bash_complete(argc - 2, words + 1));
 
     shell.session.data = &shell;
     shell.progress = progress_new();
     status = run(&shell, words);
+    if (names_busy()) /* with the configuration in its hands: it keeps nobody */
+        _exit(flush(status));
     session_clear(&shell.session);
     progress_free(shell.progress);
     switches_clear(&shell.base);

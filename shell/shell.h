@@ -54,6 +54,9 @@ int batch_file(Shell *shell, const char *path, const char *where);
 /* line.c: the interactive shell, until quit or Ctrl-D. */
 int line_run(Shell *shell);
 
+/* bash.c: the candidates that bash asks for with "__complete"; the exit status. */
+int bash_complete(int argc, const char *const *argv);
+
 /* render.c: results and errors as text or JSON. */
 void render_result(FILE *out, const Result *result, bool json);
 void render_error(const GError *error, const char *where, bool json);

@@ -3,11 +3,13 @@
 #ifndef ZX_SHELL_TAB_H
 #define ZX_SHELL_TAB_H
 
-#include "shell/shell.h"
+#include "shell/lookup.h"
 
-typedef struct Tab Tab;
-Tab *tab_new(Shell *shell);
-void tab_free(Tab *tab);
+typedef struct TabLine {
+    const char *pending;        /* the lines before that this one continues */
+    const char *before, *after; /* the cursor */
+    unsigned width, height;     /* of the terminal */
+} TabLine;
 
 typedef enum TabAction { TAB_NOTHING, TAB_INSERT, TAB_BEEP, TAB_LIST } TabAction;
 
@@ -17,7 +19,8 @@ typedef struct TabAnswer {
     char *text;    /* INSERT: what comes in their place; LIST: lines to print */
 } TabAnswer;
 
-/* @before is the line up to the cursor. */
-TabAnswer tab_press(Tab *tab, const char *before);
+/* @last is what the press before left behind, of the caller's keeping (g_free): a second press on
+ * the same text lists. */
+TabAnswer tab_press(const TabLine *line, const Lookup *lookup, char **last);
 
 #endif

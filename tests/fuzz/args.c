@@ -8,21 +8,33 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
+static GPtrArray *known(void *data G_GNUC_UNUSED, NameKind kind G_GNUC_UNUSED,
+                        const char *host G_GNUC_UNUSED, const char *prefix G_GNUC_UNUSED)
+{
+    GPtrArray *names = names_new();
+
+    g_ptr_array_add(names, name_new("mail1.example.com", "a store"));
+    return names;
+}
+
 static void check_completion(char **words)
 {
-    static const char *const stores[] = { "mail1.example.com", NULL };
+    static const Lookup lookup = { .names = known };
     guint count = g_strv_length(words);
     g_autofree char *current = g_strdup(words[count - 1]);
     g_autofree char *last = words[count - 1];
     g_autoptr(GPtrArray) candidates = NULL;
     g_autoptr(GPtrArray) others = NULL;
 
-    others = complete_bash((const char *const *)words, count - 1, stores);
+    others = complete_bash((const char *const *)words, count - 1, &lookup);
     words[count - 1] = NULL;
-    candidates = complete((const char *const *)words, current, stores);
-    for (guint i = 0; i < candidates->len; i++)
-        g_assert(g_ascii_strncasecmp(g_ptr_array_index(candidates, i), current, strlen(current)) ==
-                 0);
+    candidates = complete((const char *const *)words, current, true, &lookup);
+    for (guint i = 0; i < candidates->len; i++) {
+        const Candidate *candidate = g_ptr_array_index(candidates, i);
+
+        g_assert(g_ascii_strncasecmp(candidate->text, current, strlen(current)) == 0);
+        g_assert(candidate->shown <= strlen(candidate->text));
+    }
 }
 
 /* What @words are understood as: the request as JSON, or NULL. */
