@@ -8,7 +8,7 @@ build='gcc make pkg-config git libglib2.0-dev libjansson-dev libmariadb-dev libl
 libcurl4-openssl-dev libxml2-dev libyaml-dev libedit-dev libssl-dev zlib1g-dev'
 tests='libcmocka-dev libmicrohttpd-dev perl mariadb-server-core mariadb-client slapd ldap-utils
 memcached openssh-server openssh-client postfix openssl python3 python3-pymysql python3-ldap
-python3-yaml mandoc'
+python3-yaml mandoc tmux'
 
 missing=
 if ! command -v dpkg-query >/dev/null 2>&1; then
