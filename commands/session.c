@@ -29,10 +29,9 @@ const Command cmd_source = {
     .name = "source",
     .group = "Shell",
     .summary = "run the commands of a file",
-    .description =
-        "Runs the commands of a file, one in a line, until the first error (to the end with\n"
-        "--keep-going). A file may source others. The exit status is that of the command\n"
-        "that stopped it. Switches before source hold for every line of the file.",
+    .description = "Runs the commands of a file, one in a line, until the first error (to the end\n"
+                   "with --keep-going). A file may source others. The exit status is that of the\n"
+                   "command that stopped it. Switches before source hold for every line.",
     .args = source_args,
     .request_size = sizeof(SourceRequest),
     .examples = (const char *const[]){ "source moves.txt", NULL },
@@ -77,11 +76,10 @@ const Command cmd_history = {
     .group = "Shell",
     .summary = "what was typed before",
     .description =
-        "Lists the lines that arrow-up brings back. Into the file, for the next shell, go only "
-        "lines\n"
-        "that zxmove understood; what it did not (a command of another program, pasted, perhaps "
-        "with\n"
-        "a password) is gone with this shell. A line that begins with a blank is kept nowhere.",
+        "Lists the lines that arrow-up brings back. Into the file, for the next shell,\n"
+        "go only lines that zxmove understood; what it did not (a command of another\n"
+        "program, pasted, perhaps with a password) is gone with this shell. A line that\n"
+        "begins with a blank is kept nowhere.",
     .flags = COMMAND_AT_PROMPT,
     .args = history_args,
     .request_size = sizeof(HistoryRequest),

@@ -35,6 +35,10 @@ static void rows_are_sound(void **state G_GNUC_UNUSED)
 
         for (const Arg *arg = (*command)->args; arg != NULL && arg->name != NULL; arg++, rows++) {
             assert_non_null(arg->help);
+            /* A value would be seen in argv, and kept in the history. */
+            assert_null(strstr(arg->name, "pass"));
+            assert_null(strstr(arg->name, "secret"));
+            assert_null(strstr(arg->name, "token"));
             assert_ptr_equal(args_find(*command, arg->name), arg); /* no name twice */
             assert_true(arg->type != ARG_SETTING || conf_item(arg->name) != NULL);
             if (!(arg->flags & ARG_ABSENT)) {
