@@ -148,7 +148,7 @@ bool caches_drop_mailboxd_keys(Move *move, GError **error)
     folders = folder_ids(move, error);
     if (folders == NULL)
         return false;
-    keys = mailboxd_keys(move->account->id, folders);
+    keys = mailboxd_keys(move->account->id, move->account->written_id, folders);
     for (char **server = move->op->client_memcached; *server != NULL; server++) {
         GError *problem = NULL;
 

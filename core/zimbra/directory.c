@@ -280,6 +280,7 @@ static Account *account_from(const LdapEntry *entry)
     const char *status = ldap_entry_get(entry, "zimbraAccountStatus");
 
     account->id = g_ascii_strdown(id != NULL ? id : "", -1);
+    account->written_id = g_strdup(id != NULL ? id : "");
     account->uid = g_strdup(uid != NULL ? uid : "");
     account->domain = directory_domain_of_dn(ldap_entry_dn(entry));
     account->address = g_strdup_printf("%s@%s", account->uid, account->domain);
@@ -300,6 +301,7 @@ void account_free(Account *account)
     if (account == NULL)
         return;
     g_free(account->id);
+    g_free(account->written_id);
     g_free(account->address);
     g_free(account->uid);
     g_free(account->domain);
@@ -465,6 +467,7 @@ RouteNames *directory_route_names(Directory *directory, const Account *account, 
     names = g_new0(RouteNames, 1);
     names->uid = g_strdup(account->uid);
     names->id = g_strdup(account->id);
+    names->written_id = g_strdup(account->written_id);
     names->domain = g_strdup(account->domain);
     names->aliases = g_strdupv(account->aliases);
     names->virtual_hosts = values_of(domain, "zimbraVirtualHostname");
@@ -481,6 +484,7 @@ void route_names_free(RouteNames *names)
         return;
     g_free(names->uid);
     g_free(names->id);
+    g_free(names->written_id);
     g_free(names->domain);
     g_strfreev(names->aliases);
     g_strfreev(names->virtual_hosts);

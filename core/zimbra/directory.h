@@ -32,6 +32,7 @@ char **directory_client_memcached(Directory *directory, GError **error) MUST_USE
 
 typedef struct Account {
     char *id;      /* zimbraId, lowercase */
+    char *written_id; /* as the directory has it, and as it stands in keys of caches */
     char *address; /* name of the account: uid@domain of its DN */
     char *uid, *domain;
     char *mail_host;     /* NULL: none */
@@ -62,7 +63,7 @@ bool account_transport_matches(const Account *account, const char *host);
 
 /* Names that make up the account's proxy route keys (section 7), read from the master. */
 typedef struct RouteNames {
-    char *uid, *id, *domain;
+    char *uid, *id, *written_id, *domain; /* written_id: see Account */
     char **aliases, **virtual_hosts, **virtual_ips, **alias_domains;
 } RouteNames;
 RouteNames *directory_route_names(Directory *directory, const Account *account,

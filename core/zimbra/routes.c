@@ -116,15 +116,22 @@ static void add_alias(Keys *keys, const RouteNames *names, const char *alias)
     }
 }
 
+/* Of an auth token: as whoever made it had it from the directory. */
+static void add_id(Keys *keys, const char *id)
+{
+    add(keys, "route:proto=http;id=%s", id);
+    add(keys, "route:proto=httpssl;id=%s", id);
+    add(keys, "route:proto=httpssl;admin=1;id=%s", id);
+    add(keys, "route:proto=http;zx=1;id=%s", id);
+}
+
 GPtrArray *route_keys(const RouteNames *names)
 {
     Keys keys = keys_begin();
     g_autoptr(GPtrArray) locals = local_parts(names);
 
-    add(&keys, "route:proto=http;id=%s", names->id);
-    add(&keys, "route:proto=httpssl;id=%s", names->id);
-    add(&keys, "route:proto=httpssl;admin=1;id=%s", names->id);
-    add(&keys, "route:proto=http;zx=1;id=%s", names->id);
+    add_id(&keys, names->id);
+    add_id(&keys, names->written_id);
 
     add_user(&keys, "%s", names->uid);
     add_user(&keys, "%s@%s", names->uid, names->domain);
@@ -145,16 +152,23 @@ GPtrArray *route_keys(const RouteNames *names)
     return keys_end(&keys);
 }
 
-GPtrArray *mailboxd_keys(const char *account_id, char **folders)
+static void add_mailboxd(Keys *keys, const char *account_id, char **folders)
 {
     static const char *const by_account[] = { "zmFldrsTags", "zmCalsList" };
     static const char *const by_folder[] = { "zmEffFolderACL", "zmCtagInfo", "zmCalSumry" };
-    Keys keys = keys_begin();
 
     for (guint i = 0; i < G_N_ELEMENTS(by_account); i++)
-        add(&keys, "%s:%s", by_account[i], account_id);
+        add(keys, "%s:%s", by_account[i], account_id);
     for (char **folder = folders; *folder != NULL; folder++)
         for (guint i = 0; i < G_N_ELEMENTS(by_folder); i++)
-            add(&keys, "%s:%s:%s", by_folder[i], account_id, *folder);
+            add(keys, "%s:%s:%s", by_folder[i], account_id, *folder);
+}
+
+GPtrArray *mailboxd_keys(const char *account_id, const char *written_id, char **folders)
+{
+    Keys keys = keys_begin();
+
+    add_mailboxd(&keys, account_id, folders);
+    add_mailboxd(&keys, written_id, folders);
     return keys_end(&keys);
 }

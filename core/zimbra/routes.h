@@ -10,7 +10,7 @@ GPtrArray *route_keys(const RouteNames *names);
 
 /* What mailboxd itself caches under the account id and trusts at open or shows to clients: keys
  * whose full name is the account id, plus per-folder keys for @folders (NULL-terminated ids). Raw
- * and hashed. */
-GPtrArray *mailboxd_keys(const char *account_id, char **folders);
+ * and hashed; under the id in small letters, as rows have it, and as the directory has it. */
+GPtrArray *mailboxd_keys(const char *account_id, const char *written_id, char **folders);
 
 #endif

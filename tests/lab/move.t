@@ -6,9 +6,11 @@ import os
 import sys
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+from zxlab.directory import new_id  # noqa: E402
 from zxlab.lab import Lab  # noqa: E402
 from zxlab.moves import Scene, account_status, exits, findings_none, home, moved_clean, says  # noqa: E402
 from zxlab.check import check_move  # noqa: E402
+from zxlab.snapshot import read_copy  # noqa: E402
 from zxlab.tap import done, is_, ok  # noqa: E402
 
 lab = Lab.shared(mode=os.environ.get("MODE", "asan"))
@@ -18,7 +20,9 @@ scene = Scene(lab)
 plain = scene.mailbox("plain", one, messages=60)
 scene.mail_list("all", [plain])
 before = scene.snapshot(plain)
-moved_clean(scene.move(plain, two, stages="data,account"), before, plain, one, two, "a plain move")
+result = scene.move(plain, two, stages="data,account")
+moved_clean(result, before, plain, one, two, "a plain move")
+says(result, f"the chat history of {one.name} (schema chat) does not move", "what does not move is said")
 ok(two.state(plain)["mapped"], "the new store has the mailbox open")
 ok(one.state(plain)["locked"], "the old copy stays locked out")
 again = scene.move(plain, two)
@@ -75,6 +79,30 @@ result = scene.move(many, two)
 exits(result, 0, "a resource, a guest and a system account in one command")
 for account in many:
     findings_none(check_move(lab, before, account, one, two), "the checker finds nothing")
+
+# A share names account and item by their ids: it leads to the same folder as before.
+owner, friend = (scene.mailbox(name, one, messages=4) for name in ("owner", "friend"))
+with one.db() as connection, connection.cursor() as cursor:
+    for account, kind, metadata in ((owner, "id = 10", f"d3:acll36:{friend}1:r1:uee"),
+                                    (friend, "type = 13", f"d3:ridi10e3:zid36:{owner}e")):
+        cursor.execute("SELECT id, group_id FROM zimbra.mailbox WHERE account_id = %s", (account,))
+        mailbox, group = cursor.fetchone()
+        cursor.execute(f"UPDATE mboxgroup{group}.mail_item SET metadata = %s WHERE mailbox_id = %s AND {kind}",
+                       (metadata, mailbox))
+        is_(cursor.rowcount, 1, f"(a row of {scene.addresses[account]} tells of the share)")
+before = scene.snapshot(owner)
+moved_clean(scene.move(owner, two), before, owner, one, two, "the owner of a shared folder")
+mount = next(row for row in read_copy(lab, one, friend).dicts("group.mail_item") if row["type"] == b"13")
+named, item = mount["metadata"].decode().rpartition(":")[2][:-1], b"10"
+shared = [row for row in read_copy(lab, two, named).dicts("group.mail_item") if row["id"] == item]
+ok(len(shared) == 1 and friend.encode() in shared[0]["metadata"],
+   "the mountpoint of another mailbox leads to it, and it still grants the right")
+
+# An id in capitals, as imports from elsewhere bring them: the database has it in small letters.
+account = scene.mailbox("capitals", one, messages=4, rich=False, zimbraId=new_id().upper())
+before = scene.snapshot(account)
+moved_clean(scene.move(account, two), before, account, one, two, "an account whose id has capitals")
+is_(before.lab.directory.account(account)[1]["zimbraId"], [account], "the directory keeps them")
 
 alias = scene.mailbox("byalias", one, messages=4, rich=False)
 before = scene.snapshot(alias)

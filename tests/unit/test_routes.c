@@ -15,12 +15,14 @@ static bool has(const GPtrArray *keys, const char *key)
 }
 
 static char uid[] = "ann", id[] = "0f3b9f2e-6d3c-4b3e-8d53-7a5b0c0d1e2f", domain[] = "example.com";
+static char written_id[] = "0F3B9F2E-6d3c-4b3e-8d53-7a5b0c0d1e2f";
 static char alias_inside[] = "a.smith@example.com", alias_outside[] = "ann@other.org";
 static char host[] = "mail.example.com", ip[] = "192.0.2.7", alias_domain[] = "example.net";
 
 static const RouteNames ann = {
     .uid = uid,
     .id = id,
+    .written_id = written_id,
     .domain = domain,
     .aliases = (char *[]){ alias_inside, alias_outside, NULL },
     .virtual_hosts = (char *[]){ host, NULL },
@@ -33,6 +35,7 @@ static void test_every_kind_of_route(void **state)
     static const char *const expected[] = {
         "route:proto=http;id=0f3b9f2e-6d3c-4b3e-8d53-7a5b0c0d1e2f",
         "route:proto=httpssl;admin=1;id=0f3b9f2e-6d3c-4b3e-8d53-7a5b0c0d1e2f",
+        "route:proto=http;id=0F3B9F2E-6d3c-4b3e-8d53-7a5b0c0d1e2f", /* as the directory has it */
         "route:proto=imap;user=ann",
         "route:proto=pop3ssl;user=ann@example.com",
         "alias:user=ann;ip=example.com",
@@ -91,13 +94,15 @@ static void test_mailboxd_keys(void **state)
 {
     char inbox[] = "2", other[] = "257";
     char *folders[] = { inbox, other, NULL };
-    g_autoptr(GPtrArray) keys = mailboxd_keys("some-id", folders);
+    g_autoptr(GPtrArray) keys = mailboxd_keys("some-id", "Some-ID", folders);
 
     (void)state;
     assert_true(has(keys, "zmFldrsTags:some-id"));
     assert_true(has(keys, "zmCalsList:some-id"));
     assert_true(has(keys, "zmEffFolderACL:some-id:257"));
     assert_true(has(keys, "zmCtagInfo:some-id:2"));
+    assert_true(has(keys, "zmFldrsTags:Some-ID"));
+    assert_true(has(keys, "zmCalSumry:Some-ID:2"));
 }
 
 int main(void)

@@ -189,7 +189,7 @@ class Directory:
                               "zimbraHideInGal": True}}.get(kind, {})
         if kind == "resource":
             classes.append("zimbraCalendarResource")
-        zimbra_id = new_id()
+        zimbra_id = more.get("zimbraId") or new_id()
         cos_id = self.find("(&(objectClass=zimbraCOS)(cn=%s))", cos)[0][1]["zimbraId"][0]
         attributes = {
             "objectClass": classes, "uid": local, "cn": local, "sn": local, "displayName": local,
