@@ -355,7 +355,7 @@ static bool reserve_new(Move *move, const Known *known, GError **error)
     }
     move->blob_volume = wanted;
     move->index_volume = move->target->current.index;
-    if (!new_id(move, &move->target_mailbox, error))
+    if (!new_id(move, &move->target_mailbox, error) || !failpoint("reserve:id", error))
         return false;
     move->target_group = (move->target_mailbox - 1) % move->target->groups + 1;
     return group_schema_ensure(move, error) && assert_empty(move, move->target_mailbox, error) &&

@@ -138,6 +138,16 @@ def carried():
     moved_clean(scene.move(account, two), before, account, one, two, "then the rest", Expect(changing=True))
 
 
+def reserved():
+    """Every creation of a mailbox there waits for the row that counts ids."""
+    account = scene.mailbox("reserved", one, messages=2, rich=False)
+    before = scene.snapshot(account)
+    held = Held(scene, account, two, "reserve:id")
+    held.wait()
+    is_(transactions(two), 0, "an id was taken, and the counter is free again")
+    moved_clean(held.go(), before, account, one, two, "held where it had its id")
+
+
 lab = Lab.create("midway", mode=os.environ.get("MODE", "asan"))
 try:
     one, two = lab.stores
@@ -146,6 +156,7 @@ try:
     with Connections() as connections:
         one_moment()
         carried()
+        reserved()
     is_(dict(connections.most), {one.name: 2, two.name: 2}, "two connections a store are the most it ever had")
 finally:
     lab.stop()
