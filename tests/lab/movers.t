@@ -9,6 +9,7 @@ from functools import partial
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from zxlab.check import check_move, check_unmoved  # noqa: E402
+from zxlab.held import Held  # noqa: E402
 from zxlab.lab import Lab  # noqa: E402
 from zxlab.moves import (Scene, claimed, exits, fence_row, findings_none, moved_clean, says,  # noqa: E402
                          short_timeouts, side_by_side)
@@ -92,12 +93,43 @@ def stopped(cut, scene):
     unchanged(before, account, "undone", f"stopped{', cut off' if cut else ''}, woken: it touches nothing")
 
 
+def sessions(store):
+    """Processes of the store's sshd that serve a connection each."""
+    found = []
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            with open(f"/proc/{pid}/stat", encoding="ascii", errors="replace") as file:
+                if int(file.read().rpartition(")")[2].split()[1]) == store.sshd.pid:
+                    found.append(int(pid))
+        except (FileNotFoundError, ProcessLookupError):
+            pass
+    return found
+
+
+def own_lock(scene):
+    """Its connections fall silent, and the server goes on holding the account's lock for them: the mover ends that
+    session of its own, takes the lock again and goes on."""
+    account = scene.mailbox("own-lock", one, messages=6, rich=False)
+    before = scene.snapshot(account)
+    held = Held(scene, account, two, "open:flushed")
+    held.wait()
+    silent = sessions(two)
+    for pid in silent:
+        os.kill(pid, signal.SIGSTOP)
+    result = held.go()
+    for pid in silent:
+        os.kill(pid, signal.SIGCONT)
+    ok(silent, "(a session was there to fall silent)")
+    moved_clean(result, before, account, one, two, "a lock that a dead session of its own still holds")
+
+
 lab = Lab.create("movers", mode=os.environ.get("MODE", "asan"))
 try:
     one, two = lab.stores[:2]
     short_timeouts(lab, lease=10, timeout=5)
     side_by_side(lab, [refused, partial(stopped, False)] + [partial(woken, *sleep) for sleep in SLEEPS], lanes=4)
     stopped(True, Scene(lab))
+    own_lock(Scene(lab))
 finally:
     lab.stop()
 done()
