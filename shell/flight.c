@@ -122,8 +122,9 @@ static void take_progress(Flight *flight, const Event *event, int64_t now)
     set_text(&mailbox->part, event->text);
     mailbox->items = event->done;
     mailbox->items_expected = event->expected;
-    /* Rows come after all blobs, which may be fewer bytes on the disk than their rows say. */
-    if (!counts_bytes && mailbox->bytes > 0) {
+    /* Rows come after all blobs, which may have been there before, and may be fewer bytes on the
+     * disk than their rows say. */
+    if (!counts_bytes) {
         mailbox->bytes_expected = mailbox->bytes;
         mailbox->share = 1;
     }
@@ -202,7 +203,7 @@ char *flight_waits_for(const Flight *flight)
 double flight_mailbox_share(const FlightMailbox *mailbox)
 {
     if (mailbox->bytes_expected == 0)
-        return -1;
+        return mailbox->share >= 1 ? 1 : -1;
     return MIN((double)mailbox->bytes / (double)mailbox->bytes_expected, 1);
 }
 

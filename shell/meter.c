@@ -119,7 +119,9 @@ static char *state_text(const FlightMailbox *mailbox)
     if (mailbox->cause != NULL)
         return g_strdup_printf("%s, %s", state, mailbox->cause);
     if (mailbox->part != NULL)
-        return g_strdup_printf("%s %s", state, mailbox->part);
+        /* Which table says little, and every name is of another length. */
+        return g_strdup_printf("%s %s", state,
+                               strcmp(mailbox->part, "blobs") == 0 ? "blobs" : "rows");
     return g_strdup(state);
 }
 

@@ -131,6 +131,8 @@ static void flights(void **unused G_GNUC_UNUSED)
     assert_true(flight_mailbox_share(first) == 1);
     assert_true(flight_share(&flight) == 0.1);
     assert_true(flight_mailbox_left(first, 13 * S) < 0);
+    state(&flight, 13 * S, 1, "a@x", "prove", NULL);
+    assert_true(flight_mailbox_share(first) == 1);
 
     end(&flight, 13 * S, "a@x", OUTCOME_MOVED, 100 * MB);
     end(&flight, 13 * S, "b@x", OUTCOME_IN_DOUBT, 300 * MB);
