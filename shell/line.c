@@ -25,6 +25,7 @@ typedef struct Prompt {
     char *text;       /* the prompt */
     char *drawn;      /* the same with what makes it stand out */
     size_t continued; /* so many bytes of the command came in earlier lines */
+    TokenState state; /* at the end of those */
     bool abandoned;   /* the line at hand, by Ctrl-C */
 } Prompt;
 
@@ -357,10 +358,17 @@ static json_t *list_past(void *data, unsigned last)
     return list;
 }
 
+/* The next line is the first of a command. */
+static void begin_command(Prompt *prompt)
+{
+    g_string_truncate(prompt->command, 0);
+    prompt->continued = 0;
+    prompt->state = (TokenState){ 0 };
+}
+
 int line_run(Shell *shell)
 {
     struct sigaction ignore = { .sa_handler = SIG_IGN }, before;
-    TokenState state = { 0 };
     Prompt prompt = { 0 };
     GString *command;
 
@@ -380,12 +388,9 @@ int line_run(Shell *shell)
 
         el_set(prompt.el, EL_PREP_TERM, 1); /* before the prompt: who sees it types keys */
         line = el_gets(prompt.el, &length);
-
         if (prompt.abandoned) {
             prompt.abandoned = false;
-            g_string_truncate(command, 0);
-            prompt.continued = 0;
-            state = (TokenState){ 0 };
+            begin_command(&prompt);
             continue;
         }
         if (line == NULL || length <= 0) { /* Ctrl-D */
@@ -393,16 +398,14 @@ int line_run(Shell *shell)
             break;
         }
         g_string_append_len(command, line, line[length - 1] == '\n' ? length - 1 : length);
-        if (token_continues(&state, command->str + prompt.continued)) {
+        if (token_continues(&prompt.state, command->str + prompt.continued)) {
             g_string_truncate(command, command->len - 1);
             prompt.continued = command->len;
             continue;
         }
         remember(&prompt, shell, command->str);
         shell_line(shell, command->str, NULL);
-        g_string_truncate(command, 0);
-        prompt.continued = 0;
-        state = (TokenState){ 0 };
+        begin_command(&prompt);
     }
     sigaction(SIGINT, &before, NULL);
     prompt_close(&prompt);
