@@ -1,6 +1,7 @@
 /* blobs.c - see blobs.h. The stream copies and syncs; here is decided what has to be copied and
  * what the outcome of each file means. */
 #include "core/move/blobs.h"
+#include "core/base/failpoint.h"
 #include "core/move/manifest.h"
 #include "core/move/stream.h"
 #include <string.h>
@@ -105,7 +106,8 @@ static void want_copy(void *data, const ManifestRow *row, const ManifestRow *sta
         return;
     }
     add_blob(round, TASK_COPY, row)->ours = staged != NULL;
-    round->count->already--;
+    if (round->count->already > 0) /* more may have come since they were counted */
+        round->count->already--;
 }
 
 static void want_removal(void *data, const ManifestRow *row, const ManifestRow *staged)
@@ -145,7 +147,8 @@ static StreamFile *next_blob(void *data, GError **error)
         g_autoptr(GArray) rows = NULL, staged = NULL;
 
         if (!manifest_read(round->job, round->job->source_db, range->from, range->to, &rows,
-                           &staged, error))
+                           &staged, error) ||
+            !failpoint("blobs:range", error))
             return NULL;
         merge(rows, staged, want_copy, want_removal, round);
     }

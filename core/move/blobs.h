@@ -13,7 +13,7 @@
 
 typedef struct BlobsJob {
     const char *account_id;
-    Db *source_db; /* inside the caller's snapshot */
+    Db *source_db; /* in a window, and for blobs_proved, inside the caller's snapshot */
     /* Another connection there, outside any snapshot and idle during the call: a blob that is
      * missing is judged by its row of today (hazard 18). NULL: outside a window it stays open until
      * a later round. */

@@ -127,11 +127,12 @@ def files(store, mailbox):
 
 
 def carried():
-    """HSM at work between the snapshot and the reading of the files: the snapshot names the old volume."""
+    """HSM at work between the reading of the rows and of the files: the rows name the old volume."""
     account = scene.mailbox("carried", one, messages=20, rich=False)
     before = scene.snapshot(account)
-    held = Held(scene, account, two, "copy:snapshot", stages="data")
+    held = Held(scene, account, two, "blobs:range", stages="data")
     held.wait()
+    is_(transactions(one), 0, "no snapshot is open while blobs are copied")
     carry(account, 5)
     exits(held.go(), 0, "blobs carried to another volume in mid-copy")
     is_(files(two, staged(account)[0]), files(one, mailbox_id(one, account)), "none was missed")
