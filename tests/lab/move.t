@@ -101,7 +101,11 @@ ok(len(shared) == 1 and friend.encode() in shared[0]["metadata"],
 # An id in capitals, as imports from elsewhere bring them: the database has it in small letters.
 account = scene.mailbox("capitals", one, messages=4, rich=False, zimbraId=new_id().upper())
 before = scene.snapshot(account)
+stale = [f"zmFldrsTags:{account.lower()}", f"zmCalsList:{account.lower()}"]
+for key in stale:
+    lab.memcached_set(key, "stale")
 moved_clean(scene.move(account, two), before, account, one, two, "an account whose id has capitals")
+ok(b"stale" not in map(lab.memcached_get, stale), "what mailboxd cached under the id as its row has it is gone")
 is_(before.lab.directory.account(account)[1]["zimbraId"], [account], "the directory keeps them")
 
 alias = scene.mailbox("byalias", one, messages=4, rich=False)
