@@ -1,6 +1,7 @@
 /* test_rows.c - rows between two real servers, whose sockets tests/lab/rows.t gives in the
  * environment; without them everything is skipped. What is equal is not asked of the code under
  * test: same_rows() reads both sides column by column. */
+#include "core/move/move.h"
 #include "core/move/rows.h"
 #include "tests/unit/rows_data.h"
 #include <inttypes.h>
@@ -623,6 +624,7 @@ static void test_maxima(void **state)
                 "(127,128)");
     must(rows_maxima(db[SOURCE], SOURCE_GROUP, map.source_mailbox, &there, &error), error);
     assert_int_not_equal(here.locators, there.locators);
+    assert_false(maxima_equal(&here, &there));
 }
 
 static void test_orphans(void **state)
