@@ -127,6 +127,19 @@ with socket.create_server(("127.27.0.1", 0)) as silent:
         held.close()
     ok(os.stat(f"{waiting.dir}/state").st_mode & 0o77 == 0, "the state directory is private")
 
+# Nothing is asked of any server before it is needed.
+with socket.create_server(("127.27.0.1", 0)) as listening:
+    listening.setblocking(False)
+    offline = Place(f"ldap: {{master: 'ldap://127.27.0.1:{listening.getsockname()[1]}', starttls: false, password: x}}\n")
+    for words in (["help"], ["help", "doMailboxMove"], ["version"], ["--parse", *move], ["bogus"]):
+        offline.run(*words)
+    try:
+        listening.accept()[0].close()
+        asked = True
+    except BlockingIOError:
+        asked = False
+    ok(not asked, "help, version, --parse and errors open no connection")
+
 # Completion for bash.
 stores = Place("stores: {store1.lab.test: , store2.lab.test: }\n")
 is_(stores.run("__complete", "1", "doM").stdout, "doMailboxMove\n", "bash completes a verb")
