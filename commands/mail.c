@@ -194,7 +194,8 @@ static void set_problem(const Report *report, const ReportText *text, Result *re
     if (result->status == 0)
         return;
     if (only != NULL && only->reason != NULL) {
-        fail(&result->problem, only->code, "%s: %s", only->address, only->reason);
+        code = only->outcome == OUTCOME_SKIPPED ? ZX_ERROR_PARTIAL : only->code;
+        fail(&result->problem, code, "%s: %s", only->address, only->reason);
         return;
     }
     if (result->status == error_exit_status(ZX_ERROR_PARTIAL))

@@ -95,6 +95,20 @@ static const Arg args[] = {
          .values = "drive_primary|drive_secondary|same_as_blob",
          .expected = "drive_primary, drive_secondary, same_as_blob, 7", .fallback = "same_as_blob",
          .no_effect = "there is no Drive here, ignored", .help = "the volume for Drive files"),
+    MOVE(request.exclude, .name = "exclude", .type = ARG_GLOBS,
+         .expected = "addresses, * and ? in them: boss@example.com,*@test.com",
+         .help = "accounts to leave out, by any of their addresses"),
+    MOVE(request.order, .name = "order", .type = ARG_CHOICE, .fallback = "given",
+         .values = "given|name|size_asc|size_desc|last_login",
+         .meanings = "as they are named, a domain by name|by address|smallest first|largest first|"
+                     "who was away longest first",
+         .help = "which mailbox is first; max_accounts and max_bytes take them in this order"),
+    MOVE(request.max_accounts, .name = "max_accounts", .type = ARG_NUMBER, .min = 1, .max = 1000000,
+         .help = "no more mailboxes than this; the rest is skipped"),
+    MOVE(request.max_bytes, .name = "max_bytes", .type = ARG_SIZE,
+         .help = "no more mail than this, by the size of the mailboxes; the rest is skipped"),
+    MOVE(request.strict, .name = "strict", .type = ARG_BOOL, .fallback = "false",
+         .help = "accounts that are skipped make the result partial: exit status 5"),
     MOVE(request.max_syncs, .name = "max_syncs", .type = ARG_SETTING,
          .help = "rounds before the window is opened all the same"),
     MOVE(request.sync_finish_threshold, .name = "sync_finish_threshold", .type = ARG_SETTING,
@@ -111,13 +125,6 @@ static const Arg args[] = {
            .help = "stop after so many unreadable blobs in the operation"),
     NO_ARG(.name = "dry_run", .type = ARG_BOOL, .fallback = "false",
            .help = "look at everything, change nothing"),
-    NO_ARG(.name = "exclude", .type = ARG_GLOBS, .expected = "addresses or globs",
-           .help = "accounts to leave out"),
-    NO_ARG(.name = "order", .type = ARG_CHOICE, .fallback = "given",
-           .values = "given|name|size_asc|size_desc|last_login", .help = "which mailbox is first"),
-    NO_ARG(.name = "max_accounts", .type = ARG_NUMBER, .min = 1, .max = 1000000,
-           .help = "no more mailboxes than this in one operation"),
-    NO_ARG(.name = "max_bytes", .type = ARG_SIZE, .help = "no more bytes than this in one operation"),
     NO_ARG(.name = "hold", .type = ARG_BOOL, .fallback = "false",
            .help = "keep the copies up to date and wait for doCompleteMove"),
     NO_ARG(.name = "start_after", .type = ARG_TIME, .help = "copy nothing before"),
@@ -141,8 +148,6 @@ static const Arg args[] = {
     NO_ARG(.name = "batch_name", .type = ARG_TEXT, .help = "a name to purge and report by"),
     NO_ARG(.name = "comment", .type = ARG_TEXT, .help = "a remark for the report"),
     NO_ARG(.name = "hooks_dir", .type = ARG_PATH, .help = "programs to run at each step"),
-    NO_ARG(.name = "strict", .type = ARG_BOOL, .fallback = "false",
-           .help = "skipped accounts make the result partial"),
     { 0 },
 };
 /* clang-format on */
@@ -218,6 +223,7 @@ static bool run(Session *session, void *data, Result *result, GError **error)
                                                  : g_strdup(request->input_file);
     text.destination = request->destination;
     text.stages = request->stages;
+    text.strict = request->strict;
     text.staged = !(request->stages & STAGE_ACCOUNT);
     report_finish(session, core, report, &text, result);
     g_free(text.selection);

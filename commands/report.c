@@ -237,7 +237,7 @@ int report_status(const Report *report, const ReportText *text)
     if (has_code(report, ZX_ERROR_STOPPED))
         return error_exit_status(ZX_ERROR_STOPPED);
     if (bad == 0)
-        return 0;
+        return text->strict && t.skipped != 0 ? error_exit_status(ZX_ERROR_PARTIAL) : 0;
     if (good == 0 && t.kept == 0)
         return status_of_failures(report);
     return error_exit_status(ZX_ERROR_PARTIAL);

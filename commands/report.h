@@ -11,6 +11,7 @@ typedef struct ReportText {
     char **notifications;    /* NULL: nobody */
     unsigned stages;         /* of Stage, of a move */
     bool staged;             /* a move without its account stage */
+    bool strict;             /* who is skipped is not done */
     bool purge, recover, dry_run;
     unsigned retention_days; /* filled by report_finish */
     bool interrupted;        /* the same: the user asked to stop */

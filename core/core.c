@@ -86,7 +86,7 @@ static void move_account(Operation *op, Account *account, Store *target, unsigne
 static const char *end_state(const Operation *op)
 {
     unsigned failed = 0, others = 0;
-    bool unfinished = false;
+    bool unfinished = false, missed = false; /* missed: strict, and one was skipped */
 
     for (guint i = 0; i < op->report->mailboxes->len; i++) {
         const MailboxResult *result = g_ptr_array_index(op->report->mailboxes, i);
@@ -95,13 +95,15 @@ static const char *end_state(const Operation *op)
         if (result->outcome == OUTCOME_FAILED || result->outcome == OUTCOME_IN_DOUBT ||
             result->outcome == OUTCOME_KEPT)
             failed++;
+        else if (result->outcome == OUTCOME_SKIPPED && op->request != NULL && op->request->strict)
+            missed = true;
         else
             others++;
     }
     if (wait_stopped(op->wait))
         return "interrupted";
     if (failed == 0 && !unfinished)
-        return "done";
+        return missed ? "partial" : "done";
     return others > 0 ? "partial" : "failed";
 }
 

@@ -19,6 +19,11 @@ typedef struct MoveRequest {
     char **accounts, **domains; /* either may be NULL */
     char *input_file;
     char *source_host;          /* only accounts that live there; NULL: any */
+    char **exclude;             /* globs; NULL: nobody */
+    char *order;                /* given, name, size_asc, size_desc, last_login */
+    long max_accounts;          /* -1: any number */
+    uint64_t max_bytes;         /* 0: any */
+    bool strict;                /* an account that is skipped makes the result partial */
     unsigned stages;            /* of Stage */
     bool compress, check_digest, overwrite;
     unsigned threads;

@@ -1,6 +1,7 @@
 /* plan.c - which accounts are meant, which of them cannot go and why, and whether two stores fit
  * together. Changes nothing. Every refusal says what an administrator can do about it. */
 #include "core/move/move.h"
+#include "core/move/select.h"
 #include <stdlib.h>
 #include <string.h>
 
@@ -96,50 +97,47 @@ static bool may_go(Operation *op, const Account *account, MailboxResult *result)
     return false;
 }
 
-static bool add_account(Operation *op, GHashTable *seen, GPtrArray *chosen, Account *account)
-{
-    MailboxResult *result;
+/* Accounts. */
 
-    if (!g_hash_table_add(seen, g_strdup(account->id))) {
-        account_free(account);
-        return false;
-    }
-    result = operation_add_result(op, account->address, account->id, account->mail_host,
-                                  op->request->destination);
-    if (may_go(op, account, result))
-        g_ptr_array_add(chosen, account);
+/* What was asked for, each account once. */
+typedef struct Found {
+    Operation *op;
+    GHashTable *seen;    /* ids, borrowed from the accounts */
+    GPtrArray *accounts; /* of Account */
+} Found;
+
+static void add_account(Found *found, Account *account)
+{
+    if (g_hash_table_add(found->seen, account->id))
+        g_ptr_array_add(found->accounts, account);
     else
         account_free(account);
-    return true;
 }
 
-static bool add_address(Operation *op, GHashTable *seen, GPtrArray *chosen, const char *address,
-                        GError **error)
+static bool add_address(Found *found, const char *address, GError **error)
 {
-    Account *account = directory_account(op->directory, address, error);
+    Account *account = directory_account(found->op->directory, address, error);
 
     if (account == NULL)
         return false;
-    add_account(op, seen, chosen, account);
+    add_account(found, account);
     return true;
 }
 
-static bool add_domain(Operation *op, GHashTable *seen, GPtrArray *chosen, const char *domain,
-                       GError **error)
+static bool add_domain(Found *found, const char *domain, GError **error)
 {
-    g_autoptr(GPtrArray) accounts = directory_domain(op->directory, domain, error);
+    g_autoptr(GPtrArray) accounts = directory_domain(found->op->directory, domain, error);
 
     if (accounts == NULL)
         return false;
     g_ptr_array_set_free_func(accounts, NULL); /* each goes over to add_account */
     for (guint i = 0; i < accounts->len; i++)
-        add_account(op, seen, chosen, g_ptr_array_index(accounts, i));
+        add_account(found, g_ptr_array_index(accounts, i));
     return true;
 }
 
 /* One address a line; blank lines and # comments are passed over. */
-static bool add_file(Operation *op, GHashTable *seen, GPtrArray *chosen, const char *path,
-                     GError **error)
+static bool add_file(Found *found, const char *path, GError **error)
 {
     g_autofree char *text = NULL;
     g_auto(GStrv) lines = NULL;
@@ -158,35 +156,29 @@ static bool add_file(Operation *op, GHashTable *seen, GPtrArray *chosen, const c
         number++;
         if (*address == '\0' || *address == '#')
             continue;
-        if (!add_address(op, seen, chosen, address, error))
+        if (!add_address(found, address, error))
             return fail_prefix(error, "%s:%u", path, number);
     }
     return true;
 }
 
-GPtrArray *plan_select(Operation *op, GError **error)
+static bool find_accounts(Found *found, GError **error)
 {
-    const MoveRequest *request = op->request;
-    g_autoptr(GHashTable) seen = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
-    g_autoptr(GPtrArray) chosen = g_ptr_array_new_with_free_func((GDestroyNotify)account_free);
+    const MoveRequest *request = found->op->request;
 
     for (char **address = request->accounts; address != NULL && *address != NULL; address++)
-        if (!add_address(op, seen, chosen, *address, error))
-            return NULL;
+        if (!add_address(found, *address, error))
+            return false;
     for (char **domain = request->domains; domain != NULL && *domain != NULL; domain++)
-        if (!add_domain(op, seen, chosen, *domain, error))
-            return NULL;
-    if (request->input_file != NULL && !add_file(op, seen, chosen, request->input_file, error))
-        return NULL;
-    return g_steal_pointer(&chosen);
+        if (!add_domain(found, *domain, error))
+            return false;
+    return request->input_file == NULL || add_file(found, request->input_file, error);
 }
 
-static void read_sizes(Operation *op, Store *store)
+static bool read_sizes(Operation *op, Store *store, GError **error)
 {
-    g_autoptr(GError) problem = NULL;
-    g_autoptr(Rows) rows =
-        db_query(store->control, &problem, "SELECT account_id, size_checkpoint FROM zimbra.mailbox",
-                 DB_NONE);
+    g_autoptr(Rows) rows = db_query(
+        store->control, error, "SELECT account_id, size_checkpoint FROM zimbra.mailbox", DB_NONE);
 
     for (unsigned i = 0; rows != NULL && i < rows_count(rows); i++) {
         uint64_t *size = g_new(uint64_t, 1);
@@ -194,24 +186,103 @@ static void read_sizes(Operation *op, Store *store)
         *size = rows_u64(rows, i, 1);
         g_hash_table_insert(op->sizes, g_strdup(rows_text(rows, i, 0)), size);
     }
+    return rows != NULL;
+}
+
+/* One question a store. @decide: something depends on the answer. */
+static void ask_sizes(Operation *op, const GPtrArray *accounts, bool decide)
+{
+    g_autoptr(GHashTable) asked = g_hash_table_new(g_str_hash, g_str_equal);
+
+    if (op->sizes != NULL)
+        return;
+    op->sizes = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
+    for (guint i = 0; i < accounts->len; i++) {
+        const Account *account = g_ptr_array_index(accounts, i);
+        g_autoptr(GError) problem = NULL;
+        Store *store;
+
+        if (account->mail_host == NULL || !g_hash_table_add(asked, account->mail_host))
+            continue;
+        store = operation_store(op, account->mail_host, &problem);
+        if ((store == NULL || !read_sizes(op, store, &problem)) && decide)
+            operation_note(op, "%s does not tell the sizes of its mailboxes, they count as empty: %s",
+                           account->mail_host, problem->message);
+    }
 }
 
 uint64_t plan_sizes(Operation *op, const GPtrArray *accounts)
 {
-    g_autoptr(GHashTable) asked = g_hash_table_new(g_str_hash, g_str_equal);
     uint64_t all = 0;
 
-    op->sizes = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
-    for (guint i = 0; i < accounts->len; i++) {
-        const Account *account = g_ptr_array_index(accounts, i);
-        Store *store;
-
-        if (g_hash_table_add(asked, account->mail_host) &&
-            (store = operation_store(op, account->mail_host, NULL)) != NULL)
-            read_sizes(op, store);
-        all += operation_size(op, account->id);
-    }
+    ask_sizes(op, accounts, false);
+    for (guint i = 0; i < accounts->len; i++)
+        all += operation_size(op, ((const Account *)g_ptr_array_index(accounts, i))->id);
     return all;
+}
+
+static void arrange(Operation *op, GPtrArray *accounts)
+{
+    Order order = select_order(op->request->order);
+    bool any = false;
+
+    if (order == ORDER_SIZE_ASC || order == ORDER_SIZE_DESC || op->request->max_bytes != 0)
+        ask_sizes(op, accounts, true);
+    for (guint i = 0; i < accounts->len; i++)
+        any |= ((const Account *)g_ptr_array_index(accounts, i))->last_logon != NULL;
+    if (order == ORDER_LAST_LOGIN && !any)
+        operation_note(op, "order last_login: the directory knows of no login of these accounts, "
+                           "they go by name");
+    select_sort(accounts, order, op->sizes);
+}
+
+/* Takes the accounts that can be tried and still fit; every account gets its line in the report. */
+static GPtrArray *choose(Operation *op, GPtrArray *accounts)
+{
+    g_autoptr(Globs) exclude = globs_new(op->request->exclude);
+    g_autoptr(GPtrArray) idle = NULL;
+    GPtrArray *chosen = g_ptr_array_new_with_free_func((GDestroyNotify)account_free);
+    Quota quota = { .max_accounts = op->request->max_accounts,
+                    .max_bytes = op->request->max_bytes };
+
+    for (guint i = 0; i < accounts->len; i++) {
+        Account *account = g_ptr_array_index(accounts, i);
+        MailboxResult *result = operation_add_result(op, account->address, account->id,
+                                                     account->mail_host, op->request->destination);
+        g_autofree char *over = NULL;
+        bool go = false;
+
+        if (globs_match(exclude, account))
+            skip(result, "excluded");
+        else if (may_go(op, account, result)) {
+            over = quota_take(&quota, operation_size(op, account->id));
+            if (over != NULL)
+                skip(result, over);
+            go = over == NULL;
+        }
+        if (go)
+            g_ptr_array_add(chosen, account);
+        else
+            account_free(account);
+    }
+    idle = globs_idle(exclude);
+    for (guint i = 0; i < idle->len; i++)
+        operation_note(op, "exclude %s matches none of these accounts",
+                       (const char *)g_ptr_array_index(idle, i));
+    return chosen;
+}
+
+GPtrArray *plan_select(Operation *op, GError **error)
+{
+    g_autoptr(GPtrArray) accounts = g_ptr_array_new_with_free_func((GDestroyNotify)account_free);
+    g_autoptr(GHashTable) seen = g_hash_table_new(g_str_hash, g_str_equal);
+    Found found = { .op = op, .seen = seen, .accounts = accounts };
+
+    if (!find_accounts(&found, error))
+        return NULL;
+    arrange(op, accounts);
+    g_ptr_array_set_free_func(accounts, NULL); /* each goes over to choose */
+    return choose(op, accounts);
 }
 
 /* Stores. */

@@ -236,6 +236,7 @@ static const char *const account_attributes[] = { "uid",
                                                   "zimbraIsSystemResource",
                                                   "zimbraIsSystemAccount",
                                                   "zimbraIsExternalVirtualAccount",
+                                                  "zimbraLastLogonTimestamp",
                                                   "objectClass",
                                                   NULL };
 
@@ -289,6 +290,7 @@ static Account *account_from(const LdapEntry *entry)
     account->status = g_strdup(status != NULL ? status : "");
     account->mail_status = g_strdup(ldap_entry_get(entry, "zimbraMailStatus"));
     account->aliases = values_of(entry, "zimbraMailAlias");
+    account->last_logon = g_strdup(ldap_entry_get(entry, "zimbraLastLogonTimestamp"));
     account->system =
         is_true(entry, "zimbraIsSystemResource") || is_true(entry, "zimbraIsSystemAccount");
     account->guest = is_true(entry, "zimbraIsExternalVirtualAccount");
@@ -310,6 +312,7 @@ void account_free(Account *account)
     g_free(account->status);
     g_free(account->mail_status);
     g_free(account->domain_status);
+    g_free(account->last_logon);
     g_strfreev(account->aliases);
     g_free(account);
 }

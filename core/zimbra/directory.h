@@ -41,6 +41,7 @@ typedef struct Account {
     char *mail_status;   /* raw zimbraMailStatus, NULL if unset */
     char *domain_status; /* zimbraDomainStatus, inherited from config; "active" if unset */
     char **aliases;
+    char *last_logon; /* raw zimbraLastLogonTimestamp, "20260301220000Z"; NULL: none is known */
     bool system, guest, resource;
 } Account;
 void account_free(Account *account);

@@ -58,7 +58,7 @@ LINES = [
     (M + " stages data stages account", "stages is given twice"),
     ("doMailboxMove m2 destinationHost m3 accounts a@x.com", "destinationHost is given twice"),
     (M + " max_load 8", "max_load: '8' is not in this version of zxmove, only off is"),
-    (M + " exclude b@x.com", "exclude is not in this version of zxmove"),
+    (M + " hooks_dir /x", "hooks_dir is not in this version of zxmove"),
     (M + " ignore_partial true", "ignore_partial: 'true' is not in this version of zxmove, only false is"),
     # lists
     ("doMailboxMove m2 accounts a@x.com, stages data", "accounts: empty item after the last comma, before stages"),
