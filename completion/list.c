@@ -3,7 +3,7 @@
 #include "completion/completion.h"
 #include <string.h>
 
-enum { GAP = 2, MEANING_MIN = 16 };
+enum { GAP = 2, MEANING_MIN = 12 };
 
 typedef struct Layout {
     unsigned rows, columns;

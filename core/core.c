@@ -318,6 +318,11 @@ GPtrArray *core_names(Core *core, NameKind kind, const char *host, const char *p
                               MAX(1, (unsigned)wait_left_ms(wait, (int)cap * 1000) / 1000), error);
 }
 
+void core_abandon(void)
+{
+    ssh_abandon();
+}
+
 bool core_mail(Core *core, char **to, const char *subject, const char *body,
                const char *attachment_name, const char *attachment, GError **error)
 {

@@ -136,6 +136,9 @@ typedef enum NameKind {
  * Any thread may ask, beside everything else; connections are made for the question and closed. */
 GPtrArray *core_names(Core *core, NameKind kind, const char *host, const char *prefix, unsigned limit, const Wait *wait, GError **error) MUST_USE;
 
+/* Before a process ends by _exit while a thread is still in core_names: leaves nothing behind. */
+void core_abandon(void);
+
 /* Sends @report to @to as commands.md section 8 lays it out; the text is made by the caller. */
 bool core_mail(Core *core, char **to, const char *subject, const char *body, const char *attachment_name, const char *attachment, GError **error) MUST_USE;
 

@@ -70,6 +70,7 @@ int bash_complete(int argc, const char *const *argv)
     lookups_close(lookups);
     if (names_busy()) { /* with the configuration in its hands */
         fflush(stdout);
+        core_abandon();
         _exit(0);
     }
     conf_free(conf);

@@ -85,8 +85,10 @@ int main(int argc, char **argv)
     shell.session.data = &shell;
     shell.progress = progress_new();
     status = run(&shell, words);
-    if (names_busy()) /* with the configuration in its hands: it keeps nobody */
+    if (names_busy()) { /* with the configuration in its hands: it keeps nobody */
+        core_abandon();
         _exit(flush(status));
+    }
     session_clear(&shell.session);
     progress_free(shell.progress);
     switches_clear(&shell.base);

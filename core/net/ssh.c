@@ -18,6 +18,10 @@ struct Ssh {
     GHashTable *forwards; /* "host:port" -> path */
 };
 
+/* Directories of all sessions, for who ends the process without closing them. */
+static GMutex directories_lock;
+static GHashTable *directories;
+
 typedef struct ssh_key_struct SshKey;
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(SshKey, ssh_key_free)
 typedef struct ssh_session_struct SshSession;
@@ -214,19 +218,58 @@ failed:
     return NULL;
 }
 
-void ssh_close(Ssh *ssh)
+static bool make_directory(Ssh *ssh, GError **error)
+{
+    ssh->directory = g_dir_make_tmp("zxmove-XXXXXX", NULL);
+    if (ssh->directory == NULL)
+        return fail(error, ZX_ERROR_STATE, "cannot make a private directory in %s: %s",
+                    g_get_tmp_dir(), g_strerror(errno));
+    g_mutex_lock(&directories_lock);
+    if (directories == NULL)
+        directories = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+    g_hash_table_add(directories, g_strdup(ssh->directory));
+    g_mutex_unlock(&directories_lock);
+    return true;
+}
+
+static void remove_directory(const char *path)
+{
+    g_autoptr(GDir) dir = g_dir_open(path, 0, NULL);
+    const char *name;
+
+    while (dir != NULL && (name = g_dir_read_name(dir)) != NULL) {
+        g_autofree char *entry = g_build_filename(path, name, NULL);
+
+        unlink(entry);
+    }
+    rmdir(path);
+}
+
+void ssh_abandon(void)
 {
     GHashTableIter iter;
     gpointer path;
 
+    g_mutex_lock(&directories_lock);
+    if (directories != NULL) {
+        g_hash_table_iter_init(&iter, directories);
+        while (g_hash_table_iter_next(&iter, &path, NULL))
+            remove_directory(path);
+    }
+    g_mutex_unlock(&directories_lock);
+}
+
+void ssh_close(Ssh *ssh)
+{
     if (ssh == NULL)
         return;
     ssh_pump_stop(ssh->pump);
-    g_hash_table_iter_init(&iter, ssh->forwards);
-    while (g_hash_table_iter_next(&iter, NULL, &path))
-        unlink(path);
-    if (ssh->directory != NULL)
-        rmdir(ssh->directory);
+    if (ssh->directory != NULL) {
+        g_mutex_lock(&directories_lock);
+        remove_directory(ssh->directory);
+        g_hash_table_remove(directories, ssh->directory);
+        g_mutex_unlock(&directories_lock);
+    }
     g_hash_table_unref(ssh->forwards);
     g_free(ssh->directory);
     g_free(ssh->name);
@@ -268,14 +311,8 @@ const char *ssh_forward(Ssh *ssh, const char *host, unsigned port, GError **erro
 
     if (known != NULL)
         return known;
-    if (ssh->directory == NULL) {
-        ssh->directory = g_dir_make_tmp("zxmove-XXXXXX", NULL);
-        if (ssh->directory == NULL) {
-            fail(error, ZX_ERROR_STATE, "cannot make a private directory in %s: %s",
-                 g_get_tmp_dir(), g_strerror(errno));
-            return NULL;
-        }
-    }
+    if (ssh->directory == NULL && !make_directory(ssh, error))
+        return NULL;
     path = g_strdup_printf("%s/%u", ssh->directory, g_hash_table_size(ssh->forwards) + 1);
     fd = listen_at(path, error);
     if (fd < 0)

@@ -32,6 +32,9 @@ int ssh_run(Ssh *ssh, const char *command, GError **error) MUST_USE;
  * a direct-tcpip channel to @host:@port as seen from the store. The path is borrowed. */
 const char *ssh_forward(Ssh *ssh, const char *host, unsigned port, GError **error) MUST_USE;
 
+/* Removes the sockets of all forwards of this process, which is about to end without ssh_close. */
+void ssh_abandon(void);
+
 /* False once the connection is lost; @why (borrowed, may be NULL) says how. */
 bool ssh_alive(Ssh *ssh, const char **why);
 

@@ -206,6 +206,18 @@ try:
     ok(shell.ends("ended 0") and time.monotonic() - began < 4, "quit ends at once")
     lab.slapd.cont()
 
+    # A store's database stands still: the other form does not wait either, and leaves nothing behind
+    places = os.path.join(lab.dir, "places")
+    os.makedirs(places)
+    lab.stores[1].mariadb.pause()
+    result = subprocess.run([lab.program, "__complete", "4", "doMailboxMove", two, "blob_destination_volume", ""],
+                            env={**os.environ, **env, "TMPDIR": places}, text=True, capture_output=True, timeout=30,
+                            check=False)
+    lab.stores[1].mariadb.cont()
+    is_((result.returncode, result.stdout, result.stderr), (0, "current_primary\ncurrent_secondary\n", ""),
+        "a store whose database stands still has no volumes to offer")
+    is_(os.listdir(places), [], "no socket is left behind")
+
     # bash
     with open(os.path.join(lab.dir, "bashrc"), "w", encoding="ascii") as file:
         file.write(f"PS1='$ '; PATH={os.path.dirname(lab.program)}:$PATH\n"
@@ -232,5 +244,6 @@ finally:
     for terminal in terminals:
         terminal.close()
     lab.slapd.cont()
+    lab.stores[1].mariadb.cont()
     lab.stop()
 done()
