@@ -89,6 +89,7 @@ static bool in_doubt(Move *move, const char *first, GError **error)
     operation_emit(move->op, &(Event){ .type = EVENT_NOTE,
                                        .account = move->account->address,
                                        .text = "no answer to the commit: in doubt, trying again" });
+    move_state(move, "commit", "no answer, asking the directory");
     log_warning("in doubt: %s", first);
     while (!wait_stopped(&wait) && wait_left_ms(&wait, 1) > 0) {
         GError *problem = NULL;
