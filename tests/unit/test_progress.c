@@ -381,6 +381,10 @@ static void screens(void **unused G_GNUC_UNUSED)
     g_ptr_array_add(lines, (char *)(uintptr_t) "two");
     screen_draw(&screen, lines, 80);
     rewind(out);
+    screen_draw(&screen, lines, 40); /* another width: every row is cleared before */
+    check(g_strndup(text, size), "\r\033[1A\033[K\n\033[K\033[1A\033[1mten\033[0m wide..\033[K\n"
+                                 "two\033[K\033[J\r");
+    rewind(out);
     screen_erase(&screen, 4); /* ten columns have become three rows */
     check(g_strndup(text, size), "\r\033[3A\033[K\n\033[K\n\033[K\n\033[K\033[3A");
     rewind(out);
