@@ -76,8 +76,9 @@ static json_t *state(const HttpRequest *request)
                                                 entry_get(account, "zimbraAccountStatus"), "host",
                                                 entry_get(account, "zimbraMailHost"));
     json_t *mapped = state_now.mapped == 0 ? json_null() : json_integer(state_now.mapped);
-    return json_pack("{s:o, s:b, s:b, s:o}", "mapped", mapped, "cached", state_now.cached, "locked",
-                     state_now.locked, "account_cache", cache);
+    return json_pack("{s:o, s:b, s:b, s:b, s:o}", "mapped", mapped, "cached", state_now.cached,
+                     "locked", state_now.locked, "merging", state_now.merging, "account_cache",
+                     cache);
 }
 
 static json_t *log_of_requests(const HttpRequest *request)

@@ -243,6 +243,14 @@ static void start_merge(IndexState *index)
     g_thread_unref(g_thread_new("merge", merge_thread, index));
 }
 
+bool index_merges(IndexState *index)
+{
+    g_mutex_lock(&index->mutex);
+    bool merges_now = index->merging;
+    g_mutex_unlock(&index->mutex);
+    return merges_now;
+}
+
 bool index_add(IndexState *index, const GArray *items, GError **error)
 {
     char *name = NULL;

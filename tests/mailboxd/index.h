@@ -20,6 +20,8 @@ bool index_find(IndexState *index, unsigned item, bool *found, GError **error);
 bool index_delete(IndexState *index, GError **error);
 /* Ends merging for good, before the directory goes. */
 void index_stop(IndexState *index);
+/* Whether a merge is under way. */
+bool index_merges(IndexState *index);
 /* Waits for merges of all indexes to end. */
 void index_shutdown(void);
 

@@ -150,7 +150,7 @@ bool manager_delete(const char *account_id, unsigned *id, GError **error);
 
 typedef struct MailboxState {
     unsigned mapped;
-    bool cached, locked;
+    bool cached, locked, merging;
 } MailboxState;
 MailboxState manager_state(const char *account_id);
 

@@ -3,6 +3,7 @@
  * leave only when this process deletes the mailbox. An object once loaded stays, and only loading
  * checks that the account is homed here. */
 #include "tests/mailboxd/config.h"
+#include "tests/mailboxd/index.h"
 #include "tests/mailboxd/mailbox.h"
 
 typedef struct Slot {
@@ -260,6 +261,7 @@ MailboxState manager_state(const char *account_key)
     const Slot *slot = g_hash_table_lookup(slots, GUINT_TO_POINTER(state.mapped));
     state.cached = slot != NULL;
     state.locked = slot != NULL && slot->locked;
+    state.merging = slot != NULL && slot->mailbox->index != NULL && index_merges(slot->mailbox->index);
     g_mutex_unlock(&mutex);
     return state;
 }

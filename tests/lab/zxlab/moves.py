@@ -7,6 +7,7 @@ strangers in it, a move in one line, and the checker's verdict as TAP.
     moved_clean(scene.move(ann, lab.stores[1]), before, ann, lab.stores[0], lab.stores[1], "a plain move")
 """
 
+import contextlib
 import queue
 import threading
 import uuid
@@ -15,7 +16,7 @@ from . import truth
 from .check import check_move, check_purged, check_unmoved
 from .seed import seed_mailbox
 from .snapshot import OWN_SCHEMA, Snapshot, memcached_servers, own_tables
-from .tap import diag, is_, ok
+from .tap import diag, is_, ok, wait_for
 
 
 class Scene:
@@ -98,7 +99,13 @@ class Scene:
         """The laboratory before a move of these; with their routes planted, so that removing them shows."""
         if plant:
             self.plant_routes(*accounts)
+        with contextlib.suppress(TimeoutError):  # under load one merge follows the other
+            wait_for(lambda: not any(self._merges(account) for account in accounts), 2, "merges of indexes")
         return Snapshot(self.lab, list(accounts), keys=self.keys, exclusive=self.exclusive)
+
+    def _merges(self, account):
+        """Whether an index is being merged: its files change a while after the last change of the mailbox."""
+        return any(store.mailboxd.pid and store.state(account)["merging"] for store in self.lab.stores)
 
     def move(self, accounts, destination, *words, stages=None, timeout=300, **options):
         """doMailboxMove of one account or several (ids), run to its end; CompletedProcess."""
