@@ -79,10 +79,10 @@ static bool may_go(Operation *op, const Account *account, MailboxResult *result)
         refuse(result, "its zimbraAccountStatus cannot be read: give ldap.bind_dn the right to");
     else if (!account_transport_matches(account, server->hostname))
         refuse(result,
-               "custom mail transport %s: moving would overwrite it. Set it to lmtp:%s:7025 first "
+               "custom mail transport %s: moving would overwrite it. Set it to lmtp:%s:%u first "
                "(zmprov ma %s"
                " zimbraMailTransport ...), if that is right",
-               account->transport, account->mail_host, account->address);
+               account->transport, server->hostname, server->lmtp_port, account->address);
     else if (account_domain_blocks(account))
         refuse(result,
                "domain %s is %s: the servers refuse every request on its accounts. If you may, "

@@ -418,18 +418,6 @@ const char *db_cursor_bytes(const DbCursor *cursor, unsigned column, size_t *len
     return cursor->row[column];
 }
 
-uint64_t db_cursor_u64(const DbCursor *cursor, unsigned column)
-{
-    const char *text = db_cursor_bytes(cursor, column, NULL);
-
-    return text != NULL ? g_ascii_strtoull(text, NULL, 10) : 0;
-}
-
-unsigned db_cursor_columns(const DbCursor *cursor)
-{
-    return cursor->columns;
-}
-
 void db_cursor_free(DbCursor *cursor)
 {
     Db *db;

@@ -87,8 +87,6 @@ DbCursor *db_cursor(Db *db, GError **error, const char *sql, const DbValue *args
 /* 1 a row, 0 the end, -1 an error. Cells live until the next call. */
 int db_cursor_next(DbCursor *cursor, GError **error) MUST_USE;
 const char *db_cursor_bytes(const DbCursor *cursor, unsigned column, size_t *length);
-uint64_t db_cursor_u64(const DbCursor *cursor, unsigned column);
-unsigned db_cursor_columns(const DbCursor *cursor);
 void db_cursor_free(DbCursor *cursor);
 
 /* Appends @bytes as a quoted literal, or NULL for a NULL pointer. */

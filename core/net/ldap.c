@@ -38,11 +38,6 @@ struct LdapEntry {
     GHashTable *attributes; /* lower-case name -> GPtrArray of char *, NULL at its end */
 };
 
-const char *ldap_conn_url(const LdapConn *conn)
-{
-    return conn->url;
-}
-
 static bool needs_escape(unsigned char c)
 {
     return c < 0x20 || c >= 0x7f || strchr("*()\\", c) != NULL;

@@ -19,7 +19,6 @@ typedef struct LdapTarget {
 
 LdapConn *ldap_conn_open(const LdapTarget *target, GError **error) MUST_USE;
 void ldap_conn_close(LdapConn *conn);
-const char *ldap_conn_url(const LdapConn *conn);
 
 /* "%s" in @format stands for a value, escaped by RFC 4515; "%%" for a percent sign. Caller frees.
  */

@@ -170,7 +170,6 @@ static Store *store_new(const Conf *conf, const ServerInfo *server, GError **err
     store->where = where;
     store->name = g_strdup(server->hostname);
     store->server_id = g_strdup(server->id);
-    store->lmtp_port = server->lmtp_port;
     store->groups = 100;
     store->change_step = 100;
     store->lock_timeout_s = 60;

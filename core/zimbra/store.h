@@ -16,7 +16,6 @@ typedef struct Store {
     const ConfStore *where;
     char *name;      /* zimbraServiceHostname */
     char *server_id; /* zimbraId of the server entry */
-    unsigned lmtp_port;
     Ssh *ssh; /* NULL on a local store */
     Db *control, *data;
     Peer *peer;
