@@ -93,7 +93,7 @@ char *docs_expected(const Arg *arg)
 char *docs_default(const Arg *arg)
 {
     if (arg->type == ARG_SETTING)
-        return g_strdup_printf("the configuration's, %s", conf_item(arg->name)->fallback);
+        return g_strdup_printf("conf: %s", conf_item(arg->name)->fallback);
     if (arg->fallback != NULL)
         return g_strdup(arg->fallback);
     return g_strdup(arg->unset != NULL ? arg->unset : "");
@@ -149,6 +149,9 @@ char *docs_list(void)
     return g_string_free(out, FALSE);
 }
 
+/* Longer ones go on in the next row: with the other columns a page is 100 wide. */
+#define EXPECTED_WIDEST 30
+
 typedef struct Widths {
     int name, type, expected;
 } Widths;
@@ -164,19 +167,36 @@ static Widths column_widths(const Command *command)
             continue;
         widths.name = MAX(widths.name, (int)strlen(arg->name) + 3);
         widths.type = MAX(widths.type, (int)strlen(docs_type(arg)));
-        widths.expected = MAX(widths.expected, (int)strlen(expected));
+        widths.expected = MAX(widths.expected, MIN((int)strlen(expected), EXPECTED_WIDEST));
     }
     return widths;
+}
+
+/* How much of @text stands in a row: whole words, as many as fit. */
+static size_t row_part(const char *text)
+{
+    size_t length = strlen(text), part = 0;
+
+    if (length <= EXPECTED_WIDEST)
+        return length;
+    for (size_t i = 0; i <= EXPECTED_WIDEST; i++)
+        if (text[i] == ' ')
+            part = i;
+    return part > 0 ? part : strcspn(text, " ");
 }
 
 static void append_row(GString *out, const Widths *widths, const char *name, const char *type,
                        const char *expected, const char *fallback)
 {
-    g_string_append_printf(out, "%-*s  %-*s  %-*s  %s", widths->name, name, widths->type, type,
-                           widths->expected, expected, fallback);
+    size_t part = row_part(expected);
+
+    g_string_append_printf(out, "%-*s  %-*s  %-*.*s  %s", widths->name, name, widths->type, type,
+                           widths->expected, (int)part, expected, fallback);
     while (out->str[out->len - 1] == ' ')
         g_string_truncate(out, out->len - 1);
     g_string_append_c(out, '\n');
+    if (expected[part] != '\0')
+        append_row(out, widths, "", "", expected + part + 1, "");
 }
 
 static void append_parameters(GString *out, const Command *command)

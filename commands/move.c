@@ -61,7 +61,7 @@ static const Arg args[] = {
     MOVE(request.input_file, .name = "input_file", .type = ARG_PATH, .expected = "path, - = stdin",
          .help = "a file with one address in a line"),
     MOVE(request.source_host, .name = "sourceHost", .type = ARG_HOST,
-         .expected = "service host name; same as --host", .unset = "each account's own home",
+         .expected = "service host name; same as --host", .unset = "its own home",
          .help = "only accounts that live on this store"),
     MOVE(request.stages, .name = "stages", .type = ARG_SET, .values = "blobs|backup|data|account",
          .meanings = "copies blobs, rows and index ahead|copies backup entries|blobs and backup|"

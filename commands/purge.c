@@ -23,7 +23,7 @@ static const Arg args[] = {
     PURGE(request.dry_run, .name = "dry_run", .type = ARG_BOOL, .fallback = "false",
           .help = "list only, delete nothing"),
     PURGE(request.retention_days, .name = "retention_days", .type = ARG_NUMBER, .min = 0, .max = 3650,
-          .unset = "the configuration's, 30", .help = "look with another age"),
+          .unset = "conf: 30", .help = "look with another age"),
     PURGE(request.accept_data_loss, .name = "accept_data_loss", .type = ARG_BOOL,
           .fallback = "false",
           .help = "also copies of mailboxes that were moved with damaged items"),
