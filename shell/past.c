@@ -1,5 +1,6 @@
 /* past.c - see past.h. A line of the file is a line as it was typed: no format to go wrong in. */
 #include "shell/past.h"
+#include "core/base/wait.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -16,6 +17,15 @@ struct Past {
     GPtrArray *lines;
     unsigned dropped; /* so many were before them */
 };
+
+/* Others hold it for a moment only; one that does not end costs a line of theirs or ours, no more. */
+static void lock(int fd)
+{
+    Wait wait = wait_within(NULL, 500);
+
+    while (flock(fd, LOCK_EX | LOCK_NB) != 0 && wait_left_ms(&wait, 1) > 0)
+        wait_pause(&wait, 10);
+}
 
 /* The file, locked, if nobody else has a part in it; else -1 and why. */
 static int open_file(const char *file, char **notice)
@@ -43,7 +53,7 @@ static int open_file(const char *file, char **notice)
         *notice = g_strdup_printf("%s: was open to others (mode %04o), now private", file,
                                   (unsigned)st.st_mode & 07777);
     }
-    flock(fd, LOCK_EX); /* held for a moment only; without it a line may be lost, no more */
+    lock(fd);
     return fd;
 }
 
