@@ -155,7 +155,7 @@ typedef struct Command {
 } Command;
 
 extern const Command *const commands[]; /* ends with NULL */
-extern const Command cmd_do_mailbox_move, cmd_do_purge_mailboxes, cmd_get_moved_mailboxes,
+extern const Command cmd_do_mailbox_move, cmd_plan, cmd_do_purge_mailboxes, cmd_get_moved_mailboxes,
     cmd_do_recover, cmd_help, cmd_source, cmd_history, cmd_version, cmd_quit, cmd_docs;
 const Command *command_find(const char *name); /* name or alias, without regard to case */
 /* The same; USAGE if there is none, with what was most likely meant. */

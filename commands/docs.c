@@ -143,9 +143,8 @@ char *docs_list(void)
 
         append_item(out, item);
     }
-    g_string_append(out, "\n\nhelp VERB shows its parameters, help VERB PARAMETER explains one; "
-                         "man zxmove,\nman zxmove.conf. Lines written for zxsuite run as they "
-                         "are.\n");
+    g_string_append(out, "\n\nLines written for zxsuite run as they are. More: man zxmove, "
+                         "man zxmove.conf.\n");
     return g_string_free(out, FALSE);
 }
 

@@ -46,7 +46,6 @@ static const char *const later[] = {
     "getNotification",
     "runBulkDelete",
     "doCheck",
-    "plan",
     "doVerify",
     "doCompleteMove",
     "doSuspend",

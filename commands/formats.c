@@ -109,6 +109,8 @@ json_t *report_mailbox_json(const Report *report, const MailboxResult *mailbox)
         }
         json_object_set_new(object, "window_steps", steps);
     }
+    if (mailbox->forecast != NULL)
+        json_object_set_new(object, "forecast", plan_mailbox_json(mailbox->forecast));
     set_sleeping(object, mailbox->sleeping);
     set_notes(object, mailbox->notes);
     return object;
@@ -131,6 +133,7 @@ static json_t *totals_json(const Report *report, const Totals *totals)
     set_count(object, "finished", totals->finished);
     set_count(object, "undone", totals->undone);
     set_count(object, "explained", totals->explained);
+    set_count(object, "planned", totals->planned);
     set_count(object, "bytes", totals->bytes);
     set_count(object, "bytes_freed", totals->bytes_freed);
     return object;
@@ -159,6 +162,7 @@ json_t *report_json(const Report *report, const ReportText *text)
         json_array_append_new(mailboxes,
                               report_mailbox_json(report, g_ptr_array_index(report->mailboxes, i)));
     json_object_set_new(object, "mailboxes", mailboxes);
+    plan_json(object, report);
     set_notes(object, report->notes);
     set_text(object, "mail_problem", report->mail_problem);
     set_text(object, "log", report->log_path);

@@ -111,6 +111,7 @@ char *report_mailbox(const MailboxResult *mailbox, unsigned index, unsigned tota
         append_sizes(out, mailbox);
     if (purge)
         append_purged(out, mailbox);
+    plan_mailbox_line(out, mailbox);
     if (mailbox->reason != NULL)
         g_string_append_printf(out, ": %s", mailbox->reason);
     g_string_append_c(out, '\n');
@@ -173,7 +174,7 @@ static void append_done(GString *out, const Report *report, const ReportText *te
     g_string_append_printf(out, "%-9s  %s", word, counts);
     if (report->mailboxes->len == totals->skipped && !text->recover)
         g_string_append(out, text->purge ? "   nothing to purge" : "   nothing to move");
-    else if (!text->recover)
+    else if (!text->recover && !text->plan)
         g_string_append_printf(out, "   %s %sin %s", size, text->purge ? "freed " : "", took);
     g_string_append_c(out, '\n');
 }
@@ -407,6 +408,7 @@ char *report_summary(const Report *report, const ReportText *text)
     append_done(out, report, text, &totals);
     append_locked(out, report, &totals);
     append_asleep(out, text, &totals);
+    plan_summary(out, report);
     for (guint i = 0; i < report->notes->len; i++)
         append_text(out, "note", g_ptr_array_index(report->notes, i));
     append_problems(out, report);

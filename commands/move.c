@@ -1,4 +1,5 @@
-/* move.c - doMailboxMove: build the request, let core move, report and tell those who asked. */
+/* move.c - doMailboxMove, and plan, which has the same parameters: build the request, let core move
+ * or look, report and tell those who asked. */
 #include "commands/commands.h"
 #include "commands/report.h"
 #include <string.h>
@@ -6,6 +7,7 @@
 typedef struct MoveArgs {
     MoveRequest request;
     char *drive_destination_volume;
+    char *save;
 } MoveArgs;
 
 static unsigned stage_bits(const char *name)
@@ -109,6 +111,10 @@ static const Arg args[] = {
          .help = "no more mail than this, by the size of the mailboxes; the rest is skipped"),
     MOVE(request.strict, .name = "strict", .type = ARG_BOOL, .fallback = "false",
          .help = "accounts that are skipped make the result partial: exit status 5"),
+    MOVE(request.dry_run, .name = "dry_run", .type = ARG_BOOL, .fallback = "false",
+         .help = "look at everything and change nothing, as the verb plan does"),
+    MOVE(save, .name = "save", .type = ARG_PATH, .expected = "path",
+         .help = "of a plan: a file for its addresses, in order, to be run with input_file"),
     MOVE(request.max_syncs, .name = "max_syncs", .type = ARG_SETTING,
          .help = "rounds before the window is opened all the same"),
     MOVE(request.sync_finish_threshold, .name = "sync_finish_threshold", .type = ARG_SETTING,
@@ -123,8 +129,6 @@ static const Arg args[] = {
            .help = "leave partial copies of earlier attempts out of account"),
     NO_ARG(.name = "read_error_threshold", .type = ARG_NUMBER, .min = 0, .max = 1000000,
            .help = "stop after so many unreadable blobs in the operation"),
-    NO_ARG(.name = "dry_run", .type = ARG_BOOL, .fallback = "false",
-           .help = "look at everything, change nothing"),
     NO_ARG(.name = "hold", .type = ARG_BOOL, .fallback = "false",
            .help = "keep the copies up to date and wait for doCompleteMove"),
     NO_ARG(.name = "start_after", .type = ARG_TIME, .help = "copy nothing before"),
@@ -167,18 +171,35 @@ static bool recognise(const char *const *words, GError **error)
                 words[0], words[0]);
 }
 
-static bool check(void *data, GError **error)
+static bool check_args(const MoveArgs *move, const Command *command, GError **error)
 {
-    const MoveRequest *request = &((const MoveArgs *)data)->request;
+    const MoveRequest *request = &move->request;
 
     if (request->accounts == NULL && request->domains == NULL && request->input_file == NULL)
-        return fail_page(error, &cmd_do_mailbox_move,
-                         "doMailboxMove needs accounts, domains or input_file");
+        return fail_page(error, command, "%s needs accounts, domains or input_file",
+                         command->name);
+    if (move->save != NULL && !request->dry_run)
+        return fail(error, ZX_ERROR_USAGE, "save is for a plan: add dry_run true, or use plan");
+    if (g_strcmp0(move->save, "-") == 0)
+        return fail(error, ZX_ERROR_USAGE, "save needs a file: stdout has the report");
     if (request->stages == STAGE_BACKUP)
         return fail(
             error, ZX_ERROR_USAGE,
             "stages: backup alone is not in this version of zxmove: it knows no backup store");
     return true;
+}
+
+static bool check(void *data, GError **error)
+{
+    return check_args(data, &cmd_do_mailbox_move, error);
+}
+
+static bool check_plan(void *data, GError **error)
+{
+    MoveArgs *move = data;
+
+    move->request.dry_run = true;
+    return check_args(move, &cmd_plan, error);
 }
 
 static bool take_host(Session *session, MoveRequest *request, GError **error)
@@ -197,6 +218,7 @@ static bool take_host(Session *session, MoveRequest *request, GError **error)
 
 static bool run(Session *session, void *data, Result *result, GError **error)
 {
+    const MoveArgs *move = data;
     MoveRequest *request = &((MoveArgs *)data)->request;
     g_autoptr(Report) report = NULL;
     ReportText text = { .notifications = request->notifications };
@@ -215,7 +237,7 @@ static bool run(Session *session, void *data, Result *result, GError **error)
     request->command = g_strdup(session->line);
     report = core_move(core, request, session_event, session, &session->wait, error);
     g_clear_pointer(&request->command, g_free);
-    if (report == NULL)
+    if (report == NULL || (move->save != NULL && !plan_save(report, move->save, error)))
         return false;
 
     text.selection = request->domains != NULL    ? report_selection(request->domains)
@@ -224,6 +246,7 @@ static bool run(Session *session, void *data, Result *result, GError **error)
     text.destination = request->destination;
     text.stages = request->stages;
     text.strict = request->strict;
+    text.plan = request->dry_run;
     text.staged = !(request->stages & STAGE_ACCOUNT);
     report_finish(session, core, report, &text, result);
     g_free(text.selection);
@@ -252,5 +275,24 @@ const Command cmd_do_mailbox_move = {
                                NULL },
     .recognise = recognise,
     .check = check,
+    .run = run,
+};
+
+const Command cmd_plan = {
+    .name = "plan",
+    .group = "Moving",
+    .summary = "say what a move would have to do, and change nothing",
+    .description =
+        "Takes what doMailboxMove takes and looks: who would be moved, in which order, how much is\n"
+        "there already, how much is to come and whether it fits, and for about how long a user\n"
+        "would be out (an estimate). Nothing is reserved, written or locked on any store.\n"
+        "Exit status: 0 done, 1 or 5 some could not be moved as they are, 64 usage.",
+    .args = args,
+    .request_size = sizeof(MoveArgs),
+    .examples = (const char *const[]){ "plan mail2.example.com domains company.ru",
+                                       "plan mail2.example.com domains company.ru order size_desc "
+                                       "max_bytes 200G save night1.txt",
+                                       NULL },
+    .check = check_plan,
     .run = run,
 };

@@ -58,6 +58,7 @@ Totals report_totals(const Report *report)
         [OUTCOME_FINISHED] = &totals.finished,
         [OUTCOME_UNDONE] = &totals.undone,
         [OUTCOME_EXPLAINED] = &totals.explained,
+        [OUTCOME_PLANNED] = &totals.planned,
         [OUTCOME_NOT_REACHED] = &totals.not_reached,
     };
 
@@ -98,6 +99,8 @@ const char *report_outcome(Outcome outcome)
         return "undone";
     case OUTCOME_EXPLAINED:
         return "explained";
+    case OUTCOME_PLANNED:
+        return "planned";
     case OUTCOME_NOT_REACHED:
         return "not reached";
     }
@@ -229,7 +232,8 @@ int report_status(const Report *report, const ReportText *text)
 {
     Totals t = report_totals(report);
     unsigned bad = t.failed + t.in_doubt + t.kept + t.unfinished + t.not_reached;
-    unsigned good = t.moved + t.staged + t.purged + t.finished + t.undone + t.explained;
+    unsigned good = t.moved + t.staged + t.purged + t.finished + t.undone + t.explained +
+                    t.planned;
 
     if (has_code(report, ZX_ERROR_INTERRUPTED) ||
         (text->interrupted && (bad != 0 || report->mailboxes->len == 0)))
@@ -270,6 +274,9 @@ char *report_counts(const Totals *totals, const ReportText *text)
     else if (text->recover)
         g_string_printf(out, "%u finished, %u undone, %u explained, %u failed", totals->finished,
                         totals->undone, totals->explained, totals->failed);
+    else if (text->plan)
+        g_string_printf(out, "%u planned, %u failed, %u skipped", totals->planned, totals->failed,
+                        totals->skipped);
     else
         g_string_printf(out, "%u %s, %u failed, %u skipped",
                         text->staged ? totals->staged : totals->moved,

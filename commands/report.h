@@ -11,6 +11,7 @@ typedef struct ReportText {
     char **notifications;    /* NULL: nobody */
     unsigned stages;         /* of Stage, of a move */
     bool staged;             /* a move without its account stage */
+    bool plan;               /* a move that was only looked at */
     bool strict;             /* who is skipped is not done */
     bool purge, recover, dry_run;
     unsigned retention_days; /* filled by report_finish */
@@ -19,6 +20,7 @@ typedef struct ReportText {
 
 typedef struct Totals {
     unsigned moved, staged, skipped, failed, in_doubt, purged, kept, finished, undone, explained;
+    unsigned planned;
     unsigned not_reached;
     unsigned unfinished; /* of the moved: something is left for doRecover */
     uint64_t bytes, bytes_freed;
@@ -66,6 +68,14 @@ char *report_summary(const Report *report, const ReportText *text);
 char *report_mailbox(const MailboxResult *mailbox, unsigned index, unsigned total, bool detailed);
 /* "moved", "failed", "in doubt". */
 const char *report_outcome(Outcome outcome);
+
+/* plan.c: what a dry run has to say beside: of a mailbox, of all of them. Nothing of other reports. */
+void plan_mailbox_line(GString *out, const MailboxResult *mailbox);
+void plan_summary(GString *out, const Report *report);
+json_t *plan_mailbox_json(const Forecast *forecast);
+void plan_json(json_t *object, const Report *report);
+/* A file for input_file: the addresses that were planned, in order. */
+bool plan_save(const Report *report, const char *path, GError **error) MUST_USE;
 
 /* The notification: its subject, and the text that carries the CSV. */
 char *mail_subject(const Report *report, const ReportText *text);

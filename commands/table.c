@@ -3,6 +3,7 @@
 
 const Command *const commands[] = {
     &cmd_do_mailbox_move,
+    &cmd_plan,
     &cmd_do_recover,
     &cmd_get_moved_mailboxes,
     &cmd_do_purge_mailboxes,

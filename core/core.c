@@ -130,6 +130,8 @@ static bool move_all(Operation *op, GError **error)
     accounts = plan_select(op, error);
     if (accounts == NULL)
         return false;
+    if (op->looking)
+        return forecast_all(op, accounts, error);
     g_ptr_array_set_free_func(accounts, NULL); /* each goes over to its move */
     if (accounts->len == 0) {
         operation_emit(op, &(Event){ .type = EVENT_SELECTED });
@@ -197,10 +199,11 @@ Report *core_move(Core *core, const MoveRequest *request, EventSink *sink, void 
 {
     const Conf conf = limited(core->conf, request);
     Operation op;
-    bool began =
-        operation_open(&op, &conf, "doMailboxMove", request->command, sink, data, wait, error);
+    bool began = operation_open(&op, &conf, request->dry_run ? "plan" : "doMailboxMove",
+                                request->command, sink, data, wait, error);
 
     op.request = request;
+    op.looking = request->dry_run;
     return finish(&op, began && move_all(&op, error));
 }
 

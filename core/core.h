@@ -24,6 +24,7 @@ typedef struct MoveRequest {
     long max_accounts;          /* -1: any number */
     uint64_t max_bytes;         /* 0: any */
     bool strict;                /* an account that is skipped makes the result partial */
+    bool dry_run;               /* a plan: look at everything, change nothing */
     unsigned stages;            /* of Stage */
     bool compress, check_digest, overwrite;
     unsigned threads;
@@ -55,6 +56,7 @@ typedef enum Outcome {
     OUTCOME_MOVED, OUTCOME_STAGED, OUTCOME_SKIPPED, OUTCOME_FAILED, OUTCOME_IN_DOUBT,
     OUTCOME_PURGED, OUTCOME_KEPT,    /* purge */
     OUTCOME_FINISHED, OUTCOME_UNDONE, OUTCOME_EXPLAINED, /* recover */
+    OUTCOME_PLANNED,                 /* a dry run: it can be tried */
     OUTCOME_NOT_REACHED,             /* the operation was stopped before it was this one's turn */
 } Outcome;
 
@@ -66,6 +68,21 @@ typedef struct Sleeping {
     uint64_t count;
     char first[20];              /* "2026-03-01 08:00:00" by the store's clock: when the first is due; or "" */
 } Sleeping;
+
+/* What the servers say a move of a mailbox would have to do. */
+typedef struct Forecast {
+    uint64_t mailbox_bytes;      /* by its row */
+    uint64_t rows;
+    uint64_t blobs_there, bytes_there; /* at the destination already, verified */
+    uint64_t blobs_to_go, bytes_to_go; /* by the rows */
+    double window_ms;            /* an estimate; 0: none */
+} Forecast;
+
+/* A file system of the destination; what shares one is added up. */
+typedef struct DiskForecast {
+    char *what;                  /* "volume message1, MariaDB's disk" */
+    uint64_t need, free_bytes, total_bytes, keep; /* keep: min_free */
+} DiskForecast;
 
 typedef struct MailboxResult {
     char *address, *account_id;
@@ -84,6 +101,7 @@ typedef struct MailboxResult {
     GPtrArray *notes;            /* of char *: what to flush, damage found before */
     int64_t committed;           /* Unix ms, 0 if not */
     uint64_t bytes_freed;        /* purge */
+    Forecast *forecast;          /* PLANNED, of a mailbox that could be asked; else NULL */
 } MailboxResult;
 
 typedef struct Report {
@@ -92,6 +110,8 @@ typedef struct Report {
     int64_t started, ended;      /* Unix ms */
     GPtrArray *mailboxes;        /* of MailboxResult */
     GPtrArray *notes;            /* of char *: what is to be known of them all */
+    GPtrArray *disks, *risks;    /* a plan: of DiskForecast; of char *: what may go wrong, or is not known */
+    double row_us;               /* a plan: what a row costs in the window, as measured; 0: was not */
     char *mail_problem;          /* the notification could not be sent: why */
     char *log_path, *report_path;
 } Report;

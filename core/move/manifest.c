@@ -156,18 +156,38 @@ static void join_lines(const Rows *source, const Rows *staged, ManifestDiff *dif
     }
 }
 
-bool manifest_compare(const BlobsJob *job, ManifestDiff *diff, GError **error)
+static bool send_source_sums(const BlobsJob *job, GError **error)
 {
-    g_autoptr(Rows) source = NULL;
-    g_autoptr(Rows) staged = NULL;
     char schema[24];
     DbValue group = group_schema(job, schema), bits = db_u64(BUCKET_BITS),
             mailbox = db_u64(job->source_mailbox);
 
+    return db_send(job->source_db, error, source_sums,
+                   DB_ARGS(bits, group, mailbox, bits, group, mailbox, group, mailbox, group,
+                           mailbox, group, mailbox));
+}
+
+bool manifest_total(const BlobsJob *job, uint64_t *blobs, uint64_t *bytes, GError **error)
+{
+    g_autoptr(Rows) rows =
+        send_source_sums(job, error) ? db_receive(job->source_db, error) : NULL;
+
+    *blobs = *bytes = 0;
+    for (unsigned i = 0; rows != NULL && i < rows_count(rows); i++) {
+        *blobs += rows_u64(rows, i, 1);
+        *bytes += rows_u64(rows, i, 3);
+    }
+    return rows != NULL;
+}
+
+bool manifest_compare(const BlobsJob *job, ManifestDiff *diff, GError **error)
+{
+    g_autoptr(Rows) source = NULL;
+    g_autoptr(Rows) staged = NULL;
+    DbValue bits = db_u64(BUCKET_BITS);
+
     *diff = (ManifestDiff){ 0 };
-    if (!db_send(job->source_db, error, source_sums,
-                 DB_ARGS(bits, group, mailbox, bits, group, mailbox, group, mailbox, group, mailbox,
-                         group, mailbox)))
+    if (!send_source_sums(job, error))
         return false;
     if (db_send(job->target_db, error, staged_sums,
                 DB_ARGS(bits, db_text(job->account_id), db_u64(job->target_volume->id))))

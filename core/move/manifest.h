@@ -36,6 +36,8 @@ typedef struct ManifestDiff {
 /* One query on each side at the same time. */
 bool manifest_compare(const BlobsJob *job, ManifestDiff *diff, GError **error) MUST_USE;
 void manifest_diff_clear(ManifestDiff *diff);
+/* All that the rows call for; only the source is asked. */
+bool manifest_total(const BlobsJob *job, uint64_t *blobs, uint64_t *bytes, GError **error) MUST_USE;
 
 /* Rows of both sides (of ManifestRow, by item id and mod_content) in a range of item ids; REFUSED
  * for a locator that is no volume of files. The source's rows are read through @source, which may

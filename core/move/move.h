@@ -1,6 +1,7 @@
 /* move.h - one mailbox on its way, and the functions that take it there; private to core/move.
  *
- *   plan      what is selected, what is refused; changes nothing           plan.c
+ *   plan      what is selected, what is refused; changes nothing           plan.c, select.c
+ *   forecast  what a move would have to do; changes nothing                forecast.c
  *   reserve   the id at the destination, by what its mailboxd knows        reserve.c
  *   copy      rounds of blobs, rows and index while the user works         copy.c
  *   clear     an older copy at the destination                             clear.c
@@ -30,6 +31,7 @@
 typedef struct Operation {
     const Conf *conf;
     const MoveRequest *request; /* NULL in recovery and purge */
+    bool looking;               /* a plan: nothing is made on any store */
     char uuid[37];
     Directory *directory;
     const GPtrArray *servers; /* of ServerInfo, borrowed from the directory */
@@ -180,9 +182,30 @@ IndexJob copy_index_job(Move *move, bool window);
 RowsMap copy_rows_map(const Move *move);
 bool copy_one_round(Move *move, uint64_t *changed, GError **error) MUST_USE;
 
+/* forecast.c: what it would take to move @accounts (of Account, borrowed), into their results; the
+ * disks and the risks into the report. Reads only. */
+bool forecast_all(Operation *op, const GPtrArray *accounts, GError **error) MUST_USE;
+
+/* reserve.c: the volume of @store that is asked for by blob_destination_volume (NULL: its current
+ * one). */
+const Volume *reserve_choose_volume(const Store *store, const char *wanted,
+                                    GError **error) MUST_USE;
+
 /* space.c: what is still to come fits on the destination's three disks, and min_free remains on
  * each (hazard 59). */
 bool space_check(Move *move, GError **error) MUST_USE;
+typedef struct SpaceMailbox {
+    Store *store;
+    uint32_t mailbox; /* 0: none */
+    unsigned group, index_volume;
+} SpaceMailbox;
+/* Bytes still to come, estimated: of the index; of rows. */
+bool space_of_index(const SpaceMailbox *source, const SpaceMailbox *target, uint64_t *bytes,
+                    GError **error) MUST_USE;
+bool space_of_rows(const SpaceMailbox *source, const SpaceMailbox *target, uint64_t *bytes,
+                   GError **error) MUST_USE;
+/* The disk that @store's MariaDB writes to. */
+bool space_database(Store *store, PeerSpace *out, GError **error) MUST_USE;
 
 /* mailbox_row.c: the zimbra.mailbox row, translated column by column (2.1, 2.5). */
 /* mailbox.version must not be higher than any the destination has (2.9). */

@@ -29,6 +29,7 @@ static void result_free(MailboxResult *result)
     g_free(result->source);
     g_free(result->destination);
     g_free(result->reason);
+    g_free(result->forecast);
     g_array_unref(result->window_steps);
     g_ptr_array_unref(result->notes);
     g_free(result);
@@ -50,6 +51,12 @@ MailboxResult *operation_add_result(Operation *op, const char *address, const ch
     return result;
 }
 
+static void disk_free(DiskForecast *disk)
+{
+    g_free(disk->what);
+    g_free(disk);
+}
+
 void report_free(Report *report)
 {
     if (report == NULL)
@@ -60,6 +67,8 @@ void report_free(Report *report)
     g_free(report->host);
     g_ptr_array_unref(report->mailboxes);
     g_ptr_array_unref(report->notes);
+    g_ptr_array_unref(report->disks);
+    g_ptr_array_unref(report->risks);
     g_free(report->mail_problem);
     g_free(report->log_path);
     g_free(report->report_path);
@@ -83,6 +92,8 @@ bool operation_open(Operation *op, const Conf *conf, const char *verb, const cha
     report->started = g_get_real_time() / 1000;
     report->mailboxes = g_ptr_array_new_with_free_func((GDestroyNotify)result_free);
     report->notes = g_ptr_array_new_with_free_func(g_free);
+    report->disks = g_ptr_array_new_with_free_func((GDestroyNotify)disk_free);
+    report->risks = g_ptr_array_new_with_free_func(g_free);
     op->stores =
         g_hash_table_new_full(g_str_hash, g_str_equal, g_free, (GDestroyNotify)store_close);
     if (!open_log(op, error))
@@ -128,7 +139,8 @@ Store *operation_store(Operation *op, const char *hostname, GError **error)
 
     if (store != NULL || (server = server_called(op, hostname, error)) == NULL)
         return store;
-    store = store_open(op->conf, server, error);
+    store = op->looking ? store_open_unchanged(op->conf, server, error)
+                        : store_open(op->conf, server, error);
     if (store != NULL)
         g_hash_table_insert(op->stores, g_steal_pointer(&key), store);
     return store;

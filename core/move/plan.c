@@ -41,7 +41,8 @@ static void skip_if_finished(Operation *op, const Account *account, MailboxResul
     GError *problem = NULL;
     Store *store = operation_store(op, account->mail_host, &problem);
 
-    if (store != NULL && move_nothing_unfinished(store, account, &problem)) {
+    if (store != NULL &&
+        (store->bare || move_nothing_unfinished(store, account, &problem))) {
         skip(result, "already there");
         return;
     }

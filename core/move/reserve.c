@@ -260,11 +260,8 @@ static bool assert_empty(Move *move, uint32_t id, GError **error)
 }
 
 /* The destination's current volume of the kind asked for, or one named by id or name. */
-static const Volume *choose_blob_volume(Move *move, GError **error)
+const Volume *reserve_choose_volume(const Store *store, const char *wanted, GError **error)
 {
-    const Store *store = move->target;
-    const char *wanted =
-        move->op->request != NULL ? move->op->request->blob_destination_volume : NULL;
     const Volume *volume = NULL;
     guint64 number;
 
@@ -283,6 +280,14 @@ static const Volume *choose_blob_volume(Move *move, GError **error)
         return NULL;
     }
     return volume;
+}
+
+static const Volume *choose_blob_volume(Move *move, GError **error)
+{
+    const MoveRequest *request = move->op->request;
+
+    return reserve_choose_volume(
+        move->target, request != NULL ? request->blob_destination_volume : NULL, error);
 }
 
 /* A short transaction of its own: the row lock on current_volumes blocks every mailbox creation

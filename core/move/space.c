@@ -33,16 +33,17 @@ static bool blobs_need(Move *move, Disk *disk, GError **error)
            peer_space(move->target->peer, move->blob_volume->id, &disk->space, error);
 }
 
-static bool index_need(Move *move, Disk *disk, GError **error)
+bool space_of_index(const SpaceMailbox *source, const SpaceMailbox *target, uint64_t *bytes,
+                    GError **error)
 {
-    uint64_t here, there;
+    uint64_t here, there = 0;
 
-    if (!index_bytes(move->source->peer, move->source_index_volume, move->source_mailbox, &here,
-                     error) ||
-        !index_bytes(move->target->peer, move->index_volume, move->target_mailbox, &there, error))
+    if (!index_bytes(source->store->peer, source->index_volume, source->mailbox, &here, error) ||
+        (target->mailbox != 0 && !index_bytes(target->store->peer, target->index_volume,
+                                              target->mailbox, &there, error)))
         return false;
-    disk->need = here > there ? here - there : 0;
-    return peer_space(move->target->peer, move->index_volume, &disk->space, error);
+    *bytes = here > there ? here - there : 0;
+    return true;
 }
 
 static bool items(Db *db, unsigned group, uint32_t mailbox, uint64_t *count, GError **error)
@@ -56,18 +57,38 @@ static bool items(Db *db, unsigned group, uint32_t mailbox, uint64_t *count, GEr
     return rows != NULL;
 }
 
-static bool rows_need(Move *move, Disk *disk, GError **error)
+bool space_of_rows(const SpaceMailbox *source, const SpaceMailbox *target, uint64_t *bytes,
+                   GError **error)
 {
-    g_autoptr(Rows) directory =
-        db_query_one(move->target->control, error, "SELECT @@datadir", DB_NONE);
-    uint64_t here, there;
+    uint64_t here, there = 0;
 
-    if (directory == NULL ||
-        !items(move->source->control, move->source_group, move->source_mailbox, &here, error) ||
-        !items(move->target->control, move->target_group, move->target_mailbox, &there, error))
+    if (!items(source->store->control, source->group, source->mailbox, &here, error) ||
+        (target->mailbox != 0 &&
+         !items(target->store->control, target->group, target->mailbox, &there, error)))
         return false;
-    disk->need = here > there ? (here - there) * BYTES_PER_ITEM : 0;
-    return peer_space_path(move->target->peer, rows_text(directory, 0, 0), &disk->space, error);
+    *bytes = here > there ? (here - there) * BYTES_PER_ITEM : 0;
+    return true;
+}
+
+bool space_database(Store *store, PeerSpace *out, GError **error)
+{
+    g_autoptr(Rows) directory = db_query_one(store->control, error, "SELECT @@datadir", DB_NONE);
+
+    return directory != NULL &&
+           peer_space_path(store->peer, rows_text(directory, 0, 0), out, error);
+}
+
+static bool rest_need(Move *move, Disk *index, Disk *rows, GError **error)
+{
+    SpaceMailbox source = { move->source, move->source_mailbox, move->source_group,
+                            move->source_index_volume };
+    SpaceMailbox target = { move->target, move->target_mailbox, move->target_group,
+                            move->index_volume };
+
+    return space_of_index(&source, &target, &index->need, error) &&
+           peer_space(move->target->peer, move->index_volume, &index->space, error) &&
+           space_of_rows(&source, &target, &rows->need, error) &&
+           space_database(move->target, &rows->space, error);
 }
 
 static bool fits(const Move *move, const Disk *disks, guint count, guint i, GError **error)
@@ -97,8 +118,7 @@ bool space_check(Move *move, GError **error)
     g_autofree char *index = g_strdup_printf("index volume %u", move->index_volume);
     Disk disks[] = { { .what = blobs }, { .what = index }, { .what = "MariaDB's disk" } };
 
-    if (!blobs_need(move, &disks[0], error) || !index_need(move, &disks[1], error) ||
-        !rows_need(move, &disks[2], error))
+    if (!blobs_need(move, &disks[0], error) || !rest_need(move, &disks[1], &disks[2], error))
         return false;
     for (guint i = 0; i < G_N_ELEMENTS(disks); i++)
         if (!fits(move, disks, G_N_ELEMENTS(disks), i, error))

@@ -86,7 +86,7 @@ static const char *const statements[] = {
 };
 /* clang-format on */
 
-bool schema_ensure(Db *db, GError **error)
+bool schema_look(Db *db, bool *there, GError **error)
 {
     g_autoptr(Rows) present = NULL;
     g_autoptr(Rows) version = NULL;
@@ -105,16 +105,23 @@ bool schema_ensure(Db *db, GError **error)
         if (version == NULL)
             return false;
     }
-    if (version == NULL || rows_count(version) == 0) {
-        for (const char *const *statement = statements; *statement != NULL; statement++)
-            if (!db_exec(db, NULL, error, *statement, DB_NONE))
-                return fail_prefix(error, "cannot create the database zxmove");
-        return true;
-    }
-    if (rows_u64(version, 0, 0) != SCHEMA_VERSION)
+    *there = version != NULL && rows_count(version) > 0;
+    if (*there && rows_u64(version, 0, 0) != SCHEMA_VERSION)
         return fail(error, ZX_ERROR_REFUSED,
                     "%s: the database zxmove has version %s, this program knows %d: use the zxmove "
                     "that made it",
                     db_name(db), rows_text(version, 0, 0), SCHEMA_VERSION);
+    return true;
+}
+
+bool schema_ensure(Db *db, GError **error)
+{
+    bool there;
+
+    if (!schema_look(db, &there, error))
+        return false;
+    for (const char *const *statement = statements; !there && *statement != NULL; statement++)
+        if (!db_exec(db, NULL, error, *statement, DB_NONE))
+            return fail_prefix(error, "cannot create the database zxmove");
     return true;
 }

@@ -9,5 +9,7 @@
 
 /* Creates what is missing; REFUSED if the database was made by another version. */
 bool schema_ensure(Db *db, GError **error) MUST_USE;
+/* Makes nothing: is it there, whole? REFUSED as above. */
+bool schema_look(Db *db, bool *there, GError **error) MUST_USE;
 
 #endif

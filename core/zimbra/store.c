@@ -192,6 +192,19 @@ Store *store_open(const Conf *conf, const ServerInfo *server, GError **error)
     return g_steal_pointer(&store);
 }
 
+Store *store_open_unchanged(const Conf *conf, const ServerInfo *server, GError **error)
+{
+    g_autoptr(Store) store = store_new(conf, server, error);
+    bool there;
+
+    if (store == NULL || !open_soap(store, error) || !open_connections(store, error) ||
+        !schema_look(store->control, &there, error) || !read_facts(store, error) ||
+        !declare_volumes(store, error))
+        return NULL;
+    store->bare = !there;
+    return g_steal_pointer(&store);
+}
+
 Store *store_open_rest(const Conf *conf, const ServerInfo *server, char **missing, GError **error)
 {
     Store *store = store_new(conf, server, error);

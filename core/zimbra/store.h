@@ -28,10 +28,14 @@ typedef struct Store {
     unsigned change_step; /* zimbra_mailbox_change_checkpoint_frequency */
     unsigned lock_timeout_s;
     unsigned db_version, index_version;
+    bool bare; /* opened to look: there is no database zxmove, and none was made */
 } Store;
 
 /* Opens everything and reads the facts; creates the database `zxmove` if it is not there. */
 Store *store_open(const Conf *conf, const ServerInfo *server, GError **error) MUST_USE;
+
+/* The same for who changes nothing: without a database `zxmove` the store is `bare`. */
+Store *store_open_unchanged(const Conf *conf, const ServerInfo *server, GError **error) MUST_USE;
 
 /* For recovery, when part of the store is out of order: what cannot be opened stays NULL, is
  * answered with CONNECT when it is used, and said in *@missing (g_free; NULL if all is well). Only

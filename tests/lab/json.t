@@ -101,6 +101,7 @@ exits(result, 0, "--quiet: all well")
 is_(result.stdout + result.stderr, "", "--quiet has nothing to say then")
 
 # The other verbs.
+answer(0, "plan", two.name, "domains", company.domain)
 found = answer(0, "getMovedMailboxes")
 ok(company.address("anna") in [mailbox["account"] for mailbox in found["response"]["mailboxes"]], "the old copies")
 answer(0, "doPurgeMailboxes", company.address("anna"), "ignore_retention", "true", "dry_run", "true")

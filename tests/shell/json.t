@@ -42,7 +42,7 @@ is_(schema.of_event({"type": "progress", "time": "x", "schema": 1, "items": 1.5}
 
 # Every verb has its part in the document. COVERED are those that this test runs, LAB the others.
 verbs = re.findall(r"^  (\w+)  ", place.run("help").stdout, re.M)
-LAB = {"doMailboxMove", "doPurgeMailboxes", "doRecover", "getMovedMailboxes"}
+LAB = {"doMailboxMove", "plan", "doPurgeMailboxes", "doRecover", "getMovedMailboxes"}
 ok(LAB <= set(verbs) and {"help", "version", "quit"} <= set(verbs), "help lists the verbs")
 is_([verb for verb in verbs if verb not in schema.SECTIONS], [], "doc/json.md has a part for every verb")
 for verb in verbs:
@@ -65,7 +65,8 @@ shell.type("quit\r")
 is_(shell.wait(), 0, "quit leaves the shell")
 
 # What a line means.
-for line in ("doMailboxMove mail2 accounts a@x,b@x stages data threads 1", "doPurgeMailboxes all retention_days 3",
+for line in ("doMailboxMove mail2 accounts a@x,b@x stages data threads 1", "plan mail2 accounts a@x save b.txt",
+             "doPurgeMailboxes all retention_days 3",
              "doRecover accounts a@x", "getMovedMailboxes", "help doMailboxMove", "version"):
     documented(schema.of_answer("--parse", answers("--parse", *line.split())[0][0]), "  and the document has its keys")
 

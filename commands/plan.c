@@ -1,0 +1,166 @@
+/* plan.c - what a dry run of a move found, as lines, as JSON, and as a file to be run. */
+#include "commands/report.h"
+#include "conf/units.h"
+
+void plan_mailbox_line(GString *out, const MailboxResult *mailbox)
+{
+    const Forecast *forecast = mailbox->forecast;
+    g_autofree char *size = NULL, *rows = NULL, *there = NULL, *to_go = NULL, *window = NULL;
+
+    if (mailbox->outcome != OUTCOME_PLANNED)
+        return;
+    g_string_append_printf(out, "  from %s", mailbox->source);
+    if (forecast == NULL) {
+        g_string_append(out, "  not known what is to go");
+        return;
+    }
+    if (mailbox->source_mailbox == 0) {
+        g_string_append(out, "  no mailbox");
+        return;
+    }
+    size = units_format_size(forecast->mailbox_bytes);
+    rows = units_format_count(forecast->rows);
+    there = units_format_size(forecast->bytes_there);
+    to_go = units_format_size(forecast->bytes_to_go);
+    g_string_append_printf(out, "  %s, %s row%s: %s there, %s to go", size, rows,
+                           forecast->rows == 1 ? "" : "s", there, to_go);
+    if (forecast->window_ms > 0) {
+        window = units_format_time(forecast->window_ms);
+        g_string_append_printf(out, "  locked about %s", window);
+    }
+}
+
+/* Of all mailboxes; the window is the longest. */
+static Forecast sum_up(const Report *report)
+{
+    Forecast all = { 0 };
+
+    for (guint i = 0; i < report->mailboxes->len; i++) {
+        const Forecast *one = ((const MailboxResult *)report->mailboxes->pdata[i])->forecast;
+
+        if (one == NULL)
+            continue;
+        all.mailbox_bytes += one->mailbox_bytes;
+        all.rows += one->rows;
+        all.blobs_there += one->blobs_there;
+        all.bytes_there += one->bytes_there;
+        all.blobs_to_go += one->blobs_to_go;
+        all.bytes_to_go += one->bytes_to_go;
+        all.window_ms = MAX(all.window_ms, one->window_ms);
+    }
+    return all;
+}
+
+static bool is_plan(const Report *report)
+{
+    return report->disks != NULL && (report->disks->len > 0 || report->risks->len > 0);
+}
+
+static void append_disk(GString *out, const DiskForecast *disk)
+{
+    g_autofree char *need = units_format_size(disk->need);
+    g_autofree char *available = units_format_size(disk->free_bytes);
+    g_autofree char *total = units_format_size(disk->total_bytes);
+    g_autofree char *keep = units_format_size(disk->keep);
+
+    g_string_append_printf(out,
+                           "disk       %s: %s to come, %s of %s free, %s must remain (min_free)\n",
+                           disk->what, need, available, total, keep);
+}
+
+void plan_summary(GString *out, const Report *report)
+{
+    const Forecast all = sum_up(report);
+    g_autofree char *there = units_format_size(all.bytes_there);
+    g_autofree char *to_go = units_format_size(all.bytes_to_go);
+    g_autofree char *longest = units_format_time(all.window_ms);
+
+    if (!is_plan(report))
+        return;
+    g_string_append_printf(out, "to go      %s, %s there already\n", to_go, there);
+    if (all.window_ms > 0)
+        g_string_append_printf(out,
+                               "window     at most about %s: an estimate, from the rows and %.1f us a "
+                               "row measured now\n",
+                               longest, report->row_us);
+    for (guint i = 0; i < report->disks->len; i++)
+        append_disk(out, g_ptr_array_index(report->disks, i));
+    for (guint i = 0; i < report->risks->len; i++)
+        g_string_append_printf(out, "risk       %s\n",
+                               (const char *)g_ptr_array_index(report->risks, i));
+}
+
+static void set_count(json_t *object, const char *key, uint64_t value)
+{
+    json_object_set_new(object, key, json_integer((json_int_t)value));
+}
+
+/* Tenths: what is estimated is not known better. */
+static void set_tenths(json_t *object, const char *key, double value)
+{
+    if (value > 0)
+        json_object_set_new(object, key, json_real((double)(int64_t)(value * 10 + 0.5) / 10));
+}
+
+json_t *plan_mailbox_json(const Forecast *forecast)
+{
+    json_t *object = json_object();
+
+    set_count(object, "mailbox_bytes", forecast->mailbox_bytes);
+    set_count(object, "rows", forecast->rows);
+    set_count(object, "blobs_there", forecast->blobs_there);
+    set_count(object, "bytes_there", forecast->bytes_there);
+    set_count(object, "blobs_to_go", forecast->blobs_to_go);
+    set_count(object, "bytes_to_go", forecast->bytes_to_go);
+    set_tenths(object, "window_ms", forecast->window_ms);
+    return object;
+}
+
+static json_t *disk_json(const DiskForecast *disk)
+{
+    json_t *object = json_object();
+
+    json_object_set_new(object, "what", text_json(disk->what));
+    set_count(object, "bytes_to_come", disk->need);
+    set_count(object, "bytes_free", disk->free_bytes);
+    set_count(object, "bytes_total", disk->total_bytes);
+    set_count(object, "bytes_kept", disk->keep);
+    return object;
+}
+
+void plan_json(json_t *object, const Report *report)
+{
+    const Forecast all = sum_up(report);
+    json_t *disks, *risks;
+
+    if (!is_plan(report))
+        return;
+    disks = json_array();
+    risks = json_array();
+    for (guint i = 0; i < report->disks->len; i++)
+        json_array_append_new(disks, disk_json(g_ptr_array_index(report->disks, i)));
+    for (guint i = 0; i < report->risks->len; i++)
+        json_array_append_new(risks, text_json(g_ptr_array_index(report->risks, i)));
+    json_object_set_new(object, "forecast", plan_mailbox_json(&all));
+    set_tenths(object, "row_us", report->row_us);
+    json_object_set_new(object, "disks", disks);
+    json_object_set_new(object, "risks", risks);
+}
+
+bool plan_save(const Report *report, const char *path, GError **error)
+{
+    g_autofree char *command = g_strdelimit(g_strdup(report->command), "\r\n", ' ');
+    g_autoptr(GString) text = g_string_new(NULL);
+    g_autoptr(GError) problem = NULL;
+
+    g_string_append_printf(text, "# planned by: %s\n", command);
+    for (guint i = 0; i < report->mailboxes->len; i++) {
+        const MailboxResult *mailbox = g_ptr_array_index(report->mailboxes, i);
+
+        if (mailbox->outcome == OUTCOME_PLANNED)
+            g_string_append_printf(text, "%s\n", mailbox->address);
+    }
+    if (g_file_set_contents(path, text->str, (gssize)text->len, &problem))
+        return true;
+    return fail(error, ZX_ERROR_STATE, "save %s: %s", path, problem->message);
+}

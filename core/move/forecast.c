@@ -1,0 +1,346 @@
+/* forecast.c - a plan: what the servers say a move would have to do, mailbox by mailbox, and whether
+ * it fits. Reads only: no claim, no reservation, not even the database zxmove is made. A store that
+ * cannot be asked is a risk, no error. */
+#include "conf/units.h"
+#include "core/base/log.h"
+#include "core/move/manifest.h"
+#include "core/move/move.h"
+
+/* A window of a mailbox of few rows: requests to mailboxd, syncs, the directory's answer. Measured on
+ * the laboratory; a busy mailboxd takes longer. */
+#define WINDOW_MS 100
+/* So many mailboxes are read to learn what a row costs. */
+#define SAMPLES 3
+
+/* One mailbox and both its ends, the target's as a reservation has it or would have it. */
+typedef struct Look {
+    Operation *op;
+    const Account *account;
+    SpaceMailbox source, target;
+    const Volume *blobs; /* at the destination */
+    Forecast *forecast;
+    uint64_t index_bytes, row_bytes;
+} Look;
+
+static void risk(Operation *op, const char *fmt, ...) G_GNUC_PRINTF(2, 3);
+static void risk(Operation *op, const char *fmt, ...)
+{
+    GPtrArray *risks = op->report->risks;
+    va_list args;
+    char *text;
+
+    va_start(args, fmt);
+    text = g_strdup_vprintf(fmt, args);
+    va_end(args);
+    if (g_ptr_array_find_with_equal_func(risks, text, g_str_equal, NULL))
+        g_free(text);
+    else
+        g_ptr_array_add(risks, text);
+}
+
+/* What an earlier run reserved and staged; without one, what a reservation would choose now. */
+static bool find_place(Look *look, GError **error)
+{
+    Store *store = look->target.store;
+    g_autoptr(Rows) reserved = NULL;
+    g_autoptr(Rows) staged = NULL;
+
+    look->blobs =
+        reserve_choose_volume(store, look->op->request->blob_destination_volume, error);
+    look->target.index_volume = store->current.index;
+    if (look->blobs == NULL || store->bare)
+        return look->blobs != NULL;
+    reserved = db_query(store->control, error,
+                        "SELECT mailbox_id, group_id, blob_volume, index_volume"
+                        " FROM zxmove.reservation WHERE account_id = ?",
+                        DB_ARGS(db_text(look->account->id)));
+    if (reserved == NULL)
+        return false;
+    if (rows_count(reserved) > 0) {
+        look->target.mailbox = (uint32_t)rows_u64(reserved, 0, 0);
+        look->target.group = (unsigned)rows_u64(reserved, 0, 1);
+        look->target.index_volume = (unsigned)rows_u64(reserved, 0, 3);
+        look->blobs = volumes_find(store->volumes, (unsigned)rows_u64(reserved, 0, 2));
+        if (look->blobs == NULL)
+            return fail(error, ZX_ERROR_REFUSED, "%s: the volume %s reserved for it is gone",
+                        store->name, rows_text(reserved, 0, 2));
+    }
+    staged = db_query_one(store->control, error,
+                          "SELECT COUNT(*), COALESCE(SUM(size), 0) FROM zxmove.staged"
+                          " WHERE account_id = ? AND volume_id = ? AND damaged IS NULL",
+                          DB_ARGS(db_text(look->account->id), db_u64(look->blobs->id)));
+    if (staged == NULL)
+        return false;
+    look->forecast->blobs_there = rows_u64(staged, 0, 0);
+    look->forecast->bytes_there = rows_u64(staged, 0, 1);
+    return true;
+}
+
+static bool count_blobs(const Look *look, GError **error)
+{
+    Forecast *forecast = look->forecast;
+    BlobsJob job = {
+        .account_id = look->account->id,
+        .source_db = look->source.store->data,
+        .target_db = look->target.store->data,
+        .source = look->source.store->peer,
+        .target = look->target.store->peer,
+        .source_volumes = look->source.store->volumes,
+        .target_volume = look->blobs,
+        .source_group = look->source.group,
+        .source_mailbox = look->source.mailbox,
+        .target_mailbox = look->target.mailbox,
+    };
+
+    return look->target.store->bare
+               ? manifest_total(&job, &forecast->blobs_to_go, &forecast->bytes_to_go, error)
+               : blobs_missing(&job, &forecast->blobs_to_go, &forecast->bytes_to_go, error);
+}
+
+static bool nothing_unfinished(const Look *look, GError **error)
+{
+    Store *const stores[] = { look->source.store, look->target.store };
+
+    for (guint i = 0; i < G_N_ELEMENTS(stores); i++)
+        if (!stores[i]->bare && !move_nothing_unfinished(stores[i], look->account, error))
+            return false;
+    return true;
+}
+
+static bool look_at(Look *look, GError **error)
+{
+    SpaceMailbox *source = &look->source;
+
+    if (!nothing_unfinished(look, error) ||
+        !plan_check_stores(look->op, source->store, look->target.store, error) ||
+        !mailbox_row_find(source->store->control, look->account->id, &source->mailbox,
+                          &source->group, &source->index_volume, error))
+        return false;
+    if (source->mailbox == 0)
+        return true; /* nothing to copy */
+    return find_place(look, error) && count_blobs(look, error) &&
+           rows_exist(source->store->control, source->group, source->mailbox,
+                      &look->forecast->rows, NULL, error) &&
+           space_of_index(source, &look->target, &look->index_bytes, error) &&
+           space_of_rows(source, &look->target, &look->row_bytes, error);
+}
+
+/* Disks. */
+
+typedef struct Place {
+    char *what;
+    PeerSpace space;
+    uint64_t need;
+} Place;
+
+static void place_free(Place *place)
+{
+    g_free(place->what);
+    g_free(place);
+}
+
+/* Takes @what. Its space is asked for when it is first seen. */
+static bool need(GPtrArray *places, Store *store, char *what, unsigned volume, uint64_t bytes,
+                 GError **error)
+{
+    Place *place;
+
+    for (guint i = 0; i < places->len; i++) {
+        place = g_ptr_array_index(places, i);
+        if (g_str_equal(place->what, what)) {
+            place->need += bytes;
+            g_free(what);
+            return true;
+        }
+    }
+    place = g_new0(Place, 1);
+    place->what = what;
+    place->need = bytes;
+    g_ptr_array_add(places, place);
+    return volume != 0 ? peer_space(store->peer, volume, &place->space, error)
+                       : space_database(store, &place->space, error);
+}
+
+static bool add_needs(const Look *look, GPtrArray *places, GError **error)
+{
+    Store *store = look->target.store;
+
+    if (look->source.mailbox == 0)
+        return true;
+    return need(places, store, g_strdup_printf("volume %s", look->blobs->name), look->blobs->id,
+                look->forecast->bytes_to_go, error) &&
+           need(places, store, g_strdup_printf("index volume %u", look->target.index_volume),
+                look->target.index_volume, look->index_bytes, error) &&
+           need(places, store, g_strdup("MariaDB's disk"), 0, look->row_bytes, error);
+}
+
+static void judge(Operation *op, const DiskForecast *disk)
+{
+    g_autofree char *needed = units_format_size(disk->need);
+    g_autofree char *available = units_format_size(disk->free_bytes);
+
+    if (disk->need != 0 && disk->need + disk->keep > disk->free_bytes)
+        risk(op, "%s, %s: %s to come, %s free, and %u%% must remain (min_free): make room there",
+             op->request->destination, disk->what, needed, available, op->conf->min_free_percent);
+}
+
+/* One line a file system, with everything that lies on it. */
+static void add_disks(Operation *op, const GPtrArray *places)
+{
+    g_autoptr(GHashTable) done = g_hash_table_new(g_int64_hash, g_int64_equal);
+
+    for (guint i = 0; i < places->len; i++) {
+        Place *first = g_ptr_array_index(places, i);
+        g_autoptr(GString) names = g_string_new(first->what);
+        DiskForecast *disk;
+
+        if (!g_hash_table_add(done, &first->space.device))
+            continue;
+        disk = g_new0(DiskForecast, 1);
+        disk->need = first->need;
+        disk->free_bytes = first->space.free_bytes;
+        disk->total_bytes = first->space.total_bytes;
+        disk->keep = first->space.total_bytes / 100 * op->conf->min_free_percent;
+        for (guint k = i + 1; k < places->len; k++) {
+            const Place *other = g_ptr_array_index(places, k);
+
+            if (other->space.device != first->space.device)
+                continue;
+            disk->need += other->need;
+            g_string_append_printf(names, ", %s", other->what);
+        }
+        disk->what = g_strdup(names->str);
+        g_ptr_array_add(op->report->disks, disk);
+        judge(op, disk);
+    }
+}
+
+/* The window. */
+
+/* What the window's proof does on this side: reads and hashes every row. Mailbox 0 has none, so that
+ * the rest of it is known. */
+static bool time_rows(const Look *look, int64_t *us, GError **error)
+{
+    const uint32_t mailboxes[] = { look->source.mailbox, 0, look->source.mailbox };
+    int64_t took[G_N_ELEMENTS(mailboxes)];
+
+    for (guint i = 0; i < G_N_ELEMENTS(mailboxes); i++) {
+        int64_t began = g_get_monotonic_time();
+        g_autofree char *sums = rows_fingerprints_alone(look->source.store->data,
+                                                        look->source.group, mailboxes[i], error);
+
+        if (sums == NULL)
+            return false;
+        took[i] = g_get_monotonic_time() - began;
+    }
+    /* The first only brought them into memory, as the rounds before a window do. */
+    *us = MAX(took[2] - took[1], 0);
+    return true;
+}
+
+static void estimate_windows(Operation *op)
+{
+    for (guint i = 0; i < op->report->mailboxes->len; i++) {
+        const MailboxResult *result = g_ptr_array_index(op->report->mailboxes, i);
+
+        if (result->forecast != NULL && op->report->row_us > 0)
+            result->forecast->window_ms =
+                WINDOW_MS + (double)result->forecast->rows * op->report->row_us / 1000;
+    }
+}
+
+/* The first mailboxes are as good as others; @sampled counts them. */
+static void sample(const Look *look, unsigned *sampled, int64_t *us, uint64_t *rows)
+{
+    g_autoptr(GError) problem = NULL;
+    int64_t took;
+
+    if (*sampled >= SAMPLES || look->forecast->rows == 0)
+        return;
+    if (!time_rows(look, &took, &problem)) {
+        log_warning("%s: no estimate of its window: %s", look->account->address, problem->message);
+        return;
+    }
+    ++*sampled;
+    *us += took;
+    *rows += look->forecast->rows;
+}
+
+/* Of a store that cannot be asked, the mailbox remains planned without a forecast. @gone: those
+ * that were tried. */
+static Store *store_or_risk(Operation *op, GHashTable *gone, const char *name)
+{
+    g_autoptr(GError) problem = NULL;
+    Store *store;
+
+    if (g_hash_table_contains(gone, name))
+        return NULL;
+    store = operation_store(op, name, &problem);
+    if (store == NULL) {
+        risk(op, "%s could not be asked: %s", name, problem->message);
+        g_hash_table_add(gone, g_strdup(name));
+    }
+    return store;
+}
+
+static void refuse(MailboxResult *result, GError *problem)
+{
+    result->outcome = OUTCOME_FAILED;
+    result->code = error_code(problem);
+    result->reason = g_strdup(problem->message);
+    g_error_free(problem);
+}
+
+static MailboxResult *result_of(Operation *op, const Account *account)
+{
+    for (guint i = 0; i < op->report->mailboxes->len; i++) {
+        MailboxResult *result = g_ptr_array_index(op->report->mailboxes, i);
+
+        if (g_str_equal(result->account_id, account->id))
+            return result;
+    }
+    g_assert_not_reached();
+}
+
+bool forecast_all(Operation *op, const GPtrArray *accounts, GError **error)
+{
+    g_autoptr(GPtrArray) places = g_ptr_array_new_with_free_func((GDestroyNotify)place_free);
+    g_autoptr(GHashTable) gone = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+    Store *target = store_or_risk(op, gone, op->request->destination);
+    unsigned sampled = 0;
+    int64_t us = 0;
+    uint64_t rows = 0;
+
+    plan_sizes(op, accounts);
+    for (guint i = 0; i < accounts->len; i++) {
+        const Account *account = g_ptr_array_index(accounts, i);
+        MailboxResult *result = result_of(op, account);
+        Store *source = store_or_risk(op, gone, account->mail_host);
+        g_autofree Forecast *forecast = g_new0(Forecast, 1);
+        Look look = { .op = op,
+                      .account = account,
+                      .source.store = source,
+                      .target.store = target,
+                      .forecast = forecast };
+        GError *problem = NULL;
+
+        if (!wait_check(op->wait, "the plan", error))
+            return false;
+        result->outcome = OUTCOME_PLANNED;
+        if (source == NULL || target == NULL)
+            continue;
+        forecast->mailbox_bytes = operation_size(op, account->id);
+        if (!look_at(&look, &problem) || !add_needs(&look, places, &problem)) {
+            refuse(result, problem);
+            continue;
+        }
+        result->source_mailbox = look.source.mailbox;
+        result->destination_mailbox = look.target.mailbox;
+        sample(&look, &sampled, &us, &rows);
+        result->forecast = g_steal_pointer(&forecast);
+    }
+    op->report->row_us = rows > 0 ? (double)us / (double)rows : 0;
+    estimate_windows(op);
+    add_disks(op, places);
+    return true;
+}
