@@ -6,16 +6,11 @@ import os
 import sys
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from zxlab.check import Expect  # noqa: E402
-from zxlab.held import Held, hold_all  # noqa: E402
+from zxlab.held import BrokenEnds, Held, hold_all  # noqa: E402
 from zxlab.lab import Lab  # noqa: E402
 from zxlab.moves import Scene, account_status, exits, home, led_back, moved_clean, says  # noqa: E402
 from zxlab.soap import Admin  # noqa: E402
 from zxlab.tap import diag, done, is_  # noqa: E402
-
-def expected(way):
-    """A source whose mailboxd was started anew has no lock-out any more: it is not home, and opens nothing."""
-    return Expect(locked="mailboxd of the source" not in way)
 
 
 def mended_at_once(ways, points, break_it, mend_it):
@@ -27,19 +22,7 @@ def mended_at_once(ways, points, break_it, mend_it):
     mend_it()
     for name, way, move in held:
         result = move.finish()
-        moved_clean(result, before, move.account, *ways[way], name, expected(way)) or diag(result.stdout)
-
-
-def break_servers():
-    """Store one loses its database, store three its mailboxd."""
-    one.mariadb_kill()
-    three.mailboxd_kill()
-
-
-def mend_servers():
-    """Both come back."""
-    one.mariadb_start()
-    three.mailboxd_start()
+        moved_clean(result, before, move.account, *ways[way], name, BrokenEnds.expected(way)) or diag(result.stdout)
 
 
 def bystanders():
@@ -103,7 +86,7 @@ lab = Lab.create("after", stores=["store1.lab.test", "store2.lab.test", "store3.
                  mode=os.environ.get("MODE", "asan"))
 try:
     one, two, three = lab.stores
-    scene = Scene(lab)
+    scene, ends = Scene(lab), BrokenEnds(*lab.stores)
     with open(lab.conf_path, "a", encoding="utf-8") as conf:
         conf.write("net_timeout: 8s\n")
     bystanders()
@@ -111,9 +94,7 @@ try:
     mended_at_once({"ssh of the source": (one, two), "ssh of the destination": (two, one)},
                    ("commit:committing", "open:flushed", "open:status"), one.sshd_kill, one.sshd_start)
     # A mailboxd that ends during the commit is another test's.
-    mended_at_once({"database of the source": (one, two), "database of the destination": (two, one),
-                    "mailboxd of the source": (three, two), "mailboxd of the destination": (two, three)},
-                   ("commit:done", "open:flushed", "open:status"), break_servers, mend_servers)
+    mended_at_once(ends.ways, ("commit:done", "open:flushed", "open:status"), ends.broken, ends.mended)
 finally:
     lab.stop()
 done()

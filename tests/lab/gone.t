@@ -6,15 +6,11 @@ import os
 import sys
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from zxlab.check import Expect, check_move  # noqa: E402
-from zxlab.held import hold_all  # noqa: E402
+from zxlab.check import check_move  # noqa: E402
+from zxlab.held import BrokenEnds, hold_all  # noqa: E402
 from zxlab.lab import Lab  # noqa: E402
 from zxlab.moves import Scene, account_status, exits, findings_none, home, says  # noqa: E402
 from zxlab.tap import diag, done, is_  # noqa: E402
-
-def expected(way):
-    """A source whose mailboxd was started anew has no lock-out any more: it is not home, and opens nothing."""
-    return Expect(locked="mailboxd of the source" not in way)
 
 
 def mended_later(ways, points, break_it, mend_it):
@@ -43,33 +39,18 @@ def mended_later(ways, points, break_it, mend_it):
             exits(lab.zxmove("doRecover", "accounts", scene.addresses[move.account], "dry_run", "false"), 0,
                   f"{name}: doRecover")
         is_(account_status(lab, move.account), ("active", "enabled"), f"{name}: the user is in at the end")
-        if not findings_none(check_move(lab, before, move.account, *ways[way], expected(way)),
+        if not findings_none(check_move(lab, before, move.account, *ways[way], BrokenEnds.expected(way)),
                              f"{name}: forward, the checker finds nothing"):
             diag(result.stdout + result.stderr)
-
-
-def break_servers():
-    """Store one loses its database, store three its mailboxd."""
-    one.mariadb_kill()
-    three.mailboxd_kill()
-
-
-def mend_servers():
-    """Both come back."""
-    one.mariadb_start()
-    three.mailboxd_start()
 
 
 lab = Lab.create("gone", stores=["store1.lab.test", "store2.lab.test", "store3.lab.test"],
                  mode=os.environ.get("MODE", "asan"))
 try:
-    one, two, three = lab.stores
-    scene = Scene(lab)
+    scene, ends = Scene(lab), BrokenEnds(*lab.stores)
     with open(lab.conf_path, "a", encoding="utf-8") as conf:
         conf.write("net_timeout: 8s\n")
-    mended_later({"database of the source": (one, two), "database of the destination": (two, one),
-                  "mailboxd of the source": (three, two), "mailboxd of the destination": (two, three)},
-                 ("commit:done", "open:answered", "open:status"), break_servers, mend_servers)
+    mended_later(ends.ways, ("commit:done", "open:answered", "open:status"), ends.broken, ends.mended)
 finally:
     lab.stop()
 done()

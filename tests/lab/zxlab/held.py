@@ -10,6 +10,7 @@ import contextlib
 import os
 import subprocess
 
+from .check import Expect
 from .tap import wait_for
 
 
@@ -75,3 +76,28 @@ def hold_all(scene, ways, points, word):
     for _, _, move in held:
         move.wait()
     return before, held
+
+
+class BrokenEnds:
+    """Store one loses its database, store three its mailboxd: `ways` names, by what is broken for them, the
+    moves between these and store two."""
+
+    def __init__(self, one, two, three):
+        self.one, self.three = one, three
+        self.ways = {"database of the source": (one, two), "database of the destination": (two, one),
+                     "mailboxd of the source": (three, two), "mailboxd of the destination": (two, three)}
+
+    def broken(self):
+        """Both end."""
+        self.one.mariadb_kill()
+        self.three.mailboxd_kill()
+
+    def mended(self):
+        """Both come back."""
+        self.one.mariadb_start()
+        self.three.mailboxd_start()
+
+    @staticmethod
+    def expected(way):
+        """A source whose mailboxd was started anew has no lock-out any more: it is not home, and opens nothing."""
+        return Expect(locked="mailboxd of the source" not in way)
