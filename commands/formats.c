@@ -147,6 +147,8 @@ json_t *report_json(const Report *report, const ReportText *text)
     set_text(object, "operation", report->operation);
     set_text(object, "verb", report->verb);
     set_text(object, "command", report->command);
+    set_text(object, "batch_name", report->batch_name);
+    set_text(object, "comment", report->comment);
     set_text(object, "result", report_word(report, text));
     set_text(object, "who", report->who);
     set_text(object, "host", report->host);

@@ -405,6 +405,10 @@ char *report_summary(const Report *report, const ReportText *text)
     append_stores(out, report, text);
     append_selected(out, report, text, &totals);
     append_stages(out, text);
+    if (report->batch_name != NULL)
+        append_text(out, "batch", report->batch_name);
+    if (report->comment != NULL)
+        append_text(out, "comment", report->comment);
     append_done(out, report, text, &totals);
     append_locked(out, report, &totals);
     append_asleep(out, text, &totals);

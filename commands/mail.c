@@ -13,9 +13,11 @@ char *mail_subject(const Report *report, const ReportText *text)
     Totals totals = report_totals(report);
     g_autofree char *counts = report_counts(&totals, text);
 
-    return g_strdup_printf("[zxmove] %s %s: %s%s%s", report_word(report, text), counts,
+    return g_strdup_printf("[zxmove] %s %s: %s%s%s%s%s", report_word(report, text), counts,
                            text->selection, text->destination != NULL ? " -> " : "",
-                           text->destination != NULL ? text->destination : "");
+                           text->destination != NULL ? text->destination : "",
+                           report->batch_name != NULL ? ", batch " : "",
+                           report->batch_name != NULL ? report->batch_name : "");
 }
 
 static void append_problems(GString *out, const Report *report)
@@ -106,6 +108,10 @@ char *mail_body(const Report *report, const ReportText *text)
 
     g_string_append_printf(out, "command    %s\n", report->command);
     g_string_append_printf(out, "operation  %s\n", report->operation);
+    if (report->batch_name != NULL)
+        g_string_append_printf(out, "batch      %s\n", report->batch_name);
+    if (report->comment != NULL)
+        g_string_append_printf(out, "comment    %s\n", report->comment);
     g_string_append_printf(out, "by         %s on %s\n", report->who, report->host);
     g_string_append_printf(out, "time       %s to %s (%s)\n", started, ended, took);
     g_string_append_printf(out, "result     %s, %s%s\n", counts, size, text->purge ? " freed" : "");

@@ -111,6 +111,10 @@ static const Arg args[] = {
          .help = "no more mail than this, by the size of the mailboxes; the rest is skipped"),
     MOVE(request.strict, .name = "strict", .type = ARG_BOOL, .fallback = "false",
          .help = "accounts that are skipped make the result partial: exit status 5"),
+    MOVE(request.batch_name, .name = "batch_name", .type = ARG_TEXT,
+         .help = "a name for the report, the mail, and doPurgeMailboxes"),
+    MOVE(request.comment, .name = "comment", .type = ARG_TEXT,
+         .help = "a remark for the journal, the report and the mail"),
     MOVE(request.dry_run, .name = "dry_run", .type = ARG_BOOL, .fallback = "false",
          .help = "look at everything and change nothing, as the verb plan does"),
     MOVE(save, .name = "save", .type = ARG_PATH, .expected = "path",
@@ -149,8 +153,6 @@ static const Arg args[] = {
            .help = "how blobs are proved"),
     NO_ARG(.name = "priority", .type = ARG_CHOICE, .values = "low|normal|high", .fallback = "normal",
            .help = "which operation waits for which"),
-    NO_ARG(.name = "batch_name", .type = ARG_TEXT, .help = "a name to purge and report by"),
-    NO_ARG(.name = "comment", .type = ARG_TEXT, .help = "a remark for the report"),
     NO_ARG(.name = "hooks_dir", .type = ARG_PATH, .help = "programs to run at each step"),
     { 0 },
 };
@@ -171,6 +173,33 @@ static bool recognise(const char *const *words, GError **error)
                 words[0], words[0]);
 }
 
+/* doPurgeMailboxes has to tell it from everything else that it takes. */
+static bool check_batch(const char *name, GError **error)
+{
+    enum { COLUMN = 255 };
+
+    if (name == NULL)
+        return true;
+    if (*name == '\0' || strchr(name, '@') != NULL ||
+        strspn(name, "0123456789") == strlen(name) || g_ascii_strcasecmp(name, "all") == 0 ||
+        g_ascii_strcasecmp(name, "orphans") == 0)
+        return fail(error, ZX_ERROR_USAGE,
+                    "batch_name: '%s' would be something else to doPurgeMailboxes; a name such as "
+                    "night1 is wanted",
+                    name);
+    return g_utf8_strlen(name, -1) <= COLUMN ||
+           fail(error, ZX_ERROR_USAGE, "batch_name: no more than %d letters", COLUMN);
+}
+
+/* The column is a TEXT. */
+static bool check_comment(const char *comment, GError **error)
+{
+    enum { COLUMN = 65535 };
+
+    return comment == NULL || strlen(comment) <= COLUMN ||
+           fail(error, ZX_ERROR_USAGE, "comment: no more than %d bytes", COLUMN);
+}
+
 static bool check_args(const MoveArgs *move, const Command *command, GError **error)
 {
     const MoveRequest *request = &move->request;
@@ -182,6 +211,8 @@ static bool check_args(const MoveArgs *move, const Command *command, GError **er
         return fail(error, ZX_ERROR_USAGE, "save is for a plan: add dry_run true, or use plan");
     if (g_strcmp0(move->save, "-") == 0)
         return fail(error, ZX_ERROR_USAGE, "save needs a file: stdout has the report");
+    if (!check_batch(request->batch_name, error) || !check_comment(request->comment, error))
+        return false;
     if (request->stages == STAGE_BACKUP)
         return fail(
             error, ZX_ERROR_USAGE,

@@ -19,6 +19,8 @@ static json_t *moved_json(const MovedMailbox *moved)
 
     if (moved->state != NULL)
         json_object_set_new(object, "state", text_json(moved->state));
+    if (moved->batch_name != NULL)
+        json_object_set_new(object, "batch_name", text_json(moved->batch_name));
     if (moved->bad_items != 0)
         json_object_set_new(object, "bad_items", json_integer(moved->bad_items));
     return object;

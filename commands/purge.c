@@ -13,9 +13,9 @@ typedef struct PurgeArgs {
 
 static const Arg args[] = {
     PURGE(request.mailbox, .name = "mailbox", .type = ARG_TEXT, .flags = ARG_REQUIRED,
-          .expected = "mailbox id (with --host), an address, or all", .omitted = "all",
+          .expected = "mailbox id (with --host), an address, a batch name, or all", .omitted = "all",
           .offers = OFFERS_OLD_COPIES,
-          .help = "whose old copies: of one address, one id of one store, or all that are due"),
+          .help = "whose old copies: of one address, one id of one store, a batch of moves, or all that are due"),
     PURGE(request.ignore_retention, .name = "ignore_retention", .type = ARG_BOOL,
           .fallback = "false", .help = "also those moved more recently than retention_days"),
     PURGE(request.notifications, .name = "notifications", .type = ARG_ADDRESSES,
@@ -43,13 +43,8 @@ static bool check(void *data, GError **error)
 {
     const PurgeRequest *request = &((const PurgeArgs *)data)->request;
 
-    if (is_id(request->mailbox) || strchr(request->mailbox, '@') != NULL ||
-        g_ascii_strcasecmp(request->mailbox, "all") == 0)
-        return true;
-    return fail(error, ZX_ERROR_USAGE,
-                "mailbox: '%s' is no mailbox id, no address and not all; batch names and orphans "
-                "are not in this version of zxmove",
-                request->mailbox);
+    return g_ascii_strcasecmp(request->mailbox, "orphans") != 0 ||
+           fail(error, ZX_ERROR_USAGE, "mailbox: orphans are not in this version of zxmove");
 }
 
 /* The store this program runs on, if the configuration says so. */

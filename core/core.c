@@ -139,7 +139,8 @@ static bool move_all(Operation *op, GError **error)
     }
     target = operation_store(op, op->request->destination, error);
     if (target == NULL ||
-        !journal_begin(target, op->uuid, op->report->verb, op->request->command, error)) {
+        !journal_begin(target, op->uuid, op->report->verb, op->request->command,
+                       op->request->batch_name, op->request->comment, error)) {
         g_ptr_array_set_free_func(accounts, (GDestroyNotify)account_free);
         return false;
     }
@@ -202,6 +203,8 @@ Report *core_move(Core *core, const MoveRequest *request, EventSink *sink, void 
     bool began = operation_open(&op, &conf, request->dry_run ? "plan" : "doMailboxMove",
                                 request->command, sink, data, wait, error);
 
+    op.report->batch_name = g_strdup(request->batch_name);
+    op.report->comment = g_strdup(request->comment);
     op.request = request;
     op.looking = request->dry_run;
     return finish(&op, began && move_all(&op, error));
@@ -235,6 +238,7 @@ static void moved_free(MovedMailbox *moved)
     g_free(moved->moved_to);
     g_free(moved->operation);
     g_free(moved->state);
+    g_free(moved->batch_name);
     g_free(moved);
 }
 
@@ -243,8 +247,8 @@ static bool add_moved(const Core *core, Store *store, GPtrArray *list, GError **
     g_autoptr(Rows) rows =
         db_query(store->control, error,
                  "SELECT mailbox_id, account_id, address, moved_to, new_mailbox, operation, state,"
-                 " CAST(UNIX_TIMESTAMP(committed) * 1000 AS UNSIGNED), bytes, bad_items"
-                 " FROM zxmove.moved WHERE state IN ('kept', 'purging') ORDER BY committed",
+                 " CAST(UNIX_TIMESTAMP(committed) * 1000 AS UNSIGNED), bytes, bad_items,"
+                 " batch_name FROM zxmove.moved WHERE state IN ('kept', 'purging') ORDER BY committed",
                  DB_NONE);
 
     if (rows == NULL)
@@ -264,6 +268,7 @@ static bool add_moved(const Core *core, Store *store, GPtrArray *list, GError **
         moved->purge_after = moved->moved_at + (int64_t)core->conf->retention_days * 86400000;
         moved->bytes = rows_u64(rows, i, 8);
         moved->bad_items = (unsigned)rows_u64(rows, i, 9);
+        moved->batch_name = g_strdup(rows_text(rows, i, 10));
         g_ptr_array_add(list, moved);
     }
     return true;

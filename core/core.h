@@ -24,6 +24,7 @@ typedef struct MoveRequest {
     long max_accounts;          /* -1: any number */
     uint64_t max_bytes;         /* 0: any */
     bool strict;                /* an account that is skipped makes the result partial */
+    char *batch_name, *comment; /* the administrator's words, NULL: none; a purge knows the name */
     bool dry_run;               /* a plan: look at everything, change nothing */
     unsigned stages;            /* of Stage */
     bool compress, check_digest, overwrite;
@@ -37,7 +38,7 @@ typedef struct MoveRequest {
 } MoveRequest;
 
 typedef struct PurgeRequest {
-    char *mailbox;       /* id, address, "all" */
+    char *mailbox;       /* id, address, batch name, "all" */
     char *host;          /* only this store; NULL: every store's records */
     bool ignore_retention, dry_run, accept_data_loss;
     long retention_days; /* -1: the configuration's */
@@ -107,6 +108,7 @@ typedef struct MailboxResult {
 typedef struct Report {
     char operation[37];
     char *verb, *command, *who, *host;
+    char *batch_name, *comment;  /* of a move; or NULL */
     int64_t started, ended;      /* Unix ms */
     GPtrArray *mailboxes;        /* of MailboxResult */
     GPtrArray *notes;            /* of char *: what is to be known of them all */
@@ -139,6 +141,7 @@ Report *core_recover(Core *core, const RecoverRequest *request, EventSink *sink,
 
 typedef struct MovedMailbox {
     char *store, *account_id, *address, *moved_to, *operation, *state;
+    char *batch_name;    /* or NULL */
     uint32_t mailbox_id, new_mailbox;
     int64_t moved_at, purge_after; /* Unix ms */
     uint64_t bytes;

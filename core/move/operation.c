@@ -65,6 +65,8 @@ void report_free(Report *report)
     g_free(report->command);
     g_free(report->who);
     g_free(report->host);
+    g_free(report->batch_name);
+    g_free(report->comment);
     g_ptr_array_unref(report->mailboxes);
     g_ptr_array_unref(report->notes);
     g_ptr_array_unref(report->disks);

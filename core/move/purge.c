@@ -12,6 +12,18 @@ static bool is_all(const PurgeRequest *request)
     return g_ascii_strcasecmp(request->mailbox, "all") == 0;
 }
 
+static bool is_number(const char *text)
+{
+    return g_ascii_string_to_unsigned(text, 10, 1, G_MAXUINT32, NULL, NULL);
+}
+
+/* All, or a batch: there may be copies on every store. */
+static bool is_set(const PurgeRequest *request)
+{
+    return is_all(request) ||
+           (strchr(request->mailbox, '@') == NULL && !is_number(request->mailbox));
+}
+
 /* A row of zxmove.moved. */
 typedef struct Record {
     uint32_t mailbox, new_mailbox;
@@ -359,9 +371,11 @@ static GPtrArray *records_of(Store *store, const PurgeRequest *request, GError *
         " CAST(UNIX_TIMESTAMP(committed) * 1000 AS UNSIGNED),"
         " TIMESTAMPDIFF(SECOND, committed, UTC_TIMESTAMP(3)) FROM zxmove.moved"
         " WHERE state IN ('kept', 'purging') AND (? OR address = ? OR account_id = ?"
-        " OR CAST(mailbox_id AS CHAR) = ? OR operation = ?) ORDER BY committed",
+        " OR CAST(mailbox_id AS CHAR) = ? OR operation = ? OR batch_name = ?) ORDER BY"
+        " committed",
         DB_ARGS(db_u64(all), db_text(request->mailbox), db_text(request->mailbox),
-                db_text(request->mailbox), db_text(request->mailbox)));
+                db_text(request->mailbox), db_text(request->mailbox),
+                db_text(request->mailbox)));
     GPtrArray *records;
 
     if (rows == NULL)
@@ -388,12 +402,7 @@ static GPtrArray *records_of(Store *store, const PurgeRequest *request, GError *
     return records;
 }
 
-static bool is_number(const char *text)
-{
-    return g_ascii_string_to_unsigned(text, 10, 1, G_MAXUINT32, NULL, NULL);
-}
-
-/* `all` is not done while a store could not be asked for its copies. */
+/* A set is not done while a store could not be asked for its copies. */
 static void note_unasked(Operation *op, const char *store, const GError *problem)
 {
     MailboxResult *result = operation_add_result(op, store, "", store, "");
@@ -423,7 +432,7 @@ bool purge_run(Operation *op, const PurgeRequest *request, GError **error)
             continue;
         store = operation_store(op, where->name, &problem);
         if (store == NULL || (records = records_of(store, request, &problem)) == NULL) {
-            if (is_all(request))
+            if (is_set(request))
                 note_unasked(op, where->name, problem);
             log_warning("%s", problem->message);
             g_clear_error(&first);
@@ -434,7 +443,7 @@ bool purge_run(Operation *op, const PurgeRequest *request, GError **error)
         for (guint r = 0; r < records->len && !wait_stopped(op->wait); r++)
             run_one(op, request, store, g_ptr_array_index(records, r));
     }
-    if (op->report->mailboxes->len == (is_all(request) ? unasked : 0) && first != NULL) {
+    if (op->report->mailboxes->len == (is_set(request) ? unasked : 0) && first != NULL) {
         g_propagate_error(error, first);
         return false;
     }

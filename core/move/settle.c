@@ -141,7 +141,7 @@ static bool look_back(Move *move, GError **error)
 /* What purge will ask for, long after: durable before anything may be deleted. */
 static bool record_moved(Move *move, GError **error)
 {
-    g_autofree char *sums = NULL;
+    g_autofree char *sums = NULL, *batch_name = NULL;
     const char *state = "kept";
     RowsMaxima now;
     g_autoptr(Rows) before =
@@ -151,7 +151,9 @@ static bool record_moved(Move *move, GError **error)
 
     if (before == NULL || rows_count(before) > 0)
         return before != NULL;
-    if ((move->blob_count == 0 && !look_back(move, error)) ||
+    /* A recovery knows only the operation that it finishes. */
+    if (!journal_batch(move->target, move->fence->operation, &batch_name, error) ||
+        (move->blob_count == 0 && !look_back(move, error)) ||
         !rows_maxima(move->source->data, move->source_group, move->source_mailbox, &now, error))
         return false;
     sums = rows_fingerprints_alone(move->source->data, move->source_group, move->source_mailbox,
@@ -171,8 +173,9 @@ static bool record_moved(Move *move, GError **error)
     return db_exec(move->source->control, NULL, error,
                    "REPLACE INTO zxmove.moved (mailbox_id, account_id, address, group_id, moved_to,"
                    " new_mailbox, operation, committed, bytes, blobs, item_checkpoint,"
-                   " change_checkpoint, fingerprints, bad_items, state) VALUES (?, ?, ?, ?, ?, ?,"
-                   " ?, UTC_TIMESTAMP(3) - INTERVAL ? MICROSECOND, ?, ?, ?, ?, ?, 0, ?)",
+                   " change_checkpoint, fingerprints, bad_items, batch_name, state)"
+                   " VALUES (?, ?, ?, ?, ?, ?, ?, UTC_TIMESTAMP(3) - INTERVAL ? MICROSECOND,"
+                   " ?, ?, ?, ?, ?, 0, ?, ?)",
                    DB_ARGS(db_u64(move->source_mailbox), db_text(move->account->id),
                            db_text(move->account->address), db_u64(move->source_group),
                            db_text(move->target->name), db_u64(move->target_mailbox),
@@ -180,7 +183,7 @@ static bool record_moved(Move *move, GError **error)
                            db_i64(g_get_monotonic_time() - move->committed_at),
                            db_u64(move->blob_bytes), db_u64(move->blob_count),
                            db_u64(move->proven.item_id), db_u64(move->proven.change), db_text(sums),
-                           db_text(state)));
+                           db_text(batch_name), db_text(state)));
 }
 
 /* The reservation and the list of staged blobs have become the live mailbox. */

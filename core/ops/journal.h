@@ -7,8 +7,13 @@
 
 #include "core/zimbra/store.h"
 
-/* @store keeps the journal: the destination of a move, the store purged. */
+/* @store keeps the journal: the destination of a move, the store purged. @batch_name and @comment:
+ * the administrator's words, NULL without. */
 bool journal_begin(Store *store, const char *operation, const char *verb, const char *parameters,
+                   const char *batch_name, const char *comment, GError **error) MUST_USE;
+/* The batch name of an operation whose journal @store keeps (g_free); NULL: none, or it is not
+ * known here. */
+bool journal_batch(Store *store, const char *operation, char **batch_name,
                    GError **error) MUST_USE;
 /* @state: done, partial, failed, interrupted. */
 bool journal_end(Store *store, const char *operation, const char *state, const char *result,

@@ -16,7 +16,8 @@ static const char *const statements[] = {
     " uuid CHAR(36) NOT NULL PRIMARY KEY, verb VARCHAR(64) NOT NULL, parameters TEXT NOT NULL,"
     " host VARCHAR(255) NOT NULL, pid INT UNSIGNED NOT NULL, who VARCHAR(255) NOT NULL,"
     " state ENUM('running','done','partial','failed','stopped','interrupted') NOT NULL,"
-    " started DATETIME(3) NOT NULL, heartbeat DATETIME(3) NOT NULL, ended DATETIME(3), result TEXT"
+    " started DATETIME(3) NOT NULL, heartbeat DATETIME(3) NOT NULL, ended DATETIME(3), result TEXT,"
+    " batch_name VARCHAR(255), comment TEXT"
     ") ENGINE=InnoDB",
 
     /* Intent before effect, completion after it. */
@@ -66,9 +67,9 @@ static const char *const statements[] = {
     " group_id INT UNSIGNED NOT NULL, moved_to VARCHAR(255) NOT NULL, new_mailbox INT UNSIGNED NOT NULL,"
     " operation CHAR(36) NOT NULL, committed DATETIME(3) NOT NULL, bytes BIGINT UNSIGNED NOT NULL,"
     " blobs BIGINT UNSIGNED NOT NULL, item_checkpoint INT UNSIGNED NOT NULL, change_checkpoint INT UNSIGNED NOT NULL,"
-    " fingerprints LONGTEXT NOT NULL, bad_items INT UNSIGNED NOT NULL DEFAULT 0,"
+    " fingerprints LONGTEXT NOT NULL, bad_items INT UNSIGNED NOT NULL DEFAULT 0, batch_name VARCHAR(255),"
     " state ENUM('kept','reused','purging','purged','stray') NOT NULL, purged DATETIME(3),"
-    " KEY (account_id)) ENGINE=InnoDB",
+    " KEY (account_id), KEY (batch_name)) ENGINE=InnoDB",
 
     /* Rows that go in after the commit, under the reserved id (doc/platform.md 5.6). */
     "CREATE TABLE IF NOT EXISTS zxmove.late_scheduled_task ("

@@ -1,6 +1,6 @@
 #!/usr/bin/python3
-"""Who is moved, in which order and how many: exclude, order, max_accounts, max_bytes, strict; and plan, which says
-so and changes nothing."""
+"""Who is moved, in which order and how many: exclude, order, max_accounts, max_bytes, strict; plan, which says so
+and changes nothing; and batch_name, by which a batch is purged."""
 
 import json
 import os
@@ -116,9 +116,38 @@ try:
         says(result, "6 planned, 0 failed, 0 skipped", "which is the same as plan")
         says(result, f"{scene.address('nil')}  planned  from {one.name}  no mailbox", "an account without a mailbox")
 
+    # A batch: its name and a remark are kept, and it is purged by its name.
+    def moved(name, batch):
+        """One test: a move under a batch name; the whole answer."""
+        words = ["batch_name", batch, "comment", "ticket 4711", "notifications", f"admin@{scene.domain}"]
+        result = lab.zxmove("--json", *scene.words(ids[name], two, *words))
+        exits(result, 0, f"{name} moves in {batch}")
+        return json.loads(result.stdout.splitlines()[-1])["response"]
+
+    first = moved("cat", "night 1")
+    moved("eve", "night 2")
+    is_([first["batch_name"], first["comment"]], ["night 1", "ticket 4711"], "the report has both")
+    with two.db() as connection, connection.cursor() as cursor:
+        cursor.execute("SELECT batch_name, comment FROM zxmove.operation WHERE uuid = %s", (first["operation"],))
+        is_(cursor.fetchone(), (b"night 1", b"ticket 4711"), "the journal has both")
+    mail = [mail for mail in lab.mails() if first["operation"] in mail]
+    ok(len(mail) == 1 and f"{two.name}, batch night 1" in mail[0].replace("\n ", " ")
+       and "comment    ticket 4711" in mail[0], "the mail, too, the name in its subject") or diag(str(mail)[:500])
+    result = lab.zxmove("doPurgeMailboxes", "night 3", "ignore_retention", "true")
+    exits(result, 1, "a batch that is none")
+    result = lab.zxmove("--json", "doPurgeMailboxes", "night 1", "ignore_retention", "true")
+    exits(result, 0, "doPurgeMailboxes of a batch")
+    is_([(mailbox["account"], mailbox["outcome"]) for mailbox in json.loads(result.stdout)["response"]["mailboxes"]],
+        [(scene.address("cat"), "purged")], "takes its copies, and no others")
+    found = json.loads(lab.zxmove("--json", "getMovedMailboxes").stdout)
+    is_([(mailbox["account"], mailbox["batch_name"]) for mailbox in found["response"]["mailboxes"]],
+        [(scene.address("eve"), "night 2")], "getMovedMailboxes shows the name")
+    is_(schema.of_answer("getMovedMailboxes", found), [], "doc/json.md has it")
+    before = [records(store) for store in (one, two)]
+
     # Stores that cannot be asked.
     two.sshd.stop()
-    found = plan("plan without the destination", 0, "accounts", scene.address("eve"))
+    found = plan("plan without the destination", 0, "accounts", scene.address("anna"))
     is_([mailbox.get("forecast") for mailbox in found["mailboxes"]], [None], "nothing is known")
     ok(len(found["risks"]) == 1 and two.name in found["risks"][0], "the risk is named") or diag(str(found))
     two.sshd.start()

@@ -289,9 +289,7 @@ static void values(void **state G_GNUC_UNUSED)
         { "doPurgeMailboxes a@x accept_data_loss true notifications b@y, c@y",
           "a@x loss mail=b@y+c@y", NULL },
         { "doPurgeMailboxes batch7",
-          "! mailbox: 'batch7' is no mailbox id, no address and not all; batch names and orphans "
-          "are not in this version of zxmove",
-          NULL },
+          "batch7", NULL },
         { "doRecover operation 6f0c2c1e", "dry=1 force=0 operation=6f0c2c1e", NULL },
         { "doRecover accounts a@x dry_run false force true", "dry=0 force=1 accounts=a@x", NULL },
         { "doRecover operation none",
