@@ -32,15 +32,11 @@ static const Foreign foreign[] = {
 
 /* Of PowerStore and of zxmove's own reference, and not in this version. */
 static const char *const later[] = {
-    "getNonLocalMailboxes",
     "getAllOperations",
     "monitor",
     "doStopOperation",
     "doStopAllOperations",
-    "getAllVolumes",
-    "getVolumeStats",
     "doCheckBlobs",
-    "getServices",
     "getOperationLog",
     "getUnfinishedOperationLog",
     "getNotification",
@@ -51,11 +47,9 @@ static const char *const later[] = {
     "doSuspend",
     "doResume",
     "setOperation",
-    "status",
     "report",
     "doRollback",
     "trust",
-    "getServers",
     "config",
 };
 

@@ -1,6 +1,7 @@
 /* core.c - see core.h: one operation from its request to its report. */
 #include "core/core.h"
 #include "core/base/log.h"
+#include "core/look/look.h"
 #include "core/move/move.h"
 #include "core/net/smtp.h"
 #include "core/ops/journal.h"
@@ -329,6 +330,37 @@ GPtrArray *core_names(Core *core, NameKind kind, const char *host, const char *p
 void core_abandon(void)
 {
     ssh_abandon();
+}
+
+Looked *core_servers(Core *core, const char *host, const Wait *wait, GError **error)
+{
+    return look_servers(core->conf, host, wait, error);
+}
+
+Looked *core_volumes(Core *core, const char *name, bool walk, const char *host, const Wait *wait,
+                     GError **error)
+{
+    return look_volumes(core->conf, name, walk, host, wait, error);
+}
+
+Looked *core_whereabouts(Core *core, char **accounts, const Wait *wait, GError **error)
+{
+    return look_whereabouts(core->conf, accounts, wait, error);
+}
+
+Looked *core_trace(Core *core, const char *operation, const Wait *wait, GError **error)
+{
+    return look_trace(core->conf, operation, wait, error);
+}
+
+Looked *core_nonlocal(Core *core, const char *host, const Wait *wait, GError **error)
+{
+    return look_nonlocal(core->conf, host, wait, error);
+}
+
+Looked *core_services(Core *core, const char *host, const Wait *wait, GError **error)
+{
+    return look_services(core->conf, host, wait, error);
 }
 
 bool core_mail(Core *core, char **to, const char *subject, const char *body,

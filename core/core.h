@@ -6,6 +6,7 @@
 #include "conf/conf.h"
 #include "core/base/name.h"
 #include "core/base/wait.h"
+#include "core/look/around.h"
 
 typedef struct Core Core;
 Core *core_open(const Conf *conf, GError **error) MUST_USE; /* borrows @conf; connects to nothing yet */
@@ -161,6 +162,21 @@ GPtrArray *core_names(Core *core, NameKind kind, const char *host, const char *p
 
 /* Before a process ends by _exit while a thread is still in core_names: leaves nothing behind. */
 void core_abandon(void);
+
+/* Looking around (core/look): no lock is taken, nothing is written. @host NULL: every store. NULL only
+ * when nothing could be asked; else what could not is in the answer. */
+Looked *core_servers(Core *core, const char *host, const Wait *wait, GError **error) MUST_USE; /* of ServerLook */
+/* Of VolumeLook. @name NULL: all; @walk counts the files of each on its disk, which takes its time. */
+Looked *core_volumes(Core *core, const char *name, bool walk, const char *host, const Wait *wait, GError **error) MUST_USE;
+
+/* Of Whereabouts, by address, alias or id; NOT_FOUND for an address that nobody has. */
+Looked *core_whereabouts(Core *core, char **accounts, const Wait *wait, GError **error) MUST_USE;
+/* Of Trace: the one operation whose uuid begins so. */
+Looked *core_trace(Core *core, const char *operation, const Wait *wait, GError **error) MUST_USE;
+Looked *core_nonlocal(Core *core, const char *host, const Wait *wait, GError **error) MUST_USE; /* of NonLocal */
+
+/* Of ServiceLook; what does not run is no failure of asking. */
+Looked *core_services(Core *core, const char *host, const Wait *wait, GError **error) MUST_USE;
 
 /* Sends @report to @to as commands.md section 8 lays it out; the text is made by the caller. */
 bool core_mail(Core *core, char **to, const char *subject, const char *body, const char *attachment_name, const char *attachment, GError **error) MUST_USE;

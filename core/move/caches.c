@@ -4,6 +4,7 @@
 #include "core/base/log.h"
 #include "core/move/move.h"
 #include "core/net/memcached.h"
+#include "core/zimbra/memcacheds.h"
 #include "core/zimbra/routes.h"
 #include <string.h>
 
@@ -94,24 +95,10 @@ bool caches_flush_store(Move *move, Store *store, const char *status, const char
     }
 }
 
-/* "name:port" -> address and port. */
-static char *server_address(const Conf *conf, const char *server, unsigned *port)
-{
-    const char *colon = strrchr(server, ':');
-    g_autofree char *name =
-        colon != NULL ? g_strndup(server, (gsize)(colon - server)) : g_strdup(server);
-    guint64 number = 11211;
-
-    if (colon != NULL)
-        g_ascii_string_to_unsigned(colon + 1, 10, 1, 65535, &number, NULL);
-    *port = (unsigned)number;
-    return g_strdup(conf_address(conf, name));
-}
-
 static bool delete_keys(Move *move, const char *server, const GPtrArray *keys, GError **error)
 {
     unsigned port;
-    g_autofree char *address = server_address(move->op->conf, server, &port);
+    g_autofree char *address = memcacheds_address(move->op->conf, server, &port);
 
     return memcached_delete(address, port, keys, MEMCACHED_TIMEOUT_MS, error);
 }
@@ -166,23 +153,6 @@ bool caches_drop_mailboxd_keys(Move *move, GError **error)
     return true;
 }
 
-/* The servers of the configuration, else those the directory names. */
-static GPtrArray *route_servers(const Operation *op)
-{
-    GPtrArray *servers = g_ptr_array_new_with_free_func(g_free);
-
-    for (char **server = op->conf->memcached.servers; server != NULL && *server != NULL; server++)
-        g_ptr_array_add(servers, g_strdup(*server));
-    for (guint i = 0; i < op->servers->len && op->conf->memcached.servers == NULL; i++) {
-        const ServerInfo *server = g_ptr_array_index(op->servers, i);
-
-        if (server->memcached)
-            g_ptr_array_add(servers,
-                            g_strdup_printf("%s:%u", server->hostname, server->memcached_port));
-    }
-    return servers;
-}
-
 void caches_drop_routes(Move *move)
 {
     GError *problem = NULL;
@@ -201,7 +171,7 @@ void caches_drop_routes(Move *move)
         return;
     }
     keys = route_keys(names);
-    servers = route_servers(move->op);
+    servers = memcacheds_of_routes(move->op->conf, move->op->servers);
     for (guint i = 0; i < servers->len; i++) {
         const char *server = g_ptr_array_index(servers, i);
 

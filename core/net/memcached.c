@@ -9,18 +9,25 @@
 #include <string.h>
 #include <sys/socket.h>
 
-enum { KEY_MAX = 250, READ_BYTES = 16 * 1024, LINE_MAX_BYTES = 512 };
+enum { KEY_MAX = 250, READ_BYTES = 16 * 1024, LINE_MAX_BYTES = 512, VALUE_MAX_BYTES = 1024 * 1024 };
 
-typedef struct Talk {
+typedef struct Talk Talk;
+typedef bool TakeLine(Talk *talk, GError **error);
+
+struct Talk {
     const char *address;
     unsigned port;
     int64_t deadline;
     int fd;
     const GString *commands;
     size_t sent;
-    GString *line; /* an answer that is not complete yet */
+    TakeLine *take; /* what to do with a line of an answer */
+    GString *line;  /* one that is not complete yet */
     unsigned answers, expected;
-} Talk;
+    GPtrArray *values; /* of a get: those that have come */
+    GString *value;    /* the one that comes now */
+    size_t value_left; /* bytes of it still to come, with the end of its line */
+};
 
 static bool talk_error(const Talk *talk, ZxError code, const char *why, GError **error)
 {
@@ -73,26 +80,71 @@ static bool connect_server(Talk *talk, CURL *curl, GError **error)
     return true;
 }
 
-/* One answer a key, in their order; anything else means that a key may still be there. */
-static bool take_line(Talk *talk, GError **error)
+static bool unexpected(const Talk *talk, const char *what, GError **error)
 {
-    g_autofree char *shown = NULL;
+    g_autofree char *shown = g_strescape(talk->line->str, NULL);
 
+    return fail(error, ZX_ERROR_FAILED, "memcached %s:%u: answers %s with \"%.100s\"",
+                talk->address, talk->port, what, shown);
+}
+
+/* One answer a key, in their order; anything else means that a key may still be there. */
+static bool take_deleted(Talk *talk, GError **error)
+{
     if (strcmp(talk->line->str, "DELETED") == 0 || strcmp(talk->line->str, "NOT_FOUND") == 0) {
         talk->answers++;
         g_string_truncate(talk->line, 0);
         return true;
     }
-    shown = g_strescape(talk->line->str, NULL);
-    return fail(error, ZX_ERROR_FAILED, "memcached %s:%u: answers a delete with \"%.100s\"",
-                talk->address, talk->port, shown);
+    return unexpected(talk, "a delete", error);
+}
+
+/* "VALUE key flags bytes" with the bytes after it, or nothing; then "END". */
+static bool take_value(Talk *talk, GError **error)
+{
+    const char *last = strrchr(talk->line->str, ' ');
+    guint64 bytes;
+
+    if (strcmp(talk->line->str, "END") == 0) {
+        if (talk->values->len <= talk->answers)
+            g_ptr_array_add(talk->values, NULL);
+        talk->answers++;
+    } else if (g_str_has_prefix(talk->line->str, "VALUE ") &&
+               talk->values->len == talk->answers &&
+               g_ascii_string_to_unsigned(last + 1, 10, 0, VALUE_MAX_BYTES, &bytes, NULL)) {
+        talk->value_left = (size_t)bytes + 2;
+    } else {
+        return unexpected(talk, "a get", error);
+    }
+    g_string_truncate(talk->line, 0);
+    return true;
+}
+
+static bool take_version(Talk *talk, GError **error)
+{
+    if (!g_str_has_prefix(talk->line->str, "VERSION "))
+        return unexpected(talk, "a version", error);
+    talk->answers++;
+    return true;
+}
+
+static void take_value_byte(Talk *talk, char byte)
+{
+    g_string_append_c(talk->value, byte);
+    if (--talk->value_left > 0)
+        return;
+    g_string_truncate(talk->value, talk->value->len - 2); /* its line's end */
+    g_ptr_array_add(talk->values, g_strdup(talk->value->str));
+    g_string_truncate(talk->value, 0);
 }
 
 static bool take_bytes(Talk *talk, const char *bytes, size_t length, GError **error)
 {
     for (size_t i = 0; i < length; i++) {
-        if (bytes[i] == '\n') {
-            if (!take_line(talk, error))
+        if (talk->value_left > 0) {
+            take_value_byte(talk, bytes[i]);
+        } else if (bytes[i] == '\n') {
+            if (!talk->take(talk, error))
                 return false;
         } else if (bytes[i] != '\r') {
             g_string_append_c(talk->line, bytes[i]);
@@ -144,34 +196,81 @@ static bool exchange(Talk *talk, GError **error)
     return true;
 }
 
-bool memcached_delete(const char *address, unsigned port, const GPtrArray *keys,
-                      unsigned timeout_ms, GError **error)
+/* Says the commands and hears all answers. */
+static bool converse(Talk *talk, unsigned timeout_ms, GError **error)
 {
-    g_autoptr(GString) commands = g_string_new(NULL);
     g_autoptr(GString) line = g_string_new(NULL);
-    Talk talk = { .address = address,
-                  .port = port,
-                  .deadline = g_get_monotonic_time() + (int64_t)timeout_ms * 1000,
-                  .commands = commands,
-                  .line = line,
-                  .expected = keys->len };
     CURL *curl;
     bool ok;
 
-    if (keys->len == 0)
-        return true;
-    for (guint i = 0; i < keys->len; i++) {
-        const char *key = g_ptr_array_index(keys, i);
-
-        if (!check_key(key, error))
-            return false;
-        g_string_append_printf(commands, "delete %s\r\n", key);
-    }
+    talk->line = line;
+    talk->deadline = g_get_monotonic_time() + (int64_t)timeout_ms * 1000;
     curl_library_init();
     curl = curl_easy_init();
     if (curl == NULL)
         g_error("out of memory for libcurl");
-    ok = connect_server(&talk, curl, error) && exchange(&talk, error);
+    ok = connect_server(talk, curl, error) && exchange(talk, error);
     curl_easy_cleanup(curl);
     return ok;
+}
+
+/* The same command for every key; NULL with an error if one is no key. */
+static GString *command_keys(const char *command, const GPtrArray *keys, GError **error)
+{
+    GString *commands = g_string_new(NULL);
+
+    for (guint i = 0; i < keys->len; i++) {
+        const char *key = g_ptr_array_index(keys, i);
+
+        if (!check_key(key, error)) {
+            g_string_free(commands, TRUE);
+            return NULL;
+        }
+        g_string_append_printf(commands, "%s %s\r\n", command, key);
+    }
+    return commands;
+}
+
+bool memcached_delete(const char *address, unsigned port, const GPtrArray *keys,
+                      unsigned timeout_ms, GError **error)
+{
+    g_autoptr(GString) commands = command_keys("delete", keys, error);
+    Talk talk = { .address = address,
+                  .port = port,
+                  .commands = commands,
+                  .take = take_deleted,
+                  .expected = keys->len };
+
+    return commands != NULL && (keys->len == 0 || converse(&talk, timeout_ms, error));
+}
+
+GPtrArray *memcached_get(const char *address, unsigned port, const GPtrArray *keys,
+                         unsigned timeout_ms, GError **error)
+{
+    g_autoptr(GString) commands = command_keys("get", keys, error);
+    g_autoptr(GString) value = g_string_new(NULL);
+    g_autoptr(GPtrArray) values = g_ptr_array_new_with_free_func(g_free);
+    Talk talk = { .address = address,
+                  .port = port,
+                  .commands = commands,
+                  .take = take_value,
+                  .expected = keys->len,
+                  .values = values,
+                  .value = value };
+
+    if (commands == NULL || (keys->len > 0 && !converse(&talk, timeout_ms, error)))
+        return NULL;
+    return g_steal_pointer(&values);
+}
+
+bool memcached_ping(const char *address, unsigned port, unsigned timeout_ms, GError **error)
+{
+    g_autoptr(GString) commands = g_string_new("version\r\n");
+    Talk talk = { .address = address,
+                  .port = port,
+                  .commands = commands,
+                  .take = take_version,
+                  .expected = 1 };
+
+    return converse(&talk, timeout_ms, error);
 }

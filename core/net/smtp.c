@@ -163,3 +163,29 @@ bool smtp_send(const SmtpTarget *target, const char *const *to, const char *subj
     return fail(error, error_kind(rc, status), "mail through %s: %s", target->url,
                 problem[0] != '\0' ? problem : curl_easy_strerror(rc));
 }
+
+bool smtp_ping(const char *url, unsigned timeout_s, GError **error)
+{
+    char problem[CURL_ERROR_SIZE] = "";
+    CURL *curl;
+    CURLcode rc;
+    long status = 0;
+
+    curl_library_init();
+    curl = curl_easy_init();
+    if (curl == NULL)
+        g_error("out of memory for libcurl");
+    curl_easy_setopt(curl, CURLOPT_URL, url);
+    curl_easy_setopt(curl, CURLOPT_PROXY, "");
+    curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
+    curl_easy_setopt(curl, CURLOPT_TIMEOUT, (long)timeout_s);
+    curl_easy_setopt(curl, CURLOPT_CONNECT_ONLY, 1L); /* as far as EHLO */
+    curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, problem);
+    rc = curl_easy_perform(curl);
+    curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &status);
+    curl_easy_cleanup(curl);
+    if (rc == CURLE_OK)
+        return true;
+    return fail(error, error_kind(rc, status), "mail through %s: %s", url,
+                problem[0] != '\0' ? problem : curl_easy_strerror(rc));
+}

@@ -16,4 +16,7 @@ bool smtp_send(const SmtpTarget *target, const char *const *to, const char *subj
                const char *body, const char *attachment_name, const char *attachment,
                GError **error) MUST_USE;
 
+/* Greets the server, sends nothing. */
+bool smtp_ping(const char *url, unsigned timeout_s, GError **error) MUST_USE;
+
 #endif

@@ -194,6 +194,18 @@ bool admin_mailbox_id(Soap *soap, const char *account_id, const Wait *wait, uint
            fail(error, ZX_ERROR_CONNECT, "%s: GetMailboxResponse without an id", soap_name(soap));
 }
 
+bool admin_version(Soap *soap, const Wait *wait, char **version, GError **error)
+{
+    g_autoptr(SoapReply) reply = soap_call(soap, soap_request("GetVersionInfoRequest"), wait);
+    const xmlNode *info;
+
+    if (!answered(soap, "GetVersionInfoRequest", reply, error))
+        return false;
+    info = soap_child(reply->body, "info");
+    *version = info != NULL ? soap_attribute(info, "version") : NULL;
+    return true;
+}
+
 bool admin_reindex(Soap *soap, const char *account_id, const Wait *wait, GError **error)
 {
     xmlNode *request = soap_request("ReIndexRequest");

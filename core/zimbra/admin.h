@@ -49,6 +49,9 @@ bool admin_view_host(Soap *soap, const char *account_id, const Wait *wait, char 
 bool admin_mailbox_id(Soap *soap, const char *account_id, const Wait *wait, uint32_t *id,
                       GError **error) MUST_USE;
 
+/* Of the server software, as its GetVersionInfoResponse says it. g_free. */
+bool admin_version(Soap *soap, const Wait *wait, char **version, GError **error) MUST_USE;
+
 bool admin_reindex(Soap *soap, const char *account_id, const Wait *wait, GError **error) MUST_USE;
 
 /* Section 5.4: DeleteMailbox at this store, together with `end` in one batch when @locked.

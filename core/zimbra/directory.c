@@ -408,6 +408,25 @@ GPtrArray *directory_domain(Directory *directory, const char *domain, GError **e
     return accounts;
 }
 
+GHashTable *directory_ids_at(Directory *directory, const char *host, GError **error)
+{
+    static const char *const wanted[] = { "zimbraId", NULL };
+    g_autofree char *filter = ldap_filter("(&(objectClass=zimbraAccount)(zimbraMailHost=%s))", host);
+    g_autoptr(GPtrArray) found = search(directory, "", LDAP_SUB, filter, wanted, error);
+    GHashTable *ids;
+
+    if (found == NULL)
+        return NULL;
+    ids = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+    for (guint i = 0; i < found->len; i++) {
+        const char *id = ldap_entry_get(g_ptr_array_index(found, i), "zimbraId");
+
+        if (id != NULL)
+            g_hash_table_add(ids, g_ascii_strdown(id, -1));
+    }
+    return ids;
+}
+
 bool account_status_may_change(const Account *account)
 {
     static const char *const changeable[] = { "active", "locked", "lockout", "maintenance", NULL };

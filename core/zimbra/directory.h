@@ -54,6 +54,9 @@ Account *directory_account(Directory *directory, const char *who, GError **error
 /* Every account of a domain (of Account), by address. NOT_FOUND for an unknown domain. */
 GPtrArray *directory_domain(Directory *directory, const char *domain, GError **error) MUST_USE;
 
+/* The ids, lowercase, of all accounts whose home is @host: a set. */
+GHashTable *directory_ids_at(Directory *directory, const char *host, GError **error) MUST_USE;
+
 /* Section 6.6: may the status of this account be written? Not when raw is closed or pending, nor in
  * a closed domain. */
 bool account_status_may_change(const Account *account);

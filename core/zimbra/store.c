@@ -233,6 +233,38 @@ Store *store_open_look(const Conf *conf, const ConfStore *where, GError **error)
     return g_steal_pointer(&store);
 }
 
+static bool open_part_soap(Store *store, const Wait *wait, GError **error)
+{
+    if (store->server_id == NULL)
+        return fail(error, ZX_ERROR_REFUSED, "the directory did not tell the zimbraId of server %s", store->name);
+    return open_soap(store, error) && soap_warm(store->soap, wait, error);
+}
+
+Store *store_open_parts(const Conf *conf, const ConfStore *where, const ServerInfo *server,
+                        unsigned parts, const Wait *wait, GError *why[STORE_PARTS])
+{
+    Store *store = g_new0(Store, 1);
+    bool database = (parts & STORE_PART(STORE_DATABASE)) != 0;
+
+    store->conf = conf;
+    store->where = where;
+    store->name = g_strdup(where->name);
+    store->server_id = server != NULL ? g_strdup(server->id) : NULL;
+    for (int part = 0; part < STORE_PARTS; part++)
+        why[part] = NULL;
+    /* The agent knows the password of the database, if nobody else does. */
+    if ((parts & STORE_PART(STORE_AGENT)) != 0 || (database && !password_configured(store)))
+        (void)(open_ssh(store, &why[STORE_AGENT]) && open_peer(store, &why[STORE_AGENT]));
+    if (database && why[STORE_AGENT] != NULL &&
+        (!password_configured(store) || (store->ssh == NULL && !where->local)))
+        why[STORE_DATABASE] = g_error_copy(why[STORE_AGENT]);
+    else if (database && open_ssh(store, &why[STORE_DATABASE]))
+        store->control = open_db(store, &why[STORE_DATABASE]);
+    if ((parts & STORE_PART(STORE_SOAP)) != 0 && !open_part_soap(store, wait, &why[STORE_SOAP]))
+        g_clear_pointer(&store->soap, soap_close);
+    return store;
+}
+
 void store_close(Store *store)
 {
     if (store == NULL)

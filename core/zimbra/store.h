@@ -46,6 +46,15 @@ Store *store_open_rest(const Conf *conf, const ServerInfo *server, char **missin
 /* For a look that decides nothing: only `control` is open, nothing is made there, and no directory
  * is asked. */
 Store *store_open_look(const Conf *conf, const ConfStore *where, GError **error) MUST_USE;
+
+/* What a look may need of a store. */
+typedef enum StorePart { STORE_AGENT, STORE_DATABASE, STORE_SOAP, STORE_PARTS } StorePart;
+#define STORE_PART(part) (1u << (part))
+/* For a look as well, at whatever answers: of @parts (bits of STORE_PART) each is opened by itself,
+ * and why[] says of those that are not what is in the way. Only `control` of the databases; nothing
+ * is made there. @server may be NULL: SOAP is not asked then. */
+Store *store_open_parts(const Conf *conf, const ConfStore *where, const ServerInfo *server,
+                        unsigned parts, const Wait *wait, GError *why[STORE_PARTS]);
 void store_close(Store *store);
 
 /* Reopens what broke (ssh, databases, agent). Locks and transactions of the old connections are

@@ -263,6 +263,10 @@ void report_free(Report *report G_GNUC_UNUSED)
 {
     g_assert_not_reached();
 }
+void looked_free(Looked *looked G_GNUC_UNUSED)
+{
+    g_assert_not_reached();
+}
 #define NOT_RUN(type, name, ...)                     \
     type name(Core *core G_GNUC_UNUSED, __VA_ARGS__) \
     {                                                \
@@ -278,3 +282,10 @@ NOT_RUN(Report *, core_recover, const RecoverRequest *r UNUSED, EventSink *s UNU
 NOT_RUN(GPtrArray *, core_moved, const char *h UNUSED, const Wait *w UNUSED, GError **e UNUSED)
 NOT_RUN(bool, core_mail, char **to UNUSED, const char *s UNUSED, const char *b UNUSED,
         const char *n UNUSED, const char *a UNUSED, GError **e UNUSED)
+NOT_RUN(Looked *, core_servers, const char *h UNUSED, const Wait *w UNUSED, GError **e UNUSED)
+NOT_RUN(Looked *, core_services, const char *h UNUSED, const Wait *w UNUSED, GError **e UNUSED)
+NOT_RUN(Looked *, core_nonlocal, const char *h UNUSED, const Wait *w UNUSED, GError **e UNUSED)
+NOT_RUN(Looked *, core_trace, const char *o UNUSED, const Wait *w UNUSED, GError **e UNUSED)
+NOT_RUN(Looked *, core_whereabouts, char **a UNUSED, const Wait *w UNUSED, GError **e UNUSED)
+NOT_RUN(Looked *, core_volumes, const char *n UNUSED, bool k UNUSED, const char *h UNUSED,
+        const Wait *w UNUSED, GError **e UNUSED)

@@ -120,7 +120,7 @@ static void verbs(void **state G_GNUC_UNUSED)
         { "powerstore doM", "doMailboxMove" },
         { "zxmove hsm getM", "getMovedMailboxes" },
         { "--json doM", "doMailboxMove" },
-        { "--host store1.lab.test get", "getMovedMailboxes" },
+        { "--host store1.lab.test getMo", "getMovedMailboxes" },
         { "--host=store1.lab.test --yes doP", "doPurgeMailboxes" },
         { "nonsense a", "" },
         { "help do", "doMailboxMove|doRecover|doPurgeMailboxes" },

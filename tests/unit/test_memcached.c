@@ -131,6 +131,48 @@ static void test_many_keys_in_one_go(void **state)
     g_string_free(server.asked, TRUE);
 }
 
+static void test_values(void **state)
+{
+    static const struct {
+        const char *answer;
+        bool piecemeal, ok;
+        const char *a, *b;
+    } cases[] = {
+        { "END\r\nEND\r\n", false, true, NULL, NULL },
+        { "VALUE a 0 3\r\nxyz\r\nEND\r\nEND\r\n", true, true, "xyz", NULL },
+        { "END\r\nVALUE b 0 7\r\nEND\r\nEN\r\nEND\r\n", true, true, NULL, "END\r\nEN" },
+        { "VALUE a 0 0\r\n\r\nEND\r\nVALUE b 1 1 9\r\n123456789\r\nEND\r\n", false, true, "",
+          "123456789" },
+        { "VALUE a 0 99999999\r\n", false, false, NULL, NULL },
+        { "VALUE \r\n", false, false, NULL, NULL },
+        { "VALUE a 0 1\r\nx\r\nVALUE a 0 1\r\nx\r\nEND\r\n", false, false, NULL, NULL },
+        { "VALUE a 0 9\r\nxyz", false, false, NULL, NULL },
+        { "ERROR\r\n", false, false, NULL, NULL },
+    };
+    g_autoptr(GPtrArray) keys = g_ptr_array_new();
+
+    (void)state;
+    g_ptr_array_add(keys, (char[]){ "a" });
+    g_ptr_array_add(keys, (char[]){ "b" });
+    for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
+        g_autoptr(GError) error = NULL;
+        g_autoptr(GPtrArray) values = NULL;
+        Server server;
+
+        server_start(&server, strlen("get a\r\nget b\r\n"), cases[i].answer, cases[i].piecemeal);
+        values = memcached_get("127.0.0.1", server.port, keys, 10000, &error);
+        server_stop(&server);
+        assert_string_equal(server.asked->str, "get a\r\nget b\r\n");
+        g_string_free(server.asked, TRUE);
+        assert_true((values != NULL) == cases[i].ok);
+        if (!cases[i].ok)
+            continue;
+        assert_int_equal(values->len, 2);
+        assert_true(g_strcmp0(g_ptr_array_index(values, 0), cases[i].a) == 0);
+        assert_true(g_strcmp0(g_ptr_array_index(values, 1), cases[i].b) == 0);
+    }
+}
+
 static void test_keys_are_checked(void **state)
 {
     g_autofree char *lengthy = g_strnfill(251, 'x');
@@ -160,6 +202,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_answers),
         cmocka_unit_test(test_many_keys_in_one_go),
+        cmocka_unit_test(test_values),
         cmocka_unit_test(test_keys_are_checked),
         cmocka_unit_test(test_nothing_to_do_needs_no_server),
     };
