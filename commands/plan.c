@@ -1,6 +1,7 @@
 /* plan.c - what a dry run of a move found, as lines, as JSON, and as a file to be run. */
 #include "commands/report.h"
 #include "conf/units.h"
+#include <string.h>
 
 void plan_mailbox_line(GString *out, const MailboxResult *mailbox)
 {
@@ -53,7 +54,7 @@ static Forecast sum_up(const Report *report)
 
 static bool is_plan(const Report *report)
 {
-    return report->disks != NULL && (report->disks->len > 0 || report->risks->len > 0);
+    return strcmp(report->verb, cmd_plan.name) == 0;
 }
 
 static void append_disk(GString *out, const DiskForecast *disk)
@@ -79,10 +80,11 @@ void plan_summary(GString *out, const Report *report)
         return;
     g_string_append_printf(out, "to go      %s, %s there already\n", to_go, there);
     if (all.window_ms > 0)
-        g_string_append_printf(out,
-                               "window     at most about %s: an estimate, from the rows and %.1f us a "
-                               "row measured now\n",
-                               longest, report->row_us);
+        g_string_append_printf(
+            out,
+            "window     at most about %s: an estimate, from the rows and %.1f us a "
+            "row measured now\n",
+            longest, report->row_us);
     for (guint i = 0; i < report->disks->len; i++)
         append_disk(out, g_ptr_array_index(report->disks, i));
     for (guint i = 0; i < report->risks->len; i++)

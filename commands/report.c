@@ -48,18 +48,12 @@ Totals report_totals(const Report *report)
 {
     Totals totals = { 0 };
     unsigned *const counters[] = {
-        [OUTCOME_MOVED] = &totals.moved,
-        [OUTCOME_STAGED] = &totals.staged,
-        [OUTCOME_SKIPPED] = &totals.skipped,
-        [OUTCOME_FAILED] = &totals.failed,
-        [OUTCOME_IN_DOUBT] = &totals.in_doubt,
-        [OUTCOME_PURGED] = &totals.purged,
-        [OUTCOME_KEPT] = &totals.kept,
-        [OUTCOME_FINISHED] = &totals.finished,
-        [OUTCOME_UNDONE] = &totals.undone,
-        [OUTCOME_EXPLAINED] = &totals.explained,
-        [OUTCOME_PLANNED] = &totals.planned,
-        [OUTCOME_NOT_REACHED] = &totals.not_reached,
+        [OUTCOME_MOVED] = &totals.moved,       [OUTCOME_STAGED] = &totals.staged,
+        [OUTCOME_SKIPPED] = &totals.skipped,   [OUTCOME_FAILED] = &totals.failed,
+        [OUTCOME_IN_DOUBT] = &totals.in_doubt, [OUTCOME_PURGED] = &totals.purged,
+        [OUTCOME_KEPT] = &totals.kept,         [OUTCOME_FINISHED] = &totals.finished,
+        [OUTCOME_UNDONE] = &totals.undone,     [OUTCOME_EXPLAINED] = &totals.explained,
+        [OUTCOME_PLANNED] = &totals.planned,   [OUTCOME_NOT_REACHED] = &totals.not_reached,
     };
 
     for (guint i = 0; i < report->mailboxes->len; i++) {
@@ -232,8 +226,7 @@ int report_status(const Report *report, const ReportText *text)
 {
     Totals t = report_totals(report);
     unsigned bad = t.failed + t.in_doubt + t.kept + t.unfinished + t.not_reached;
-    unsigned good = t.moved + t.staged + t.purged + t.finished + t.undone + t.explained +
-                    t.planned;
+    unsigned good = t.moved + t.staged + t.purged + t.finished + t.undone + t.explained + t.planned;
 
     if (has_code(report, ZX_ERROR_INTERRUPTED) ||
         (text->interrupted && (bad != 0 || report->mailboxes->len == 0)))

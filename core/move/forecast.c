@@ -1,13 +1,13 @@
-/* forecast.c - a plan: what the servers say a move would have to do, mailbox by mailbox, and whether
- * it fits. Reads only: no claim, no reservation, not even the database zxmove is made. A store that
- * cannot be asked is a risk, no error. */
+/* forecast.c - a plan: what the servers say a move would have to do, mailbox by mailbox, and
+ * whether it fits. Reads only: no claim, no reservation, not even the database zxmove is made. A
+ * store that cannot be asked is a risk, no error. */
 #include "conf/units.h"
 #include "core/base/log.h"
 #include "core/move/manifest.h"
 #include "core/move/move.h"
 
-/* A window of a mailbox of few rows: requests to mailboxd, syncs, the directory's answer. Measured on
- * the laboratory; a busy mailboxd takes longer. */
+/* A window of a mailbox of few rows: requests to mailboxd, syncs, the directory's answer. Measured
+ * on the laboratory; a busy mailboxd takes longer. */
 #define WINDOW_MS 100
 /* So many mailboxes are read to learn what a row costs. */
 #define SAMPLES 3
@@ -45,8 +45,7 @@ static bool find_place(Look *look, GError **error)
     g_autoptr(Rows) reserved = NULL;
     g_autoptr(Rows) staged = NULL;
 
-    look->blobs =
-        reserve_choose_volume(store, look->op->request->blob_destination_volume, error);
+    look->blobs = reserve_choose_volume(store, look->op->request->blob_destination_volume, error);
     look->target.index_volume = store->current.index;
     if (look->blobs == NULL || store->bare)
         return look->blobs != NULL;
@@ -119,8 +118,8 @@ static bool look_at(Look *look, GError **error)
     if (source->mailbox == 0)
         return true; /* nothing to copy */
     return find_place(look, error) && count_blobs(look, error) &&
-           rows_exist(source->store->control, source->group, source->mailbox,
-                      &look->forecast->rows, NULL, error) &&
+           rows_exist(source->store->control, source->group, source->mailbox, &look->forecast->rows,
+                      NULL, error) &&
            space_of_index(source, &look->target, &look->index_bytes, error) &&
            space_of_rows(source, &look->target, &look->row_bytes, error);
 }
@@ -217,8 +216,8 @@ static void add_disks(Operation *op, const GPtrArray *places)
 
 /* The window. */
 
-/* What the window's proof does on this side: reads and hashes every row. Mailbox 0 has none, so that
- * the rest of it is known. */
+/* What the window's proof does on this side: reads and hashes every row. Mailbox 0 has none, so
+ * that the rest of it is known. */
 static bool time_rows(const Look *look, int64_t *us, GError **error)
 {
     const uint32_t mailboxes[] = { look->source.mailbox, 0, look->source.mailbox };

@@ -169,8 +169,7 @@ static bool send_source_sums(const BlobsJob *job, GError **error)
 
 bool manifest_total(const BlobsJob *job, uint64_t *blobs, uint64_t *bytes, GError **error)
 {
-    g_autoptr(Rows) rows =
-        send_source_sums(job, error) ? db_receive(job->source_db, error) : NULL;
+    g_autoptr(Rows) rows = send_source_sums(job, error) ? db_receive(job->source_db, error) : NULL;
 
     *blobs = *bytes = 0;
     for (unsigned i = 0; rows != NULL && i < rows_count(rows); i++) {

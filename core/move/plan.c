@@ -41,8 +41,7 @@ static void skip_if_finished(Operation *op, const Account *account, MailboxResul
     GError *problem = NULL;
     Store *store = operation_store(op, account->mail_host, &problem);
 
-    if (store != NULL &&
-        (store->bare || move_nothing_unfinished(store, account, &problem))) {
+    if (store != NULL && (store->bare || move_nothing_unfinished(store, account, &problem))) {
         skip(result, "already there");
         return;
     }
@@ -207,7 +206,8 @@ static void ask_sizes(Operation *op, const GPtrArray *accounts, bool decide)
             continue;
         store = operation_store(op, account->mail_host, &problem);
         if ((store == NULL || !read_sizes(op, store, &problem)) && decide)
-            operation_note(op, "%s does not tell the sizes of its mailboxes, they count as empty: %s",
+            operation_note(op,
+                           "%s does not tell the sizes of its mailboxes, they count as empty: %s",
                            account->mail_host, problem->message);
     }
 }

@@ -214,7 +214,8 @@ static bool group_schema_complete(Db *db, unsigned group, bool exists, GError **
            copy_tables(db, model, missing, error);
     if (!db_exec(db, NULL, &ignored, "SET SESSION foreign_key_checks = 1", DB_NONE))
         g_clear_error(&ignored);
-    if (!made && !exists && !db_exec(db, NULL, &ignored, "DROP DATABASE ?", DB_ARGS(db_sql(schema))))
+    if (!made && !exists &&
+        !db_exec(db, NULL, &ignored, "DROP DATABASE ?", DB_ARGS(db_sql(schema))))
         g_clear_error(&ignored);
     return made;
 }
@@ -286,8 +287,8 @@ static const Volume *choose_blob_volume(Move *move, GError **error)
 {
     const MoveRequest *request = move->op->request;
 
-    return reserve_choose_volume(
-        move->target, request != NULL ? request->blob_destination_volume : NULL, error);
+    return reserve_choose_volume(move->target,
+                                 request != NULL ? request->blob_destination_volume : NULL, error);
 }
 
 /* A short transaction of its own: the row lock on current_volumes blocks every mailbox creation

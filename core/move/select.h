@@ -1,5 +1,6 @@
 /* select.h - of the accounts that were found: which are excluded, which is first, and where an
- * operation ends. Knows what the directory and the stores' rows say of an account, and asks nobody. */
+ * operation ends. Knows what the directory and the stores' rows say of an account, and asks nobody.
+ */
 #ifndef ZX_MOVE_SELECT_H
 #define ZX_MOVE_SELECT_H
 

@@ -3,8 +3,8 @@
  * system is added up (hazard 59). */
 #include "core/move/move.h"
 
-/* What a row of mail_item and those that hang on it take in InnoDB with their indexes: 2,530 bytes were
- * measured on a seeded mailbox of 20,000 messages. */
+/* What a row of mail_item and those that hang on it take in InnoDB with their indexes: 2,530 bytes
+ * were measured on a seeded mailbox of 20,000 messages. */
 #define BYTES_PER_ITEM 4096
 
 typedef struct Disk {
@@ -39,8 +39,8 @@ bool space_of_index(const SpaceMailbox *source, const SpaceMailbox *target, uint
     uint64_t here, there = 0;
 
     if (!index_bytes(source->store->peer, source->index_volume, source->mailbox, &here, error) ||
-        (target->mailbox != 0 && !index_bytes(target->store->peer, target->index_volume,
-                                              target->mailbox, &there, error)))
+        (target->mailbox != 0 &&
+         !index_bytes(target->store->peer, target->index_volume, target->mailbox, &there, error)))
         return false;
     *bytes = here > there ? here - there : 0;
     return true;

@@ -5,13 +5,14 @@
 bool journal_begin(Store *store, const char *operation, const char *verb, const char *parameters,
                    const char *batch_name, const char *comment, GError **error)
 {
-    return db_exec(store->control, NULL, error,
-                   "INSERT INTO zxmove.operation (uuid, verb, parameters, host, pid, who, batch_name, "
-                   "comment, state, started, heartbeat)"
-                   " VALUES (?, ?, ?, ?, ?, ?, ?, ?, 'running', UTC_TIMESTAMP(3), UTC_TIMESTAMP(3))",
-                   DB_ARGS(db_text(operation), db_text(verb), db_text(parameters),
-                           db_text(g_get_host_name()), db_u64((uint64_t)getpid()),
-                           db_text(g_get_user_name()), db_text(batch_name), db_text(comment)));
+    return db_exec(
+        store->control, NULL, error,
+        "INSERT INTO zxmove.operation (uuid, verb, parameters, host, pid, who, batch_name, "
+        "comment, state, started, heartbeat)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, 'running', UTC_TIMESTAMP(3), UTC_TIMESTAMP(3))",
+        DB_ARGS(db_text(operation), db_text(verb), db_text(parameters), db_text(g_get_host_name()),
+                db_u64((uint64_t)getpid()), db_text(g_get_user_name()), db_text(batch_name),
+                db_text(comment)));
 }
 
 bool journal_batch(Store *store, const char *operation, char **batch_name, GError **error)

@@ -45,7 +45,7 @@ static void check_order(void **state G_GNUC_UNUSED)
     static const struct {
         const char *word, *expected;
     } cases[] = {
-        { NULL, "d b A c" },      { "given", "d b A c" },     { "name", "A b c d" },
+        { NULL, "d b A c" },       { "given", "d b A c" },     { "name", "A b c d" },
         { "size_asc", "A c b d" }, { "size_desc", "d b A c" }, { "last_login", "A d b c" },
     };
     char *none[] = { NULL };
