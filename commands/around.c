@@ -54,7 +54,7 @@ void around_unreached(const Looked *looked, Result *result)
         json_array_append_new(list, unreached_json(g_ptr_array_index(looked->unreached, i)));
     json_object_set_new(result->response, "unreached", list);
     first = g_ptr_array_index(looked->unreached, 0);
-    if (looked->items->len == 0)
+    if (looked->items->len == 0 && !looked->answered)
         fail(&result->problem, ZX_ERROR_CONNECT, "%s: %s", first->server, first->reason);
     else if (count == 1)
         fail(&result->problem, ZX_ERROR_PARTIAL, "%s could not be asked: %s", first->server,
@@ -73,7 +73,7 @@ void around_finish(const Looked *looked, const char *key, json_t *(*item_json)(c
     for (guint i = 0; i < looked->items->len; i++)
         json_array_append_new(list, item_json(g_ptr_array_index(looked->items, i)));
     result->response = json_object();
-    if (looked->items->len > 0 || looked->unreached->len == 0)
+    if (looked->items->len > 0 || looked->answered || looked->unreached->len == 0)
         json_object_set(result->response, key, list);
     json_decref(list);
     around_unreached(looked, result);

@@ -17,6 +17,7 @@ typedef struct Unreached {
 typedef struct Looked {
     GPtrArray *items;     /* of what was asked for */
     GPtrArray *unreached; /* of Unreached */
+    bool answered;        /* by some store at least, if only that it has nothing */
 } Looked;
 void looked_free(Looked *looked);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Looked, looked_free)

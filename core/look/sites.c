@@ -162,6 +162,7 @@ void looked_miss_sites(Looked *looked, const GPtrArray *sites, unsigned parts)
         }
         if (site->problem != NULL)
             looked_miss(looked, site->where->name, "answer", site->problem);
+        looked->answered = looked->answered || (said == NULL && site->problem == NULL);
     }
 }
 

@@ -176,6 +176,7 @@ try:
     is_({m["store"] for m in look(5, "getNonLocalMailboxes")["mailboxes"]}, {one.name, three.name},
         "getNonLocalMailboxes: of the others")
     is_({v["store"] for v in look(5, "getAllVolumes")["volumes"]}, {one.name, three.name}, "getAllVolumes: of the others")
+    is_(look(5, "getVolumeStats", "nosuch")["volumes"], [], "what the others have not is no reason to say that none answered")
     is_(unreached(look(69, "--host", two.name, "getAllVolumes")), [(two.name, "database")], "and of it alone, none")
 finally:
     lab.stop()
