@@ -13,6 +13,8 @@ static const char *setting_type(ConfType type)
     case CONF_SECONDS:
     case CONF_MILLIS:
         return "Duration";
+    case CONF_BOOL:
+        return "Boolean";
     default:
         return "Integer";
     }
@@ -83,6 +85,8 @@ char *docs_expected(const Arg *arg)
     case ARG_SETTING: {
         const ConfItem *item = conf_item(arg->name);
 
+        if (item->type == CONF_BOOL)
+            return g_strdup("true, false");
         return g_strdup_printf("%s-%s", item->min, item->max);
     }
     default:

@@ -168,6 +168,7 @@ json_t *report_json(const Report *report, const ReportText *text)
     set_notes(object, report->notes);
     set_text(object, "mail_problem", report->mail_problem);
     set_text(object, "log", report->log_path);
+    set_text(object, "mailbox_logs", report->mailbox_logs);
     set_text(object, "report", report->report_path);
     return object;
 }

@@ -421,6 +421,8 @@ char *report_summary(const Report *report, const ReportText *text)
     append_retention(out, report, text);
     if (report->report_path != NULL)
         g_string_append_printf(out, "report     %s\n", report->report_path);
+    if (report->mailbox_logs != NULL)
+        g_string_append_printf(out, "logs       %s, one of each mailbox\n", report->mailbox_logs);
     append_mail(out, report, text);
     return g_string_free(out, FALSE);
 }

@@ -296,6 +296,12 @@ static void append_setting(GString *out, const ConfItem *item)
         g_string_append_printf(text, "; default: %s", item->fallback);
     if (item->min != NULL && item->max != NULL)
         g_string_append_printf(text, "; %s to %s", item->min, item->max);
+    if (item->values != NULL) {
+        g_auto(GStrv) values = g_strsplit(item->values, "|", -1);
+        g_autofree char *list = g_strjoinv(", ", values);
+
+        g_string_append_printf(text, "; one of %s", list);
+    }
     if (item->type == CONF_SECRET)
         g_string_append_printf(text, "; %s_file names a file that holds it", key);
     mdoc_text(out, text->str);

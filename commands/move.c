@@ -129,6 +129,8 @@ static const Arg args[] = {
          .help = "how often a window that was undone is tried again"),
     MOVE(request.min_free, .name = "min_free", .type = ARG_SETTING,
          .help = "percent of each disk of the destination that must remain free"),
+    MOVE(request.separate_logs, .name = "separate_logs", .type = ARG_SETTING,
+         .help = "beside the log one of each mailbox, named by its address: for a help desk"),
     NO_ARG(.name = "ignore_partial", .type = ARG_BOOL, .fallback = "false",
            .help = "leave partial copies of earlier attempts out of account"),
     NO_ARG(.name = "read_error_threshold", .type = ARG_NUMBER, .min = 0, .max = 1000000,

@@ -61,6 +61,8 @@ static json_t *setting_json(const char *name, long number)
 
     if (type == CONF_SECONDS)
         return duration_json(number != -1 ? number * 1000 : -1);
+    if (type == CONF_BOOL)
+        return number != -1 ? json_boolean(number != 0) : NULL;
     return type == CONF_MILLIS ? duration_json(number) : number_json(number);
 }
 

@@ -1,6 +1,7 @@
 /* complete.c - see completion.h. Walks the line as args.c does, by the same rows, but forgives
  * everything: a line that is being typed is wrong most of the time. */
 #include "completion/completion.h"
+#include "conf/items.h"
 #include <string.h>
 
 typedef struct Line {
@@ -222,6 +223,10 @@ static void offer_value(Line *line, const Arg *arg, const char *prefix, const ch
         break;
     case ARG_BOOL:
         offer_booleans(line, arg, prefix, typed);
+        break;
+    case ARG_SETTING:
+        if (conf_item(arg->name)->type == CONF_BOOL)
+            offer_booleans(line, arg, prefix, typed);
         break;
     default:
         break;

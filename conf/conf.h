@@ -54,6 +54,12 @@ typedef struct Conf {
     struct {
         char *url, *from;
     } smtp;
+    struct {
+        char *target, *level;
+        uint64_t max_size;
+        unsigned keep, keep_days;
+    } log;
+    bool separate_logs;
     GHashTable *addresses;             /* name -> address, for servers that are not in `stores` */
     unsigned retention_days;           /* 30 */
     unsigned net_timeout_s;            /* 30: one network read */

@@ -3,8 +3,8 @@
 #include "conf/items.h"
 #include <string.h>
 
-#define IN_CONF(field)  offsetof(Conf, field)
-#define IN_STORE(field) offsetof(ConfStore, field)
+#define IN_CONF(field)  .offset = offsetof(Conf, field)
+#define IN_STORE(field) .offset = offsetof(ConfStore, field)
 
 /* clang-format off */
 const ConfItem conf_items[] = {
@@ -19,7 +19,14 @@ const ConfItem conf_items[] = {
     { "cutover_timeout",          CONF_MILLIS,  "60s",   "5s",   "1h",    "a window not committed by then is undone", IN_CONF(cutover_timeout_ms) },
     { "cutover_retries",          CONF_COUNT,   "3",     "0",    "20",    "how often a window that was undone is tried again", IN_CONF(cutover_retries) },
     { "min_free",                 CONF_PERCENT, "5",     "0",    "50",    "percent of each disk of the destination that must remain free", IN_CONF(min_free_percent) },
+    { "separate_logs",            CONF_BOOL,    "false", NULL,   NULL,    "beside the log of an operation one of each mailbox, named by its address", IN_CONF(separate_logs) },
     { "purge_wait",               CONF_SECONDS, "15m",   "0s",   "7d",    "no purge behind mailboxd's back sooner after a commit", IN_CONF(purge_wait_s) },
+
+    { "log.target",               CONF_CHOICE,  "file",  NULL,   NULL,    "where the log of an operation goes: a file of its own in log of state_dir, syslog (as mail) or the journal", IN_CONF(log.target), .values = "file|syslog|journald" },
+    { "log.level",                CONF_CHOICE,  "debug", NULL,   NULL,    "lines up to this level", IN_CONF(log.level), .values = "error|warning|info|debug" },
+    { "log.max_size",             CONF_SIZE,    "100M",  "64K",  "100G",  "a log file that would grow above it is renamed to .1 and begun anew", IN_CONF(log.max_size) },
+    { "log.keep",                 CONF_COUNT,   "5",     "0",    "100",   "so many of the renamed ones are kept", IN_CONF(log.keep) },
+    { "log.keep_days",            CONF_COUNT,   "90",    "0",    "3650",  "days after which the log files of an operation are removed; 0: never", IN_CONF(log.keep_days) },
 
     { "stores.*.address",         CONF_TEXT,    NULL,    NULL,   NULL,    "where it is reached; default: its name", IN_STORE(address) },
     { "stores.*.local",           CONF_BOOL,    "false", NULL,   NULL,    "zxmove runs on this store: no ssh", IN_STORE(local) },
@@ -53,7 +60,7 @@ const ConfItem conf_items[] = {
     { "smtp.url",                 CONF_TEXT,    "smtp://127.0.0.1:25", NULL, NULL, "who takes notifications", IN_CONF(smtp.url) },
     { "smtp.from",                CONF_TEXT,    NULL,    NULL,   NULL,    "their sender; default: zxmove at this host", IN_CONF(smtp.from) },
 
-    { "addresses.*",              CONF_TEXT,    NULL,    NULL,   NULL,    "where a server that is not in stores is reached; default: its name", 0 },
+    { "addresses.*",              CONF_TEXT,    NULL,    NULL,   NULL,    "where a server that is not in stores is reached; default: its name", .offset = 0 },
     { 0 },
 };
 /* clang-format on */
@@ -86,6 +93,10 @@ const char *conf_type_name(ConfType type)
         return "a duration such as 30s";
     case CONF_LIST:
         return "a list";
+    case CONF_CHOICE:
+        return "one of several words";
+    case CONF_SIZE:
+        return "a size such as 100M";
     }
     g_assert_not_reached();
 }
@@ -104,6 +115,12 @@ static void reference_line(GString *out, int indent, const char *key, const Conf
                            item->help);
     if (item->min != NULL && item->max != NULL)
         g_string_append_printf(out, " (%s to %s)", item->min, item->max);
+    if (item->values != NULL) {
+        g_auto(GStrv) values = g_strsplit(item->values, "|", -1);
+        g_autofree char *list = g_strjoinv(", ", values);
+
+        g_string_append_printf(out, " (%s)", list);
+    }
     g_string_append_c(out, '\n');
     if (item->type == CONF_SECRET)
         g_string_append_printf(out, "#%*s%s_file:\n", indent, "", key);

@@ -15,6 +15,8 @@ typedef enum ConfType {
     CONF_SECONDS, /* unsigned s; written as a duration */
     CONF_MILLIS,  /* unsigned ms; written as a duration */
     CONF_LIST,    /* char ** */
+    CONF_CHOICE,  /* char *; one of .values */
+    CONF_SIZE,    /* uint64_t bytes */
 } ConfType;
 
 typedef struct ConfItem {
@@ -24,12 +26,14 @@ typedef struct ConfItem {
     const char *min, *max;
     const char *help;
     size_t offset; /* in Conf; in ConfStore for stores.*.KEY */
+    const char *values; /* of a CHOICE: "file|syslog|journald" */
 } ConfItem;
 
 extern const ConfItem conf_items[]; /* ends with a NULL key; keys of one section stand together */
 
 const ConfItem *conf_item(const char *key); /* NULL if there is none */
-/* The number that @text is for @item (a count, a percentage or a duration), within its range. */
+/* The number that @text is for @item (a count, a percentage, a duration, a size or 1 for true),
+ * within its range. */
 bool conf_parse_number(const ConfItem *item, const char *text, uint64_t *out,
                        GError **error) MUST_USE;
 

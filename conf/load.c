@@ -134,7 +134,22 @@ bool conf_parse_number(const ConfItem *item, const char *text, uint64_t *out, GE
     bool timed = item->type == CONF_SECONDS || item->type == CONF_MILLIS;
     g_autofree char *digits = g_strdup(text);
     uint64_t low, high;
+    bool yes;
 
+    if (item->type == CONF_BOOL) {
+        if (!units_parse_bool(text, &yes, error))
+            return false;
+        *out = yes;
+        return true;
+    }
+    if (item->type == CONF_SIZE) {
+        if (!units_parse_size(text, out, error) || !units_parse_size(item->min, &low, error) ||
+            !units_parse_size(item->max, &high, error))
+            return false;
+        return (*out >= low && *out <= high) ||
+               fail(error, ZX_ERROR_USAGE, "%s is not between %s and %s", text, item->min,
+                    item->max);
+    }
     if (!timed) {
         low = g_ascii_strtoull(item->min, NULL, 10);
         high = g_ascii_strtoull(item->max, NULL, 10);
@@ -171,6 +186,15 @@ static char **split_list(const char *text)
     return items;
 }
 
+static bool check_choice(const ConfItem *item, const char *text, GError **error)
+{
+    g_auto(GStrv) values = g_strsplit(item->values, "|", -1);
+    g_autofree char *list = g_strjoinv(", ", values);
+
+    return g_strv_contains((const char *const *)values, text) ||
+           fail(error, ZX_ERROR_USAGE, "'%s' is none of %s", text, list);
+}
+
 /* Stores @text in the field of @item inside @base (a Conf or a ConfStore). */
 static bool set_value(const ConfItem *item, void *base, const char *text, const char *directory,
                       GError **error)
@@ -184,6 +208,12 @@ static bool set_value(const ConfItem *item, void *base, const char *text, const 
         if (g_ascii_iscntrl(*c))
             return fail(error, ZX_ERROR_USAGE, "the value holds a control character");
     switch (item->type) {
+    case CONF_CHOICE:
+        if (!check_choice(item, text, error))
+            return false;
+        g_free(*(char **)field);
+        *(char **)field = g_strdup(text);
+        return true;
     case CONF_TEXT:
         g_free(*(char **)field);
         *(char **)field = g_strdup(text);
@@ -205,6 +235,8 @@ static bool set_value(const ConfItem *item, void *base, const char *text, const 
             return false;
         *(unsigned *)field = (unsigned)number;
         return true;
+    case CONF_SIZE:
+        return conf_parse_number(item, text, field, error);
     case CONF_LIST:
         g_strfreev(*(char ***)field);
         *(char ***)field = split_list(text);
@@ -616,7 +648,8 @@ void conf_free(Conf *conf)
     secret_free(conf->mariadb.password);
     g_strfreev(conf->memcached.servers);
     for (const ConfItem *item = conf_items; item->key != NULL; item++) {
-        bool text = item->type == CONF_TEXT || item->type == CONF_PATH;
+        bool text = item->type == CONF_TEXT || item->type == CONF_PATH ||
+                    item->type == CONF_CHOICE;
 
         if (text && strchr(item->key, '*') == NULL)
             g_free(*(char **)(void *)((char *)conf + item->offset));

@@ -32,7 +32,7 @@ typedef struct MoveRequest {
     unsigned threads;
     bool hsm, drop_network_backup;
     /* Instead of the configuration's for this operation; -1: that one. Times in ms. */
-    long max_syncs, sync_finish_threshold, cutover_timeout, cutover_retries, min_free;
+    long max_syncs, sync_finish_threshold, cutover_timeout, cutover_retries, min_free, separate_logs;
     char *blob_destination_volume;
     char **notifications;
     char *command;              /* the line as typed, for mail and journal */
@@ -117,6 +117,7 @@ typedef struct Report {
     double row_us;               /* a plan: what a row costs in the window, as measured; 0: was not */
     char *mail_problem;          /* the notification could not be sent: why */
     char *log_path, *report_path;
+    char *mailbox_logs;          /* directory of the logs of single mailboxes, or NULL */
 } Report;
 void report_free(Report *report);
 

@@ -48,6 +48,9 @@ typedef struct Operation {
 bool operation_open(Operation *op, const Conf *conf, const char *verb, const char *command,
                     EventSink *sink, void *data, const Wait *wait, GError **error) MUST_USE;
 void operation_close(Operation *op);
+/* oplog.c: from now on log.h's lines are this operation's; the logs of old ones are thinned out. */
+bool operation_log_open(Operation *op, GError **error) MUST_USE;
+void operation_log_close(Operation *op);
 /* Opened once, kept for the operation; an error names the store. */
 Store *operation_store(Operation *op, const char *hostname, GError **error) MUST_USE;
 /* The same with whatever can be opened of it (store_open_rest), for recovery. */

@@ -11,17 +11,6 @@ static void new_uuid(char out[37])
     g_strlcpy(out, uuid, 37);
 }
 
-static bool open_log(Operation *op, GError **error)
-{
-    g_autofree char *directory = g_build_filename(op->conf->state_dir, "log", NULL);
-
-    if (g_mkdir_with_parents(directory, 0700) != 0)
-        return fail(error, ZX_ERROR_STATE, "%s: cannot be made", directory);
-    op->report->log_path = g_strdup_printf("%s/%s.log", directory, op->uuid);
-    log_context(op->uuid, NULL);
-    return log_open(op->report->log_path, LOG_LEVEL_DEBUG, error);
-}
-
 static void result_free(MailboxResult *result)
 {
     g_free(result->address);
@@ -73,6 +62,7 @@ void report_free(Report *report)
     g_ptr_array_unref(report->risks);
     g_free(report->mail_problem);
     g_free(report->log_path);
+    g_free(report->mailbox_logs);
     g_free(report->report_path);
     g_free(report);
 }
@@ -98,7 +88,7 @@ bool operation_open(Operation *op, const Conf *conf, const char *verb, const cha
     report->risks = g_ptr_array_new_with_free_func(g_free);
     op->stores =
         g_hash_table_new_full(g_str_hash, g_str_equal, g_free, (GDestroyNotify)store_close);
-    if (!open_log(op, error))
+    if (!operation_log_open(op, error))
         return false;
     op->directory = directory_open(conf, error);
     if (op->directory == NULL)
@@ -120,8 +110,7 @@ void operation_close(Operation *op)
     g_clear_pointer(&op->client_memcached, g_strfreev);
     directory_close(op->directory);
     op->directory = NULL;
-    log_context(NULL, NULL);
-    log_close();
+    operation_log_close(op);
 }
 
 static const ServerInfo *server_called(Operation *op, const char *hostname, GError **error)

@@ -14,7 +14,7 @@
 
 #include <cmocka.h>
 
-static char *temporary_dir(void)
+static inline char *temporary_dir(void)
 {
     char *dir = g_dir_make_tmp("zxmove-test-XXXXXX", NULL);
 
@@ -23,7 +23,7 @@ static char *temporary_dir(void)
 }
 
 /* Takes @dir over. */
-static void remove_dir(char *dir)
+static inline void remove_dir(char *dir)
 {
     char *argv[] = { (char[]){ "rm" }, (char[]){ "-rf" }, dir, NULL };
 
@@ -32,7 +32,7 @@ static void remove_dir(char *dir)
     g_free(dir);
 }
 
-static void write_file(const char *dir, const char *name, const void *bytes, size_t length)
+static inline void write_file(const char *dir, const char *name, const void *bytes, size_t length)
 {
     g_autofree char *path = g_build_filename(dir, name, NULL);
     g_autofree char *parent = g_path_get_dirname(path);

@@ -53,6 +53,9 @@ static void defaults(void **state G_GNUC_UNUSED)
     assert_int_equal(conf->cutover_retries, 3);
     assert_int_equal(conf->min_free_percent, 5);
     assert_int_equal(conf->purge_wait_s, 900);
+    assert_false(conf->separate_logs);
+    assert_string_equal(conf->log.target, "file");
+    assert_true(conf->log.max_size == (uint64_t)100 << 20);
     assert_true(conf->ldap.starttls);
     assert_null(conf->ldap.master);
     assert_null(conf->ldap.password);
@@ -155,6 +158,9 @@ static void mistakes(void **state G_GNUC_UNUSED)
         { "max_syncs: many\n", "yaml:1: max_syncs: 'many' is not a whole number" },
         { "max_syncs: 101\n", "yaml:1: max_syncs: 101 is above 100" },
         { "min_free: 60%\n", "yaml:1: min_free: 60 is above 50" },
+        { "log: {level: loud}\n", "yaml:1: log.level: 'loud' is none of error, warning, info" },
+        { "log: {max_size: 1K}\n", "yaml:1: log.max_size: 1K is not between 64K and 100G" },
+        { "separate_logs: 3\n", "yaml:1: separate_logs: '3' is neither true nor false" },
         { "max_syncs: [1, 2]\n", "yaml:1: max_syncs must be a whole number, not a list" },
         { "state_dir: {a: b}\n", "yaml:1: state_dir must be a path, not a map" },
         { "state_dir:\n", "yaml:1: state_dir has no value; it must be a path" },
@@ -304,9 +310,11 @@ static void reference(void **state G_GNUC_UNUSED)
 
         if (strchr(item->key, '*') != NULL)
             continue;
-        if (item->type == CONF_TEXT || item->type == CONF_PATH)
+        if (item->type == CONF_TEXT || item->type == CONF_PATH || item->type == CONF_CHOICE)
             assert_true(
                 g_strcmp0(*(char *const *)(const void *)a, *(char *const *)(const void *)b) == 0);
+        else if (item->type == CONF_SIZE)
+            assert_true(*(const uint64_t *)(const void *)a == *(const uint64_t *)(const void *)b);
         else if (item->type == CONF_BOOL)
             assert_true(*(const bool *)a == *(const bool *)b);
         else if (item->type != CONF_SECRET && item->type != CONF_LIST)
