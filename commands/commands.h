@@ -156,7 +156,7 @@ typedef struct Command {
 
 extern const Command *const commands[]; /* ends with NULL */
 extern const Command cmd_do_mailbox_move, cmd_plan, cmd_do_purge_mailboxes, cmd_get_moved_mailboxes,
-    cmd_do_recover, cmd_status, cmd_get_servers, cmd_get_all_volumes, cmd_get_volume_stats,
+    cmd_do_recover, cmd_do_rollback, cmd_run_bulk_delete, cmd_status, cmd_get_servers, cmd_get_all_volumes, cmd_get_volume_stats,
     cmd_get_services, cmd_get_non_local_mailboxes, cmd_help, cmd_source, cmd_history, cmd_version,
     cmd_quit, cmd_docs;
 const Command *command_find(const char *name); /* name or alias, without regard to case */

@@ -40,7 +40,6 @@ static const char *const later[] = {
     "getOperationLog",
     "getUnfinishedOperationLog",
     "getNotification",
-    "runBulkDelete",
     "doCheck",
     "doVerify",
     "doCompleteMove",
@@ -48,7 +47,6 @@ static const char *const later[] = {
     "doResume",
     "setOperation",
     "report",
-    "doRollback",
     "trust",
     "config",
 };

@@ -76,22 +76,22 @@ static void append_notes(GString *out, const Report *report)
 
 static void append_way_back(GString *out, const Report *report, const ReportText *text)
 {
-    const MailboxResult *first = NULL;
     g_autofree char *day = report_day_after(report->ended, text->retention_days);
 
-    for (guint i = 0; i < report->mailboxes->len && first == NULL; i++) {
+    for (guint i = 0; i < report->mailboxes->len; i++) {
         const MailboxResult *mailbox = g_ptr_array_index(report->mailboxes, i);
 
-        if (mailbox->outcome == OUTCOME_MOVED)
-            first = mailbox;
-    }
-    if (first == NULL)
+        if (mailbox->outcome != OUTCOME_MOVED)
+            continue;
+        g_string_append_printf(out,
+                               "\nOld copies are kept until %s; doPurgeMailboxes removes them.\n"
+                               "The way back, while they are there:\n"
+                               "  doRollback operation %s\n"
+                               "or of one account, for example:\n"
+                               "  doRollback accounts %s\n",
+                               day, report->operation, mailbox->address);
         return;
-    g_string_append_printf(out,
-                           "\nOld copies are kept until %s; doPurgeMailboxes removes them.\n"
-                           "The way back is a move, for example:\n"
-                           "  doMailboxMove %s accounts %s\n",
-                           day, first->source, first->address);
+    }
 }
 
 char *mail_body(const Report *report, const ReportText *text)

@@ -114,3 +114,36 @@ const Command cmd_do_purge_mailboxes = {
     .check = check,
     .run = run,
 };
+
+typedef struct BulkRequest {
+    char *volumes;
+} BulkRequest;
+
+static bool run_bulk(Session *session G_GNUC_UNUSED, void *data G_GNUC_UNUSED, Result *result,
+                     GError **error G_GNUC_UNUSED)
+{
+    static const char said[] =
+        "nothing to delete: doPurgeMailboxes has removed every file of what it purged";
+
+    result->text = g_strconcat(said, "\n", NULL);
+    result->response = json_pack("{s:s}", "message", said);
+    return true;
+}
+
+static const Arg bulk_args[] = {
+    ARG(BulkRequest, volumes, .name = "volumes", .type = ARG_TEXT, .expected = "volume names",
+        .help = "read and not needed"),
+    { 0 },
+};
+
+const Command cmd_run_bulk_delete = {
+    .name = "runBulkDelete",
+    .group = "Old copies",
+    .summary = "nothing: a purge deletes by itself",
+    .description = "For old scripts, which call it after doPurgeMailboxes: nothing is left to delete\n"
+                   "then, and nothing is deleted. Exit status: 0.",
+    .args = bulk_args,
+    .request_size = sizeof(BulkRequest),
+    .examples = (const char *const[]){ "runBulkDelete", NULL },
+    .run = run_bulk,
+};

@@ -3,6 +3,7 @@
 #include "core/base/log.h"
 #include "core/look/look.h"
 #include "core/move/move.h"
+#include "core/move/rollback.h"
 #include "core/net/smtp.h"
 #include "core/ops/journal.h"
 #include "core/ops/recent.h"
@@ -27,15 +28,20 @@ void core_close(Core *core)
     g_free(core);
 }
 
-static MailboxResult *result_of(const Operation *op, const Account *account)
+static MailboxResult *result_with_id(const Operation *op, const char *account_id)
 {
     for (guint i = 0; i < op->report->mailboxes->len; i++) {
         MailboxResult *result = g_ptr_array_index(op->report->mailboxes, i);
 
-        if (strcmp(result->account_id, account->id) == 0)
+        if (strcmp(result->account_id, account_id) == 0)
             return result;
     }
     return NULL;
+}
+
+static MailboxResult *result_of(const Operation *op, const Account *account)
+{
+    return result_with_id(op, account->id);
 }
 
 static void set_failed(MailboxResult *result, GError *problem)
@@ -221,6 +227,55 @@ Report *core_purge(Core *core, const PurgeRequest *request, EventSink *sink, voi
                                 wait, error);
 
     return finish(&op, began && purge_run(&op, request, error));
+}
+
+/* A store that cannot be gone back to is the failure of those that would have. */
+static void none_went(Operation *op, const WayBack *way, const GError *problem)
+{
+    for (guint i = 0; way->ids->pdata[i] != NULL; i++) {
+        const char *id = g_ptr_array_index(way->ids, i);
+        MailboxResult *result = result_with_id(op, id);
+
+        if (result == NULL)
+            result = operation_add_result(op, id, id, NULL, way->move.destination);
+        if (result->outcome != OUTCOME_FAILED || result->reason != NULL)
+            continue;
+        result->code = error_code(problem);
+        result->reason = g_strdup(problem->message);
+    }
+}
+
+/* One operation, to as many stores as its accounts came from. */
+static bool roll_back(Operation *op, const RollbackRequest *request, GError **error)
+{
+    g_autoptr(GPtrArray) ways = rollback_select(op, request, error);
+
+    if (ways == NULL)
+        return false;
+    for (guint i = 0; i < ways->len; i++) {
+        WayBack *way = g_ptr_array_index(ways, i);
+        GError *problem = NULL;
+
+        way->move.command = request->command;
+        op->request = &way->move;
+        if (!move_all(op, &problem)) {
+            none_went(op, way, problem);
+            g_error_free(problem);
+        }
+    }
+    op->request = NULL;
+    return true;
+}
+
+Report *core_rollback(Core *core, const RollbackRequest *request, EventSink *sink, void *data,
+                      const Wait *wait, GError **error)
+{
+    Operation op;
+    bool began = operation_open(&op, core->conf, request->dry_run ? "plan" : "doRollback",
+                                request->command, sink, data, wait, error);
+
+    op.looking = request->dry_run;
+    return finish(&op, began && roll_back(&op, request, error));
 }
 
 Report *core_recover(Core *core, const RecoverRequest *request, EventSink *sink, void *data,

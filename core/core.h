@@ -54,6 +54,15 @@ typedef struct RecoverRequest {
     char *command;
 } RecoverRequest;
 
+typedef struct RollbackRequest {
+    char **accounts;
+    char *operation; /* uuid or its unique prefix; else accounts */
+    bool dry_run;
+    bool accept_data_loss; /* also where the way back gives something up */
+    char **notifications;
+    char *command;
+} RollbackRequest;
+
 typedef enum Outcome {
     OUTCOME_MOVED, OUTCOME_STAGED, OUTCOME_SKIPPED, OUTCOME_FAILED, OUTCOME_IN_DOUBT,
     OUTCOME_PURGED, OUTCOME_KEPT,    /* purge */
@@ -139,6 +148,7 @@ typedef void EventSink(void *data, const Event *event);
  * NULL with an error when nothing could be begun. */
 Report *core_move(Core *core, const MoveRequest *request, EventSink *sink, void *data, const Wait *wait, GError **error) MUST_USE;
 Report *core_purge(Core *core, const PurgeRequest *request, EventSink *sink, void *data, const Wait *wait, GError **error) MUST_USE;
+Report *core_rollback(Core *core, const RollbackRequest *request, EventSink *sink, void *data, const Wait *wait, GError **error) MUST_USE;
 Report *core_recover(Core *core, const RecoverRequest *request, EventSink *sink, void *data, const Wait *wait, GError **error) MUST_USE;
 
 typedef struct MovedMailbox {

@@ -1,6 +1,7 @@
 /* clear.c - an older copy of the account at the destination goes, after everything new is staged
  * and verified and before the window, never sooner: until then it is a second copy of the mail
  * (doc/platform.md 5.1). */
+#include "core/base/failpoint.h"
 #include "core/base/log.h"
 #include "core/move/move.h"
 
@@ -19,14 +20,43 @@ static bool target_is_not_home(Move *move, GError **error)
     return true;
 }
 
-static bool mark_purged(Move *move, GError **error)
+static bool mark(Move *move, const char *state, GError **error)
 {
     return db_exec(move->target->control, NULL, error,
-                   "UPDATE zxmove.moved SET state = 'purged', purged = UTC_TIMESTAMP(3) WHERE "
-                   "mailbox_id = ?"
+                   "UPDATE zxmove.moved SET state = ?, purged = UTC_TIMESTAMP(3) WHERE mailbox_id = ?"
                    " AND account_id = ?",
-                   DB_ARGS(db_u64(move->old_mailbox), db_text(move->account->id))) &&
+                   DB_ARGS(db_text(state), db_u64(move->old_mailbox), db_text(move->account->id))) &&
            store_durable(move->target, error);
+}
+
+/* A copy that somebody has begun to use again, or to delete behind mailboxd's back, is not what its
+ * record says any more; mailboxd deletes all or nothing. */
+bool clear_allowed(Move *move, GError **error)
+{
+    bool whole = move->old_copy == OLD_LOCKED || move->old_copy == OLD_CACHED;
+    g_autoptr(Rows) record = NULL;
+    uint32_t row = 0;
+    unsigned group = 0;
+
+    if (move->old_copy == OLD_NONE ||
+        !mailbox_row_find(move->target->control, move->account->id, &row, &group, NULL, error))
+        return move->old_copy == OLD_NONE;
+    record = db_query(move->target->control, error,
+                      "SELECT fingerprints FROM zxmove.moved WHERE mailbox_id = ? AND account_id = ?"
+                      " AND (state = 'kept' OR (state = 'purging' AND ?))",
+                      DB_ARGS(db_u64(move->old_mailbox), db_text(move->account->id), db_u64(whole)));
+    if (record == NULL)
+        return false;
+    return rows_count(record) == 0 || row != move->old_mailbox ||
+           delete_unchanged(move->target, row, group, rows_text(record, 0, 0), error);
+}
+
+/* Everything that must hold just before the first row of it goes. */
+static bool begin_deletion(Move *move, GError **error)
+{
+    return shared_find(move->op, move->target, error) && clear_allowed(move, error) &&
+           mark(move, "purging", error) && failpoint("clear:purging", error) &&
+           claim_check(&move->claim, error) && target_is_not_home(move, error);
 }
 
 bool clear_apply(Move *move, GError **error)
@@ -61,20 +91,18 @@ bool clear_apply(Move *move, GError **error)
     case OLD_ROWS:
         if (probe != PROBE_UNMAPPED || (row != 0 && row != move->old_mailbox))
             break;
-        return shared_find(move->op, move->target, error) && claim_check(&move->claim, error) &&
-               target_is_not_home(move, error) &&
+        return begin_deletion(move, error) &&
                delete_behind(&move->claim, move->target, move->old_mailbox, move->old_group,
                              error) &&
-               mark_purged(move, error);
+               mark(move, "purged", error);
     case OLD_LOCKED:
     case OLD_CACHED:
         if (row != move->old_mailbox || (probe != PROBE_LOCKED && probe != PROBE_CACHED))
             break;
-        return shared_find(move->op, move->target, error) && claim_check(&move->claim, error) &&
-               target_is_not_home(move, error) &&
+        return begin_deletion(move, error) &&
                delete_through_mailboxd(move->op, &move->claim, move->target, row, group,
                                        probe == PROBE_LOCKED, error) &&
-               mark_purged(move, error);
+               mark(move, "purged", error);
     }
     return fail(error, ZX_ERROR_CHANGED,
                 "what %s knows of %s changed while it was copied (mailboxd says now: %s%s%s): run "

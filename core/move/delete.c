@@ -74,6 +74,20 @@ static bool assert_gone(Store *store, uint32_t mailbox_id, unsigned group, GErro
     return true;
 }
 
+bool delete_unchanged(Store *store, uint32_t mailbox_id, unsigned group, const char *fingerprints,
+                      GError **error)
+{
+    g_autofree char *sums = rows_fingerprints_alone(store->data, group, mailbox_id, error);
+
+    if (sums == NULL)
+        return false;
+    return strcmp(sums, fingerprints) == 0 ||
+           fail(error, ZX_ERROR_REFUSED,
+                "the old copy %u on %s was written to after it moved away: it may hold the only copy"
+                " of a message, and is kept",
+                mailbox_id, store->name);
+}
+
 bool delete_behind(Claim *claim, Store *store, uint32_t mailbox_id, unsigned group, GError **error)
 {
     uint64_t rows;

@@ -158,6 +158,8 @@ bool move_reconnect(Move *move, Store *store, GError **error) MUST_USE;
 bool reserve_apply(Move *move, GError **error) MUST_USE;
 bool copy_rounds(Move *move, GError **error) MUST_USE;
 bool clear_apply(Move *move, GError **error) MUST_USE;
+/* REFUSED if the older copy holds what may be nowhere else. */
+bool clear_allowed(Move *move, GError **error) MUST_USE;
 bool fence_apply(Move *move, GError **error) MUST_USE;
 bool delta_apply(Move *move, GError **error) MUST_USE;
 bool prove_apply(Move *move, GError **error) MUST_USE;
@@ -265,6 +267,9 @@ bool shared_find(Operation *op, Store *store, GError **error) MUST_USE;
 
 /* delete.c, used by purge and clear; files on shared volumes stay. @claim is that on the account; it is
  * kept young however long a deletion takes. */
+/* REFUSED if the old copy is not what its record's @fingerprints say. */
+bool delete_unchanged(Store *store, uint32_t mailbox_id, unsigned group, const char *fingerprints,
+                      GError **error) MUST_USE;
 /* REFUSED with a shared volume: mailboxd deletes files on all of them. */
 bool delete_allowed(const Store *store, uint32_t mailbox_id, GError **error) MUST_USE;
 /* Deletes an old copy through mailboxd (5.4) and verifies that nothing is left of it. */

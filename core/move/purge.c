@@ -169,7 +169,6 @@ static bool ask_mailboxd(Purge *purge, GError **error)
  */
 static bool copy_is_unchanged(Purge *purge, GError **error)
 {
-    g_autofree char *sums = NULL;
     uint32_t row = 0;
     unsigned group = 0;
 
@@ -183,14 +182,7 @@ static bool copy_is_unchanged(Purge *purge, GError **error)
         return fail(error, ZX_ERROR_REFUSED,
                     "%s has mailbox %u of the account, not the recorded %u", purge->store->name,
                     row, purge->record->mailbox);
-    sums = rows_fingerprints_alone(purge->store->data, group, row, error);
-    if (sums == NULL)
-        return false;
-    if (strcmp(sums, purge->record->fingerprints) != 0)
-        return fail(error, ZX_ERROR_REFUSED,
-                    "this copy was written to after it moved: it may hold the only copy of a"
-                    " message, and is kept");
-    return true;
+    return delete_unchanged(purge->store, row, group, purge->record->fingerprints, error);
 }
 
 static bool own_view_names_home(Purge *purge, GError **error)

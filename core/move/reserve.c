@@ -334,6 +334,8 @@ static bool forget_staged(Move *move, GError **error)
 /* Refused now rather than when everything has been copied. */
 static bool can_be_cleared(Move *move, GError **error)
 {
+    if (!clear_allowed(move, error))
+        return false;
     if (move->old_copy != OLD_LOCKED && move->old_copy != OLD_CACHED)
         return true;
     return shared_find(move->op, move->target, error) &&
@@ -416,7 +418,7 @@ static bool reserve_recorded(Move *move, const Known *known, GError **error)
                     move->target->name, known->reserved_blob_volume, move->account->address);
     if (move->blob_volume == NULL || !drop_other_reservation(move, known, error))
         return false;
-    if (!begun && !begin_reuse(move, error))
+    if (!begun && (!clear_allowed(move, error) || !begin_reuse(move, error)))
         return false;
     return group_schema_ensure(move, error) && mark_reused(move, error) &&
            record_reservation(move, true, error);

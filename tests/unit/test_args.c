@@ -296,6 +296,9 @@ static void values(void **state G_GNUC_UNUSED)
           "! operation: 'none' is not the uuid of an operation or how it begins, such as 6f0c2c1e",
           NULL },
         { "doRecover", "! doRecover needs accounts or operation", NULL },
+        { "doRollback", "! doRollback needs accounts or operation", NULL },
+        { "doRollback accounts a@x operation 6f0c2c1e",
+          "! accounts and operation both say who: give one of them", NULL },
         { "doRecover accounts a@x force true", "! force true needs dry_run false as well", NULL },
     };
 

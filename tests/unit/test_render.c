@@ -387,7 +387,7 @@ static void mail(void **state G_GNUC_UNUSED)
     contains(body, "      next: doRecover accounts e@company.ru dry_run false\n");
     contains(body, "  anna@company.ru  memcached m1 is down, flush it\n");
     contains(body, "kept until 2025-11-08");
-    contains(body, "  doMailboxMove mail1 accounts anna@company.ru\n");
+    contains(body, "  doRollback accounts anna@company.ru\n");
     csv = report_csv(report);
     contains(csv, "account,outcome,code,reason,source,");
     contains(csv, "\r\nanna@company.ru,moved,,,mail1,mail2,12,31,20502,20113,42991616,42991616,0,"

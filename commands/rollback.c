@@ -1,0 +1,88 @@
+/* rollback.c - doRollback: takes back what moved, by a move in the other direction. */
+#include "commands/commands.h"
+#include "commands/report.h"
+
+/* clang-format off */
+#define ROLLBACK(field, ...) ARG(RollbackRequest, field, __VA_ARGS__)
+
+static const Arg args[] = {
+    ROLLBACK(accounts, .name = "accounts", .type = ARG_ACCOUNTS,
+             .expected = "john@example.com,smith@example.com",
+             .help = "accounts whose last move is taken back"),
+    ROLLBACK(operation, .name = "operation", .type = ARG_UUID, .expected = "uuid, or how it begins",
+             .help = "every account that this operation moved"),
+    ROLLBACK(notifications, .name = "notifications", .type = ARG_ADDRESSES,
+             .expected = "admin@example.com", .help = "who gets the completion mail"),
+    ROLLBACK(dry_run, .name = "dry_run", .type = ARG_BOOL, .fallback = "false",
+             .help = "look at everything and change nothing, as the verb plan does"),
+    ROLLBACK(accept_data_loss, .name = "accept_data_loss", .type = ARG_BOOL, .fallback = "false",
+             .help = "also mailboxes that were moved with damaged items, which only the old copy may have"),
+    { 0 },
+};
+/* clang-format on */
+
+static bool check(void *data, GError **error)
+{
+    const RollbackRequest *request = data;
+
+    if (request->accounts == NULL && request->operation == NULL)
+        return fail_page(error, &cmd_do_rollback, "doRollback needs accounts or operation");
+    if (request->accounts != NULL && request->operation != NULL)
+        return fail(error, ZX_ERROR_USAGE, "accounts and operation both say who: give one of them");
+    return true;
+}
+
+/* The one store that they all go back to; NULL if there are several. */
+static const char *destination_of(const Report *report)
+{
+    const char *only = NULL;
+
+    for (guint i = 0; i < report->mailboxes->len; i++) {
+        const MailboxResult *mailbox = g_ptr_array_index(report->mailboxes, i);
+
+        if (only != NULL && g_strcmp0(only, mailbox->destination) != 0)
+            return NULL;
+        only = mailbox->destination;
+    }
+    return only;
+}
+
+static bool run(Session *session, void *data, Result *result, GError **error)
+{
+    RollbackRequest *request = data;
+    Core *core = session_core(session, error);
+    ReportText text = { .notifications = request->notifications, .plan = request->dry_run };
+    g_autoptr(Report) report = NULL;
+
+    if (core == NULL)
+        return false;
+    request->command = g_strdup(session->line);
+    report = core_rollback(core, request, session_event, session, &session->wait, error);
+    g_clear_pointer(&request->command, g_free);
+    if (report == NULL)
+        return false;
+    text.selection = request->operation != NULL ? g_strdup(request->operation)
+                                                : report_selection(request->accounts);
+    text.destination = destination_of(report);
+    report_finish(session, core, report, &text, result);
+    g_free(text.selection);
+    return true;
+}
+
+const Command cmd_do_rollback = {
+    .name = "doRollback",
+    .group = "Moving",
+    .summary = "take back what was moved",
+    .description =
+        "Moves accounts back to the store that they left, with everything that arrived since, by\n"
+        "the same proof and the same commit as any move; what the old copy still holds is used\n"
+        "again. An account that has moved on since, and one whose old copy was purged, is refused\n"
+        "with the doMailboxMove that takes it back.\n"
+        "Exit status: 0 done, 1 failed, 5 some mailboxes failed, 64 usage, 130 interrupted.",
+    .args = args,
+    .request_size = sizeof(RollbackRequest),
+    .examples = (const char *const[]){ "doRollback accounts anna@company.ru",
+                                       "doRollback operation 6f0c2c1e dry_run true", NULL },
+    .check = check,
+    .run = run,
+};

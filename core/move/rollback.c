@@ -1,0 +1,336 @@
+/* rollback.c - see rollback.h. What left a store is known there: a window that was finished, and the
+ * record of the copy that stayed. An account goes back if it is still where that operation put it
+ * and the store it left has something to begin with. Changes nothing. */
+#include "core/move/rollback.h"
+#include "core/base/log.h"
+#include <string.h>
+
+/* An account that left a store, as that store recorded it. */
+typedef struct Departure {
+    char *account_id, *address, *operation, *from, *to;
+    char *copy;        /* state of its old copy's record; NULL: there is none */
+    uint32_t mailbox;  /* the old copy's id; 0: the account had no mailbox */
+    unsigned bad_items;
+    int64_t at;        /* Unix ms */
+    bool finished;
+    bool staged;       /* a way back was begun: something new lies there */
+} Departure;
+
+static void departure_free(Departure *departure)
+{
+    g_free(departure->account_id);
+    g_free(departure->address);
+    g_free(departure->operation);
+    g_free(departure->from);
+    g_free(departure->to);
+    g_free(departure->copy);
+    g_free(departure);
+}
+
+static void way_back_free(WayBack *way)
+{
+    g_free(way->move.destination);
+    g_ptr_array_unref(way->ids);
+    g_free(way);
+}
+
+/* What left @store: one account, or by the operations whose uuid begins with @operation. */
+static bool read_departures(Store *store, const char *account_id, const char *operation,
+                            GPtrArray *found, GError **error)
+{
+    g_autofree char *pattern = operation != NULL ? g_strdup_printf("%s%%", operation) : NULL;
+    g_autoptr(Rows) rows = NULL;
+
+    if (store->bare)
+        return true;
+    rows = db_query(store->control, error,
+                    "SELECT f.account_id, f.address, f.operation, f.source_host,"
+                    " f.destination_host, m.state, f.source_mailbox, IFNULL(m.bad_items, 0),"
+                    " CAST(UNIX_TIMESTAMP(f.changed) * 1000 AS UNSIGNED), f.state = 'done',"
+                    " r.account_id IS NOT NULL FROM zxmove.fence f"
+                    " LEFT JOIN zxmove.moved m ON m.mailbox_id = f.source_mailbox"
+                    " AND m.account_id = f.account_id AND m.operation = f.operation"
+                    " LEFT JOIN zxmove.reservation r ON r.account_id = f.account_id"
+                    " WHERE f.role = 'source' AND f.state <> 'undone'"
+                    " AND (f.account_id = ? OR f.operation LIKE ?) ORDER BY f.changed",
+                    DB_ARGS(db_text(account_id), db_text(pattern)));
+    if (rows == NULL)
+        return false;
+    for (unsigned i = 0; i < rows_count(rows); i++) {
+        Departure *departure = g_new0(Departure, 1);
+
+        departure->account_id = g_strdup(rows_text(rows, i, 0));
+        departure->address = g_strdup(rows_text(rows, i, 1));
+        departure->operation = g_strdup(rows_text(rows, i, 2));
+        departure->from = g_strdup(rows_text(rows, i, 3));
+        departure->to = g_strdup(rows_text(rows, i, 4));
+        departure->copy = g_strdup(rows_text(rows, i, 5));
+        departure->mailbox = (uint32_t)rows_u64(rows, i, 6);
+        departure->bad_items = (unsigned)rows_u64(rows, i, 7);
+        departure->at = rows_i64(rows, i, 8);
+        departure->finished = rows_u64(rows, i, 9) != 0;
+        departure->staged = rows_u64(rows, i, 10) != 0;
+        g_ptr_array_add(found, departure);
+    }
+    return true;
+}
+
+/* Of every store that can be asked. One that cannot may know of a later move; then the home it led to
+ * tells. */
+static GPtrArray *departures(Operation *op, const char *account_id, const char *operation,
+                             GError **error)
+{
+    g_autoptr(GPtrArray) found = g_ptr_array_new_with_free_func((GDestroyNotify)departure_free);
+    GError *first = NULL;
+
+    for (guint i = 0; i < op->conf->stores->len; i++) {
+        const char *name = ((const ConfStore *)g_ptr_array_index(op->conf->stores, i))->name;
+        GError *problem = NULL;
+        Store *store = operation_store(op, name, &problem);
+
+        if (store != NULL && read_departures(store, account_id, operation, found, &problem))
+            continue;
+        operation_note(op, "%s could not be asked what left it: %s", name, problem->message);
+        if (first == NULL)
+            first = problem;
+        else
+            g_error_free(problem);
+    }
+    if (found->len == 0 && first != NULL) {
+        g_propagate_error(error, first);
+        return NULL;
+    }
+    g_clear_error(&first);
+    return g_steal_pointer(&found);
+}
+
+static bool is(const char *host, const char *other)
+{
+    return host != NULL && g_ascii_strcasecmp(host, other) == 0;
+}
+
+/* Whether an operation was a rollback: its journal is where it led. */
+static bool was_rollback(Operation *op, const Departure *departure, bool *was, GError **error)
+{
+    Store *store = operation_store(op, departure->to, error);
+    g_autoptr(Rows) rows = NULL;
+
+    *was = false;
+    if (store == NULL || store->bare)
+        return store != NULL;
+    rows = db_query(store->control, error,
+                    "SELECT 1 FROM zxmove.operation WHERE uuid = ? AND verb = 'doRollback'",
+                    DB_ARGS(db_text(departure->operation)));
+    if (rows != NULL)
+        *was = rows_count(rows) > 0;
+    return rows != NULL;
+}
+
+static bool by_a_move(const Departure *departure, GError **error, const char *why)
+{
+    return fail(error, ZX_ERROR_REFUSED, "%s. To take it to %s: doMailboxMove %s accounts %s", why,
+                departure->from, departure->from, departure->address);
+}
+
+/* Is there something on the store it left to go back to? */
+static bool copy_will_do(const Departure *departure, const RollbackRequest *request,
+                         GError **error)
+{
+    g_autofree char *why = NULL;
+
+    if (departure->mailbox == 0 || departure->staged)
+        return true;
+    if (departure->copy == NULL || strcmp(departure->copy, "purged") == 0 ||
+        strcmp(departure->copy, "purging") == 0) {
+        why = g_strdup_printf("its old copy on %s %s: there is nothing to go back to",
+                              departure->from,
+                              departure->copy == NULL ? "was used for a later move"
+                              : strcmp(departure->copy, "purging") == 0
+                                  ? "is being purged"
+                                  : "was purged");
+        return by_a_move(departure, error, why);
+    }
+    if (strcmp(departure->copy, "stray") == 0)
+        return fail(error, ZX_ERROR_REFUSED,
+                    "its old copy on %s (mailbox %u) was written to after it moved away: it may hold"
+                    " the only copy of a message, and a way back would remove it. Look at it first"
+                    " (status account %s)",
+                    departure->from, departure->mailbox, departure->address);
+    if (departure->bad_items != 0 && !request->accept_data_loss)
+        return fail(error, ZX_ERROR_REFUSED,
+                    "it was moved with %u bad items: its old copy on %s may have them, and a way"
+                    " back would remove it. If they may be lost add: accept_data_loss true",
+                    departure->bad_items, departure->from);
+    return true;
+}
+
+/* False: it does not go, with the reason in @error, or without one when it is there already. */
+static bool may_go_back(const Departure *departure, const Account *account,
+                        const RollbackRequest *request, GError **error)
+{
+    g_autofree char *why = NULL;
+
+    if (is(account->mail_host, departure->from))
+        return false;
+    if (!departure->finished)
+        return fail(error, ZX_ERROR_CONFLICT,
+                    "operation %s left this account unfinished. Run:\n"
+                    "  zxmove doRecover accounts %s dry_run false",
+                    departure->operation, departure->address);
+    if (!is(account->mail_host, departure->to)) {
+        why = g_strdup_printf("it lives on %s, where operation %s did not put it (that was %s)",
+                              account->mail_host != NULL ? account->mail_host : "no store",
+                              departure->operation, departure->to);
+        return by_a_move(departure, error, why);
+    }
+    return copy_will_do(departure, request, error);
+}
+
+static void add_way(GPtrArray *ways, const Departure *departure)
+{
+    WayBack *way = NULL;
+
+    for (guint i = 0; i < ways->len && way == NULL; i++)
+        if (is(departure->from, ((WayBack *)g_ptr_array_index(ways, i))->move.destination))
+            way = g_ptr_array_index(ways, i);
+    if (way == NULL) {
+        way = g_new0(WayBack, 1);
+        way->ids = g_ptr_array_new_with_free_func(g_free);
+        way->move = (MoveRequest){
+            .destination = g_strdup(departure->from),
+            .stages = STAGE_BLOBS | STAGE_ACCOUNT,
+            .compress = true,
+            .check_digest = true,
+            .overwrite = true,
+            .threads = 1,
+            .max_accounts = -1,
+            .max_syncs = -1,
+            .sync_finish_threshold = -1,
+            .cutover_timeout = -1,
+            .cutover_retries = -1,
+            .min_free = -1,
+        };
+        g_ptr_array_add(ways, way);
+    }
+    g_ptr_array_add(way->ids, g_strdup(departure->account_id));
+}
+
+/* The account's line in the report when it does not go: there is nothing to do, or @problem. */
+static void tell(Operation *op, const char *address, const char *account_id, const char *home,
+                 const Departure *departure, const char *nothing, GError *problem)
+{
+    MailboxResult *result = operation_add_result(op, address, account_id, home,
+                                                 departure != NULL ? departure->from : NULL);
+
+    if (problem == NULL) {
+        result->outcome = OUTCOME_SKIPPED;
+        result->reason = g_strdup(nothing);
+        return;
+    }
+    result->code = error_code(problem);
+    result->reason = g_strdup(problem->message);
+    g_error_free(problem);
+}
+
+static void judge(Operation *op, const RollbackRequest *request, const Departure *departure,
+                  GPtrArray *ways)
+{
+    GError *problem = NULL;
+    g_autoptr(Account) account = directory_account(op->directory, departure->account_id, &problem);
+
+    if (account != NULL && may_go_back(departure, account, request, &problem))
+        add_way(ways, departure);
+    else
+        tell(op, account != NULL ? account->address : departure->address, departure->account_id,
+             account != NULL ? account->mail_host : departure->to, departure, "already there",
+             problem);
+}
+
+/* The newest operation that moved the account is taken back; one that was a rollback is not, or the
+ * same command twice would lead there and back. */
+static void judge_account(Operation *op, const RollbackRequest *request, const Account *account,
+                          GPtrArray *ways)
+{
+    GError *problem = NULL;
+    g_autoptr(GPtrArray) found = departures(op, account->id, NULL, &problem);
+    const Departure *newest = NULL;
+    bool was = false;
+
+    for (guint i = 0; found != NULL && i < found->len; i++) {
+        const Departure *departure = g_ptr_array_index(found, i);
+
+        if (newest == NULL || departure->at > newest->at)
+            newest = departure;
+    }
+    if (newest == NULL && problem == NULL)
+        fail(&problem, ZX_ERROR_REFUSED,
+             "no store has a record of a move of it: there is nothing to go back to. Where it lives:"
+             " status account %s",
+             account->address);
+    if (problem != NULL ||
+        (is(account->mail_host, newest->to) && !was_rollback(op, newest, &was, &problem)))
+        tell(op, account->address, account->id, account->mail_host, newest, NULL, problem);
+    else if (was)
+        tell(op, account->address, account->id, account->mail_host, newest,
+             "rolled back already", NULL);
+    else
+        judge(op, request, newest, ways);
+}
+
+static bool one_operation(const GPtrArray *found, const char *prefix, GError **error)
+{
+    if (found->len == 0)
+        return fail(error, ZX_ERROR_NOT_FOUND,
+                    "no store has a record of accounts that operation %s moved", prefix);
+    for (guint i = 1; i < found->len; i++)
+        if (strcmp(((const Departure *)g_ptr_array_index(found, i))->operation,
+                   ((const Departure *)g_ptr_array_index(found, 0))->operation) != 0)
+            return fail(error, ZX_ERROR_USAGE,
+                        "more than one operation begins with %s: give more of it", prefix);
+    return true;
+}
+
+static bool select_operation(Operation *op, const RollbackRequest *request, GPtrArray *ways,
+                             GError **error)
+{
+    g_autofree char *prefix = g_ascii_strdown(request->operation, -1);
+    g_autoptr(GPtrArray) found = departures(op, NULL, prefix, error);
+
+    if (found == NULL || !one_operation(found, request->operation, error))
+        return false;
+    for (guint i = 0; i < found->len; i++)
+        judge(op, request, g_ptr_array_index(found, i), ways);
+    return true;
+}
+
+static bool select_accounts(Operation *op, const RollbackRequest *request, GPtrArray *ways,
+                            GError **error)
+{
+    g_autoptr(GHashTable) seen = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+
+    for (char **who = request->accounts; *who != NULL; who++) {
+        g_autoptr(Account) account = directory_account(op->directory, *who, error);
+
+        if (account == NULL)
+            return false;
+        if (g_hash_table_add(seen, g_strdup(account->id)))
+            judge_account(op, request, account, ways);
+    }
+    return true;
+}
+
+GPtrArray *rollback_select(Operation *op, const RollbackRequest *request, GError **error)
+{
+    g_autoptr(GPtrArray) ways = g_ptr_array_new_with_free_func((GDestroyNotify)way_back_free);
+
+    if (!(request->operation != NULL ? select_operation(op, request, ways, error)
+                                     : select_accounts(op, request, ways, error)))
+        return NULL;
+    for (guint i = 0; i < ways->len; i++) {
+        WayBack *way = g_ptr_array_index(ways, i);
+
+        g_ptr_array_add(way->ids, NULL);
+        way->move.accounts = (char **)way->ids->pdata;
+    }
+    return g_steal_pointer(&ways);
+}
