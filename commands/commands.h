@@ -43,6 +43,8 @@ typedef enum ArgOffers {
     OFFERS_VOLUMES,    /* of the store that the line names first */
     OFFERS_OLD_COPIES, /* accounts that moved away and left one */
     OFFERS_PARAMETERS, /* of the verb that stands before */
+    OFFERS_SETTINGS,       /* names of settings */
+    OFFERS_SETTING_VALUES, /* of the setting that stands before */
 } ArgOffers;
 
 typedef struct Arg {
@@ -108,6 +110,7 @@ extern const Switch switch_rows[]; /* ends with a NULL name */
 typedef struct Session {
     const char *config; /* --config */
     Conf *conf;         /* read at the first verb that needs it */
+    GSList *old_confs;  /* those that config has changed since */
     Core *core;
     Wait wait;
     bool leave;               /* quit was said */
@@ -126,6 +129,9 @@ typedef struct Session {
     GHashTable *told; /* of MailboxResult *: those the sink has had, of the command at hand */
     GMutex told_mutex;
 } Session;
+const Conf *session_conf(Session *session, GError **error) MUST_USE;
+/* The configuration, after its file was written. */
+bool session_read_again(Session *session, GError **error) MUST_USE;
 Core *session_core(Session *session, GError **error) MUST_USE;
 void session_note(Session *session, const char *fmt, ...) G_GNUC_PRINTF(2, 3);
 /* The sink to give to core, with the session as its data. */
@@ -159,6 +165,7 @@ extern const Command cmd_do_mailbox_move, cmd_plan, cmd_do_purge_mailboxes, cmd_
     cmd_do_recover, cmd_do_rollback, cmd_run_bulk_delete, cmd_status, cmd_get_servers, cmd_get_all_volumes, cmd_get_volume_stats,
     cmd_get_services, cmd_get_non_local_mailboxes, cmd_help, cmd_source, cmd_history, cmd_version,
     cmd_quit, cmd_docs;
+extern const Command cmd_config;
 const Command *command_find(const char *name); /* name or alias, without regard to case */
 /* The same; USAGE if there is none, with what was most likely meant. */
 const Command *command_get(const char *name, GError **error) MUST_USE;

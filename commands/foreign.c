@@ -48,7 +48,6 @@ static const char *const later[] = {
     "setOperation",
     "report",
     "trust",
-    "config",
 };
 
 bool foreign_verb(const char *name, GError **error)

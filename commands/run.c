@@ -12,11 +12,31 @@ void result_clear(Result *result)
     memset(result, 0, sizeof *result);
 }
 
-Core *session_core(Session *session, GError **error)
+const Conf *session_conf(Session *session, GError **error)
 {
     if (session->conf == NULL)
         session->conf = conf_load(session->config, error);
-    if (session->conf != NULL && session->core == NULL)
+    return session->conf;
+}
+
+/* What was asked with the old one may still be under way: it is kept to the end. */
+bool session_read_again(Session *session, GError **error)
+{
+    Conf *conf = conf_load(session->config, error);
+
+    if (conf == NULL)
+        return false;
+    if (session->core != NULL)
+        core_close(session->core);
+    session->core = NULL;
+    session->old_confs = g_slist_prepend(session->old_confs, session->conf);
+    session->conf = conf;
+    return true;
+}
+
+Core *session_core(Session *session, GError **error)
+{
+    if (session_conf(session, error) != NULL && session->core == NULL)
         session->core = core_open(session->conf, error);
     return session->core;
 }
@@ -50,6 +70,7 @@ void session_clear(Session *session)
     if (session->core != NULL)
         core_close(session->core);
     conf_free(session->conf);
+    g_slist_free_full(g_steal_pointer(&session->old_confs), (GDestroyNotify)conf_free);
     g_free(session->line);
     session->core = NULL;
     session->conf = NULL;

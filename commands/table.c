@@ -15,6 +15,7 @@ const Command *const commands[] = {
     &cmd_get_volume_stats,
     &cmd_get_non_local_mailboxes,
     &cmd_get_services,
+    &cmd_config,
     &cmd_help,
     &cmd_source,
     &cmd_history,

@@ -1,7 +1,7 @@
 /* complete.c - see completion.h. Walks the line as args.c does, by the same rows, but forgives
  * everything: a line that is being typed is wrong most of the time. */
 #include "completion/completion.h"
-#include "conf/items.h"
+#include "conf/settings.h"
 #include <string.h>
 
 typedef struct Line {
@@ -11,6 +11,7 @@ typedef struct Line {
     char *host;             /* of --host */
     char *destination;      /* of the verb: the store that its volumes are of */
     const Command *subject; /* of help: the verb asked about */
+    char *setting;          /* of config: the one that was named */
     GPtrArray *candidates;
 } Line;
 
@@ -25,6 +26,7 @@ static void clear_line(Line *line)
 {
     g_free(line->host);
     g_free(line->destination);
+    g_free(line->setting);
 }
 
 /* No name may play tricks on a terminal or break the line it is put on: such a one is not offered
@@ -195,6 +197,55 @@ static void offer_parameters(Line *line, const Command *command, uint64_t given,
     }
 }
 
+/* A store's settings for each store that the configuration names. */
+static void offer_settings(Line *line, const char *prefix, const char *typed)
+{
+    g_autoptr(GPtrArray) stores =
+        line->lookup->names != NULL ? line->lookup->names(line->lookup->data, NAME_STORE, NULL, "")
+                                    : NULL;
+
+    for (const ConfItem *item = conf_items; item->key != NULL; item++) {
+        const char *star = strchr(item->key, '*');
+        const char *key = item->type == CONF_SECRET ? "_file" : "";
+
+        if (star == NULL) {
+            g_autofree char *name = g_strconcat(item->key, key, NULL);
+
+            offer(line, prefix, typed, name, item->help);
+        }
+        for (guint i = 0; star != NULL && star[1] == '.' && stores != NULL && i < stores->len; i++) {
+            const Name *store = g_ptr_array_index(stores, i);
+            g_autofree char *name = g_strdup_printf("%.*s%s%s%s", (int)(star - item->key),
+                                                    item->key, store->text, star + 1, key);
+
+            if (is_plain(store->text))
+                offer(line, prefix, typed, name, item->help);
+        }
+    }
+}
+
+static void offer_setting_values(Line *line, const char *prefix, const char *typed)
+{
+    bool path;
+    const ConfItem *item = line->setting != NULL ? settings_row(line->setting, &path) : NULL;
+    g_auto(GStrv) values = NULL;
+
+    if (item == NULL)
+        return;
+    if (path || item->type == CONF_PATH) {
+        offer_files(line, prefix, typed);
+        return;
+    }
+    values = g_strsplit(item->values != NULL          ? item->values
+                        : item->type == CONF_BOOL     ? "true|false"
+                        : item->fallback != NULL      ? item->fallback
+                                                      : "",
+                        "|", -1);
+    for (char **value = values; *value != NULL; value++)
+        offer(line, prefix, typed, *value,
+              g_strcmp0(item->fallback, *value) == 0 ? "default" : NULL);
+}
+
 /* What @arg may be, where @typed of it is there already; @prefix is "name=" if it was written so,
  * @before what earlier words hold of it if it is a list. */
 static void offer_value(Line *line, const Arg *arg, const char *prefix, const char *typed,
@@ -241,6 +292,12 @@ static void offer_value(Line *line, const Arg *arg, const char *prefix, const ch
     case OFFERS_OLD_COPIES:
         offer_names(line, NAME_OLD_COPY, line->host, prefix, typed, NULL);
         break;
+    case OFFERS_SETTINGS:
+        offer_settings(line, prefix, typed);
+        break;
+    case OFFERS_SETTING_VALUES:
+        offer_setting_values(line, prefix, typed);
+        break;
     case OFFERS_PARAMETERS:
         for (const Arg *other = line->subject != NULL ? line->subject->args : NULL;
              other != NULL && other->name != NULL; other++)
@@ -264,6 +321,9 @@ static void remember(Line *line, const Arg *arg, const char *value)
         line->destination = g_strdup(value);
     } else if (arg->type == ARG_VERB) {
         line->subject = command_find(value);
+    } else if (arg->offers == OFFERS_SETTINGS) {
+        g_free(line->setting);
+        line->setting = g_strdup(value);
     }
 }
 

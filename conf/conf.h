@@ -29,6 +29,7 @@ typedef struct Conf {
     char *path;        /* the file read, NULL if none */
     char *state_dir;   /* logs and reports; ~/.local/state/zxmove or /var/lib/zxmove for root */
     GPtrArray *stores; /* of ConfStore */
+    GHashTable *origins; /* name of a setting (lowercase) -> where its value came from; not the defaults */
     struct {
         char *user, *key_file, *known_hosts, *agent_file;
     } ssh; /* agent_file: beside the program */
@@ -78,6 +79,8 @@ typedef struct Conf {
  * there is. */
 Conf *conf_load(const char *path, GError **error) MUST_USE;
 void conf_free(Conf *conf);
+/* The file that conf_load would read, there or not; g_free. NULL: there is none. */
+char *conf_find(const char *path);
 /* Where state lives when no configuration says otherwise. */
 char *conf_default_state_dir(void);
 const ConfStore *conf_store(const Conf *conf,

@@ -245,6 +245,21 @@ static bool set_value(const ConfItem *item, void *base, const char *text, const 
     g_assert_not_reached();
 }
 
+bool conf_check_value(const ConfItem *item, const char *text, GError **error)
+{
+    g_autofree void *scratch = g_malloc0(MAX(sizeof(Conf), sizeof(ConfStore)));
+    void *field = (char *)scratch + item->offset;
+    bool ok = set_value(item, scratch, text, NULL, error);
+
+    if (item->type == CONF_TEXT || item->type == CONF_PATH || item->type == CONF_CHOICE)
+        g_free(*(char **)field);
+    else if (item->type == CONF_LIST)
+        g_strfreev(*(char ***)field);
+    else if (item->type == CONF_SECRET)
+        secret_free(*(Secret **)field);
+    return ok;
+}
+
 /* The defaults of the rows that begin with @prefix ("" for the settings that are not a store's). */
 static void set_defaults(void *base, const char *prefix)
 {
@@ -337,6 +352,8 @@ static bool remember(Loader *loader, size_t line, const char *key, GError **erro
     if (before != NULL)
         return at_line(loader, line, error, "%s is given twice (first in line %zu)", key,
                        GPOINTER_TO_SIZE(before));
+    g_hash_table_insert(loader->conf->origins, g_strdup(lower),
+                        g_strdup_printf("%s:%zu", loader->path, line));
     g_hash_table_insert(loader->seen, g_steal_pointer(&lower), GSIZE_TO_POINTER(line));
     return true;
 }
@@ -381,8 +398,11 @@ static bool load_secret_file(const Loader *loader, size_t line, const char *key,
         g_strdelimit(text, "\r\n", '\0'); /* the first line */
         ok = *text != '\0' || at_line(loader, line, error, "%s: %s is empty", key, path);
     }
-    if (ok)
+    if (ok) {
         set_secret(field, text);
+        g_hash_table_insert(loader->conf->origins, g_ascii_strdown(key, -1),
+                            g_strdup_printf("%s, by %s:%zu", path, loader->path, line));
+    }
     secret_wipe(text);
     return ok;
 }
@@ -567,14 +587,16 @@ static bool load_file(Conf *conf, const char *path, GError **error)
 }
 
 /* The password of an environment variable, which is gone afterwards, from /proc too. */
-static void take_environment(Secret **field, const char *name)
+static void take_environment(Conf *conf, Secret **field, const char *key, const char *name)
 {
     char *value = getenv(name);
 
     if (value == NULL)
         return;
-    if (*value != '\0')
+    if (*value != '\0') {
         set_secret(field, value);
+        g_hash_table_insert(conf->origins, g_strdup(key), g_strconcat("environment ", name, NULL));
+    }
     secret_wipe(value);
     unsetenv(name);
 }
@@ -603,8 +625,7 @@ char *conf_default_state_dir(void)
     return g_build_filename(g_get_home_dir(), ".local", "state", "zxmove", NULL);
 }
 
-/* The first configuration there is; NULL if none. */
-static char *find_file(const char *path)
+char *conf_find(const char *path)
 {
     g_autofree char *own =
         g_build_filename(g_get_home_dir(), ".config", "zxmove", "zxmove.yaml", NULL);
@@ -626,13 +647,14 @@ Conf *conf_load(const char *path, GError **error)
 
     conf->stores = g_ptr_array_new_with_free_func(store_free);
     conf->addresses = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
+    conf->origins = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
     set_defaults(conf, "");
-    conf->path = find_file(path);
+    conf->path = conf_find(path);
     if (conf->path != NULL && !load_file(conf, conf->path, error))
         return NULL;
-    take_environment(&conf->ldap.password, "ZXMOVE_LDAP_PASSWORD");
-    take_environment(&conf->admin.password, "ZXMOVE_ADMIN_PASSWORD");
-    take_environment(&conf->mariadb.password, "ZXMOVE_MARIADB_PASSWORD");
+    take_environment(conf, &conf->ldap.password, "ldap.password", "ZXMOVE_LDAP_PASSWORD");
+    take_environment(conf, &conf->admin.password, "admin.password", "ZXMOVE_ADMIN_PASSWORD");
+    take_environment(conf, &conf->mariadb.password, "mariadb.password", "ZXMOVE_MARIADB_PASSWORD");
     set_computed(conf);
     return g_steal_pointer(&conf);
 }
@@ -643,6 +665,7 @@ void conf_free(Conf *conf)
         return;
     g_ptr_array_unref(conf->stores);
     g_hash_table_unref(conf->addresses);
+    g_hash_table_unref(conf->origins);
     secret_free(conf->ldap.password);
     secret_free(conf->admin.password);
     secret_free(conf->mariadb.password);
