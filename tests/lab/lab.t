@@ -198,6 +198,12 @@ def test_seed(lab, ids):
         is_(cursor.fetchone(), (16777215, 1), "metadata as long as it gets")
     bare = seed_mailbox(lab, ids["locked"], lab.stores[0], messages=0, rich=False)
     ok(not wrong_blobs(lab.stores[0], bare)[1], "a mailbox of no messages")
+    heavy = seed_mailbox(lab, ids["closed"], lab.stores[0], messages=150, rich=False, mean_size=40_000)
+    with lab.stores[0].db() as db, db.cursor() as cursor:
+        cursor.execute("SELECT size_checkpoint FROM zimbra.mailbox WHERE id = %s", (heavy,))
+        total, = cursor.fetchone()
+    ok(2_000_000 < total < 18_000_000 and not wrong_blobs(lab.stores[0], heavy)[0],
+       f"messages of about 40 kB: {total // 150} bytes")
 
 
 def test_failures(lab):

@@ -50,6 +50,7 @@ class Content:
     def __init__(self, rng):
         self.rng = rng
         self.paragraphs = [self._paragraph() for _ in range(64)]
+        self._pool = b""  # for attachments of messages whose size is given
 
     def _paragraph(self):
         lines = [" ".join(self.rng.choices(_WORDS, k=self.rng.randint(3, 11)))
@@ -67,7 +68,7 @@ class Content:
 
     def message(self, number, sender, subject, date, size="small"):
         """An RFC 822 message. Sizes: small (a few KiB), attachment (tens of KiB that do not
-        compress), huge (over a MiB), odd (bare LF, NUL, 8-bit, no end of line)."""
+        compress), huge (over a MiB), odd (bare LF, NUL, 8-bit, no end of line); or so many bytes."""
         head = (f"Return-Path: <sender{number}@outside.example>\r\n"
                 f"Received: from mx.outside.example by mta.lab.test; {date}\r\n"
                 f"From: {sender} <sender{number}@outside.example>\r\nSubject: {subject}\r\n"
@@ -78,11 +79,22 @@ class Content:
         if size == "small":
             return (head + b"Content-Type: text/plain; charset=utf-8\r\n\r\n"
                     + self.body(self.rng.choice((1, 2, 4, 8, 16, 40))))
-        count = 1_200_000 if size == "huge" else self.rng.randint(5_000, 60_000)
-        return (head + b'Content-Type: multipart/mixed; boundary="=_b"\r\n\r\n--=_b\r\n\r\n'
-                + self.body(2) + b"--=_b\r\nContent-Transfer-Encoding: base64\r\n\r\n"
-                + base64.encodebytes(self.rng.randbytes(count)).replace(b"\n", b"\r\n")
-                + b"--=_b--\r\n")
+        head += (b'Content-Type: multipart/mixed; boundary="=_b"\r\n\r\n--=_b\r\n\r\n' + self.body(2)
+                 + b"--=_b\r\nContent-Transfer-Encoding: base64\r\n\r\n")
+        if isinstance(size, int):
+            attachment = self._cut(size - len(head))
+        else:
+            count = 1_200_000 if size == "huge" else self.rng.randint(5_000, 60_000)
+            attachment = base64.encodebytes(self.rng.randbytes(count)).replace(b"\n", b"\r\n")
+        return head + attachment + b"--=_b--\r\n"
+
+    def _cut(self, size):
+        """An attachment out of a pool: a gigabyte of them must not take minutes to make up."""
+        if not self._pool:
+            self._pool = base64.encodebytes(self.rng.randbytes(12 << 20)).replace(b"\n", b"\r\n")
+        size = max(0, size)
+        at = self.rng.randrange(len(self._pool) - size)
+        return self._pool[at:at + size]
 
     def calendar(self, uid, kind):
         """The blob of an appointment or task: a digest of its invites."""

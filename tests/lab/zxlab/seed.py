@@ -8,6 +8,7 @@ Written behind mailboxd's back: one that runs finds the mailbox at its first cre
 import base64
 import gzip
 import hashlib
+import math
 import os
 import random
 import unicodedata
@@ -56,13 +57,14 @@ ORDER = ("mail_item", "revision", "appointment", "open_conversation", "tag", "ta
 
 
 def seed_mailbox(lab, account_id, store, messages=100, rich=True, seed=1, tracking_sync=None,
-                 damage=None):
+                 damage=None, mean_size=None):
     """A new mailbox of the account on the store; returns its mailbox id. `tracking_sync` 0 means
     that nobody syncs and there are no tombstones; None: on in a rich mailbox. `damage` is
-    {"missing": 2, "wrong": 1, ...}, see plant_damage."""
+    {"missing": 2, "wrong": 1, ...}, see plant_damage. `mean_size` is that of a message in bytes:
+    most are far smaller, some far larger, as in a real mailbox; None: small ones, for tests."""
     address = lab.directory.account(account_id)[1]["zimbraMailDeliveryAddress"][0]
     with store.db() as db:
-        mailbox = MailboxSeed(store, db, account_id, address, seed)
+        mailbox = MailboxSeed(store, db, account_id, address, seed, mean_size)
         mailbox.begin(rich if tracking_sync is None else bool(tracking_sync))
         folders = mailbox.folders(rich)
         mailbox.tags(rich)
@@ -159,8 +161,9 @@ def _folded(name):
 class MailboxSeed:
     """A mailbox in the making: rows are collected and written at the end, blobs at once."""
 
-    def __init__(self, store, db, account_id, address, seed):
+    def __init__(self, store, db, account_id, address, seed, mean_size=None):
         self.store = store
+        self.mean_size = mean_size
         self.db = db
         self.account_id = account_id.lower()
         self.address = address
@@ -424,6 +427,8 @@ class MailboxSeed:
             size, flags = "attachment", flags | 2
         elif number % 997 == 5:
             size = "huge" if number % 1994 == 5 else "odd"
+        if self.mean_size:
+            size = self._any_size()
         item_id = self.new_id()
         source = {"data": None}
         if shared and rng.random() < 0.3:
@@ -446,6 +451,12 @@ class MailboxSeed:
                   metadata=metadata({"f": self._fragment(number), "s": sender, "v": 10}))
         if rng.random() < 0.1:  # read, flagged or moved since: the row is newer than the content
             self.items[item_id].update(mod_metadata=self.next_change(), change_date=self.clock)
+
+    def _any_size(self):
+        """Log-normal, up to what an MTA takes: half of the messages are below a quarter of the mean."""
+        spread = 1.7
+        size = self.rng.lognormvariate(math.log(self.mean_size) - spread * spread / 2, spread)
+        return int(min(max(size, 600), 10 << 20))
 
     def _previous(self, folder):
         if folder != TRASH:
