@@ -86,13 +86,17 @@ static void on_rows(void *data, const char *table, const RowsCount *count)
 static bool copy_blobs(Move *move, BlobsCount *blobs, GError **error)
 {
     BlobsJob job = copy_blobs_job(move, false);
+    int64_t since = g_get_monotonic_time();
+    bool copied = blobs_sync(&job, on_blobs, move, &move->wait, move->trouble, blobs, error);
 
-    return blobs_sync(&job, on_blobs, move, &move->wait, move->trouble, blobs, error);
+    move_timed(move, "blobs", since);
+    return copied;
 }
 
 static bool copy_rows(Move *move, RowsCount *rows, GError **error)
 {
     RowsMap map = copy_rows_map(move);
+    int64_t since = g_get_monotonic_time();
     bool copied;
 
     if (!db_begin(move->source->data, true, error))
@@ -100,6 +104,7 @@ static bool copy_rows(Move *move, RowsCount *rows, GError **error)
     copied = rows_sync(move->catalogue, move->source->data, move->target->data, &map, false,
                        on_rows, move, &move->wait, rows, error);
     db_rollback(move->source->data); /* a snapshot that only read */
+    move_timed(move, "rows", since);
     return copied;
 }
 
