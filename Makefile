@@ -132,6 +132,11 @@ demo: deps  ## play the article's commands on a laboratory of real servers (KEEP
 	@$(MAKE) --no-print-directory MODE=release programs
 	@tests/lab/demo $(if $(KEEP),--keep)
 
+bench: deps  ## measure zxmove against rsync, tar and mariadb-dump; minutes, BENCH_SCALE=0.05 for a look
+	@tests/packages.sh rsync
+	@$(MAKE) --no-print-directory MODE=release programs
+	@tests/bench/bench
+
 PREFIX ?= /usr/local
 install: all  ## copy zxmove, its agent, its manual and the completion for bash (PREFIX=/usr/local)
 	install -D -m 755 -t $(DESTDIR)$(PREFIX)/bin $(OUT)/zxmove $(OUT)/zxmove-agent
@@ -146,4 +151,4 @@ clean:  ## stop the laboratories of this checkout and remove build/
 -include $(LIB_OBJ:.o=.d) $(AGENT_OBJ:.o=.d) $(MAILBOXD_OBJ:.o=.d) $(OUT)/shell/main.d $(UNIT:=.d) $(REPLAY:=.d)
 .DELETE_ON_ERROR:
 .SECONDARY:
-.PHONY: all help deps programs test test-run unit unit-run demo lab lab-stop fuzz install clean
+.PHONY: all help deps programs test test-run unit unit-run demo bench lab lab-stop fuzz install clean

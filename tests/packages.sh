@@ -2,6 +2,7 @@
 # Installs what building and the laboratory need, and says what. Installing starts nothing: servers
 # come without their units running (policy-rc.d answers 101 while apt-get works, unless the machine
 # has a policy of its own), and MariaDB comes as mariadb-server-core, which has no service at all.
+# usage: packages.sh [MORE-PACKAGE...]
 set -eu
 
 build='gcc make pkg-config git libglib2.0-dev libjansson-dev libmariadb-dev libldap-dev libssh-dev
@@ -13,11 +14,11 @@ python3-yaml mandoc tmux'
 missing=
 if ! command -v dpkg-query >/dev/null 2>&1; then
     echo "This is no Debian or Ubuntu. Please install, by whatever names your system has for them:"
-    echo "$build $tests" | fmt -w 90
+    echo "$build $tests $*" | fmt -w 90
     echo "and then run: make all"
     exit 1
 fi
-for package in $build $tests; do
+for package in $build $tests "$@"; do
     state=$(dpkg-query -W -f '${Status}' "$package" 2>/dev/null || true)
     [ "$state" = 'install ok installed' ] || missing="$missing $package"
 done
