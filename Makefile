@@ -6,7 +6,7 @@ VERSION := 0.1.0
 DATE := November 22, 2026# of the manual pages
 Q := $(if $(V),,@)# make V=1 shows the commands
 
-PKGS := glib-2.0 jansson libmariadb ldap libssh libcurl libxml-2.0 yaml-0.1 libedit libcrypto zlib
+PKGS := glib-2.0 jansson libmariadb ldap libssh libcurl libxml-2.0 yaml-0.1 libedit libcrypto libssl zlib
 TEST_PKGS := cmocka
 MAILBOXD_PKGS := glib-2.0 jansson libmariadb ldap libcurl libxml-2.0 libcrypto zlib libmicrohttpd
 

@@ -79,6 +79,12 @@ static bool is_glob(const char *text)
            (at == NULL || strchr(at + 1, '@') == NULL) && strpbrk(text, " \t,;<>\"") == NULL;
 }
 
+/* "SHA256:..." of a key, or the pairs of a certificate's. */
+static bool is_print(const char *text)
+{
+    return strchr(text, ':') != NULL && strpbrk(text, " \t,;<>\"'@") == NULL;
+}
+
 static bool is_value(const char *values, const char *text)
 {
     g_auto(GStrv) list = g_strsplit(values, "|", -1);
@@ -94,6 +100,8 @@ static bool is_legal_item(const Arg *arg, const char *text)
         return is_name(text);
     if (arg->type == ARG_GLOBS)
         return is_glob(text);
+    if (arg->type == ARG_PRINTS)
+        return is_print(text);
     return is_value(arg->values, text);
 }
 
@@ -113,6 +121,9 @@ static bool check_item(const Arg *arg, const char *text, GError **error)
                     arg->name, text);
     if (arg->type == ARG_GLOBS)
         return fail(error, ZX_ERROR_USAGE, "%s: '%s' is not an address such as *@example.com",
+                    arg->name, text);
+    if (arg->type == ARG_PRINTS)
+        return fail(error, ZX_ERROR_USAGE, "%s: '%s' is not a fingerprint such as SHA256:... or AB:CD:...",
                     arg->name, text);
     list = g_strsplit(arg->values, "|", -1);
     values = g_strjoinv(", ", list);
@@ -259,6 +270,7 @@ static bool set_value(Parser *parser, const Arg *arg, const char *text, GError *
     case ARG_ADDRESSES:
     case ARG_DOMAINS:
     case ARG_GLOBS:
+    case ARG_PRINTS:
         items = split_items(arg, text, error);
         if (items == NULL)
             return false;
@@ -515,7 +527,7 @@ void args_free(const Command *command, void *request)
 
         if (arg->flags & ARG_ABSENT)
             continue;
-        if (arg->type >= ARG_ACCOUNTS && arg->type <= ARG_GLOBS)
+        if (arg->type >= ARG_ACCOUNTS && arg->type <= ARG_PRINTS)
             g_strfreev(*(char ***)field);
         else if (arg->type <= ARG_CHOICE)
             g_free(*(char **)field);

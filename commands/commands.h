@@ -20,6 +20,7 @@ typedef enum ArgType {
     ARG_ADDRESSES, /* char **, where mail goes                      */
     ARG_DOMAINS,   /* char **                                       */
     ARG_GLOBS,     /* char **, addresses in which * and ? may stand */
+    ARG_PRINTS,    /* char **, fingerprints                         */
     ARG_SET,       /* unsigned: bits of .values, by .read_set       */
     ARG_BOOL,      /* bool                                          */
     ARG_COUNT,     /* unsigned, .min to .max                        */
@@ -122,10 +123,12 @@ typedef struct Session {
     EventSink *sink;
     /* NULL: nobody is there to answer, run as typed. */
     bool (*ask)(void *data, const char *question);
+    /* For what nobody else can answer, in a one-shot command, too; NULL: nobody is there, refuse. */
+    bool (*confirm)(void *data, const char *question);
     /* So many of the last lines typed, [{"number":1,"line":"version"}, ...]; NULL: none are kept.
      */
     json_t *(*history)(void *data, unsigned last);
-    void *data;       /* of note, sink, ask and history */
+    void *data;       /* of note, sink, ask, confirm and history */
     GHashTable *told; /* of MailboxResult *: those the sink has had, of the command at hand */
     GMutex told_mutex;
 } Session;
@@ -161,6 +164,7 @@ typedef struct Command {
 } Command;
 
 extern const Command *const commands[]; /* ends with NULL */
+extern const Command cmd_trust;
 extern const Command cmd_do_mailbox_move, cmd_plan, cmd_do_purge_mailboxes, cmd_get_moved_mailboxes,
     cmd_do_recover, cmd_do_rollback, cmd_run_bulk_delete, cmd_status, cmd_get_servers, cmd_get_all_volumes, cmd_get_volume_stats,
     cmd_get_services, cmd_get_non_local_mailboxes, cmd_help, cmd_source, cmd_history, cmd_version,

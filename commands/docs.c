@@ -33,6 +33,7 @@ const char *docs_type(const Arg *arg)
     case ARG_ACCOUNTS:
     case ARG_DOMAINS:
     case ARG_GLOBS:
+    case ARG_PRINTS:
     case ARG_SET:
         return "String[,..]";
     case ARG_ADDRESSES:

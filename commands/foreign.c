@@ -47,7 +47,6 @@ static const char *const later[] = {
     "doResume",
     "setOperation",
     "report",
-    "trust",
 };
 
 bool foreign_verb(const char *name, GError **error)

@@ -2,11 +2,8 @@
  * it, tell it. */
 #include "commands/report.h"
 #include "conf/units.h"
-#include <errno.h>
-#include <fcntl.h>
+#include "core/base/file.h"
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 char *mail_subject(const Report *report, const ReportText *text)
 {
@@ -141,33 +138,6 @@ static void send_mail(Session *session, Core *core, Report *report, const Report
     session_note(session, "the notification could not be sent: %s", error->message);
 }
 
-/* Private, whole or not at all: written beside its place, synced, renamed. */
-static bool write_file(const char *path, const char *text, GError **error)
-{
-    g_autofree char *part = g_strconcat(path, ".part", NULL);
-    size_t length = strlen(text), done = 0;
-    int fd = open(part, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
-    bool ok = fd >= 0;
-
-    while (ok && done < length) {
-        ssize_t wrote = write(fd, text + done, length - done);
-
-        ok = wrote >= 0 || errno == EINTR;
-        if (wrote > 0)
-            done += (size_t)wrote;
-    }
-    ok = ok && fsync(fd) == 0;
-    if (!ok)
-        fail(error, ZX_ERROR_STATE, "%s: %s", part, g_strerror(errno));
-    if (fd >= 0)
-        close(fd);
-    if (ok && rename(part, path) != 0)
-        ok = fail(error, ZX_ERROR_STATE, "%s: %s", path, g_strerror(errno));
-    if (!ok && fd >= 0)
-        unlink(part);
-    return ok;
-}
-
 static void keep_report(Session *session, Report *report, const ReportText *text)
 {
     g_autofree char *directory = g_build_filename(session->conf->state_dir, "reports", NULL);
@@ -181,8 +151,8 @@ static void keep_report(Session *session, Report *report, const ReportText *text
     object = report_json(report, text);
     json = json_dumps(object, JSON_INDENT(2));
     json_decref(object);
-    g_mkdir_with_parents(directory, 0700); /* a failure is write_file's to tell */
-    if (json != NULL && write_file(report->report_path, json, &error))
+    g_mkdir_with_parents(directory, 0700); /* a failure is file_replace's to tell */
+    if (json != NULL && file_replace(report->report_path, json, 0600, &error))
         return;
     session_note(session, "the report could not be kept: %s",
                  error != NULL ? error->message : "it is not valid UTF-8");

@@ -80,6 +80,7 @@ static json_t *field_json(const Arg *arg, const void *field)
     case ARG_ADDRESSES:
     case ARG_DOMAINS:
     case ARG_GLOBS:
+    case ARG_PRINTS:
         return list_json(*(char **const *)field);
     case ARG_SET:
         return set_json(arg, *(const unsigned *)field);

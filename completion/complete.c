@@ -179,7 +179,7 @@ static void offer_items(Line *line, const Arg *arg, const char *prefix, const ch
         g_strstrip(*one);
     if (arg->type == ARG_SET)
         offer_values(line, arg, whole, item, (const char *const *)given);
-    else
+    else if (arg->type != ARG_PRINTS)
         offer_names(line, arg->type == ARG_DOMAINS ? NAME_DOMAIN : NAME_ACCOUNT, NULL, whole, item,
                     (const char *const *)given);
 }

@@ -45,12 +45,12 @@ const ConfItem conf_items[] = {
     { "ldap.master",              CONF_TEXT,    NULL,    NULL,   NULL,    "ldap://host:port of the master; it must be set", IN_CONF(ldap.master) },
     { "ldap.bind_dn",             CONF_TEXT,    "uid=zimbra,cn=admins,cn=zimbra", NULL, NULL, "who zxmove is in the directory", IN_CONF(ldap.bind_dn) },
     { "ldap.password",            CONF_SECRET,  NULL,    NULL,   NULL,    "or the environment: ZXMOVE_LDAP_PASSWORD", IN_CONF(ldap.password) },
-    { "ldap.ca_file",             CONF_PATH,    "/opt/zimbra/conf/ca/ca.pem", NULL, NULL, "who signed the directory's certificates", IN_CONF(ldap.ca_file) },
+    { "ldap.ca_file",             CONF_PATH,    NULL,    NULL,   NULL,    "who signed the directory's certificates; default: /opt/zimbra/conf/ca/ca.pem where there is one, else ca.pem in state_dir, which trust makes", IN_CONF(ldap.ca_file) },
     { "ldap.starttls",            CONF_BOOL,    "true",  NULL,   NULL,    "StartTLS on ldap://", IN_CONF(ldap.starttls) },
 
     { "admin.user",               CONF_TEXT,    "zimbra", NULL,  NULL,    "a global admin, for admin SOAP", IN_CONF(admin.user) },
     { "admin.password",           CONF_SECRET,  NULL,    NULL,   NULL,    "or the environment: ZXMOVE_ADMIN_PASSWORD", IN_CONF(admin.password) },
-    { "admin.ca_file",            CONF_PATH,    "/opt/zimbra/conf/ca/ca.pem", NULL, NULL, "who signed the stores' certificates", IN_CONF(admin.ca_file) },
+    { "admin.ca_file",            CONF_PATH,    NULL,    NULL,   NULL,    "who signed the stores' certificates; default: as ldap.ca_file", IN_CONF(admin.ca_file) },
 
     { "mariadb.user",             CONF_TEXT,    "zimbra", NULL,  NULL,    "who zxmove is in the stores' MariaDB", IN_CONF(mariadb.user) },
     { "mariadb.password",         CONF_SECRET,  NULL,    NULL,   NULL,    "or the environment: ZXMOVE_MARIADB_PASSWORD; default: each store's localconfig", IN_CONF(mariadb.password) },

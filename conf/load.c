@@ -601,6 +601,15 @@ static void take_environment(Conf *conf, Secret **field, const char *key, const 
     unsetenv(name);
 }
 
+/* On a Zimbra server the file that its own programs believe by; elsewhere one that `trust` makes. */
+static char *default_ca_file(const Conf *conf)
+{
+    static const char zimbra[] = "/opt/zimbra/conf/ca/ca.pem";
+
+    return access(zimbra, R_OK) == 0 ? g_strdup(zimbra)
+                                     : g_build_filename(conf->state_dir, "ca.pem", NULL);
+}
+
 /* Defaults that depend on who and where we are. */
 static void set_computed(Conf *conf)
 {
@@ -608,6 +617,10 @@ static void set_computed(Conf *conf)
         conf->state_dir = conf_default_state_dir();
     if (conf->ssh.known_hosts == NULL)
         conf->ssh.known_hosts = g_build_filename(conf->state_dir, "known_hosts", NULL);
+    if (conf->ldap.ca_file == NULL)
+        conf->ldap.ca_file = default_ca_file(conf);
+    if (conf->admin.ca_file == NULL)
+        conf->admin.ca_file = g_strdup(conf->ldap.ca_file);
     if (conf->ssh.agent_file == NULL) {
         g_autofree char *program = g_file_read_link("/proc/self/exe", NULL);
         g_autofree char *directory = g_path_get_dirname(program != NULL ? program : ".");

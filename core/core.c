@@ -1,6 +1,7 @@
 /* core.c - see core.h: one operation from its request to its report. */
 #include "core/core.h"
 #include "core/base/log.h"
+#include "core/check/check.h"
 #include "core/look/look.h"
 #include "core/move/move.h"
 #include "core/move/rollback.h"
@@ -418,6 +419,21 @@ Looked *core_nonlocal(Core *core, const char *host, const Wait *wait, GError **e
 Looked *core_services(Core *core, const char *host, const Wait *wait, GError **error)
 {
     return look_services(core->conf, host, wait, error);
+}
+
+GPtrArray *core_trust(Core *core, const char *host, const Wait *wait, GError **error)
+{
+    return trust_look(core->conf, host, wait, error);
+}
+
+bool core_trust_again(Core *core, Trust *trust, GError **error)
+{
+    return trust_judge(core->conf, trust, error);
+}
+
+bool core_trust_store(Core *core, Trust *trust, GError **error)
+{
+    return trust_store(core->conf, trust, error);
 }
 
 bool core_mail(Core *core, char **to, const char *subject, const char *body,

@@ -189,6 +189,36 @@ Looked *core_nonlocal(Core *core, const char *host, const Wait *wait, GError **e
 /* Of ServiceLook; what does not run is no failure of asking. */
 Looked *core_services(Core *core, const char *host, const Wait *wait, GError **error) MUST_USE;
 
+/* First contact (core/check/trust.c): what servers show to prove who they are, and whether zxmove
+ * believes it. */
+typedef enum TrustState {
+    TRUST_KNOWN,
+    TRUST_NEW,
+    TRUST_CHANGED,   /* another one was believed until now: .recorded */
+    TRUST_UNFIT,     /* nobody should believe it: .problem */
+    TRUST_UNREACHED, /* .problem */
+    TRUST_STATES
+} TrustState;
+typedef struct Trust {
+    char *server, *address;
+    const char *kind;    /* "ssh host key", "SOAP certificate", "LDAP certificate" */
+    TrustState state;
+    char *what;          /* "ssh-ed25519"; of a certificate whose it is */
+    char *fingerprint;   /* as @compare prints it */
+    char *recorded;      /* CHANGED: what is believed now */
+    char *compare;       /* the command that prints the fingerprint on the server itself */
+    char *file;          /* where what is believed stands */
+    char *problem;
+    struct TrustShown *shown; /* core's own */
+} Trust;
+/* Of Trust: the LDAP master and every store, or only the one called @host. Nothing is written, and
+ * nobody is logged in to. */
+GPtrArray *core_trust(Core *core, const char *host, const Wait *wait, GError **error) MUST_USE;
+/* What the file says by now of what the server showed. */
+bool core_trust_again(Core *core, Trust *trust, GError **error) MUST_USE;
+/* Believes it from now on; what was believed of that server before is not any more. */
+bool core_trust_store(Core *core, Trust *trust, GError **error) MUST_USE;
+
 /* Sends @report to @to as commands.md section 8 lays it out; the text is made by the caller. */
 bool core_mail(Core *core, char **to, const char *subject, const char *body, const char *attachment_name, const char *attachment, GError **error) MUST_USE;
 

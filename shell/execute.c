@@ -1,6 +1,8 @@
 /* execute.c - one command: its switches, its run, what is printed. */
 #include "shell/shell.h"
+#include <poll.h>
 #include <string.h>
+#include <unistd.h>
 
 /* What the process was started with holds for every line; a line adds to it. */
 static bool line_switches(Shell *shell, const char *const **words, GError **error)
@@ -49,6 +51,21 @@ static int run_source(Shell *shell, const char *where)
     g_free(shell->base.host);
     shell->base = outer;
     return status;
+}
+
+bool shell_ask(void *data, const char *question)
+{
+    const Wait *wait = &((Shell *)data)->session.wait;
+    struct pollfd input = { .fd = STDIN_FILENO, .events = POLLIN };
+    g_autofree char *plain = render_plain(question);
+    char answer[16];
+
+    fprintf(stderr, "%s [y/N] ", plain);
+    fflush(stderr);
+    while (poll(&input, 1, WAIT_SLICE_MS) <= 0)
+        if (wait_stopped(wait))
+            return false;
+    return fgets(answer, sizeof answer, stdin) != NULL && (answer[0] == 'y' || answer[0] == 'Y');
 }
 
 int shell_execute(Shell *shell, const char *const *words, const char *where)

@@ -232,16 +232,6 @@ static void watch_size(Prompt *prompt)
     prompt->resized_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 }
 
-static bool ask(void *data, const char *question)
-{
-    char answer[16];
-
-    (void)data;
-    fprintf(stderr, "%s [y/N] ", question);
-    fflush(stderr);
-    return fgets(answer, sizeof answer, stdin) != NULL && (answer[0] == 'y' || answer[0] == 'Y');
-}
-
 /* Where commands go is seen at once, where it can be. */
 static void make_prompt(Prompt *prompt, const char *host)
 {
@@ -375,7 +365,7 @@ int line_run(Shell *shell)
     /* Only for the names of stores and the place of the history: a mistake in it is told by the
      * first verb that needs it. */
     shell->session.conf = conf_load(shell->session.config, NULL);
-    shell->session.ask = ask;
+    shell->session.ask = shell_ask;
     shell->session.history = list_past;
     shell->past = open_past(shell);
     setlocale(LC_CTYPE, ""); /* letters beyond ASCII are edited as letters */

@@ -83,6 +83,8 @@ int main(int argc, char **argv)
         return flush(bash_complete(argc - 2, words + 1));
 
     shell.session.data = &shell;
+    if (isatty(STDIN_FILENO) && isatty(STDERR_FILENO))
+        shell.session.confirm = shell_ask;
     shell.progress = progress_new();
     status = run(&shell, words);
     if (names_busy()) { /* with the configuration in its hands: it keeps nobody */

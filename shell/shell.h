@@ -51,6 +51,9 @@ int shell_line(Shell *shell, const char *line, const char *where);
  * The exit status: of the command that stopped it, else the worst. */
 int batch_file(Shell *shell, const char *path, const char *where);
 
+/* A question to the person at the terminal, by way of stderr; whatever is not y is a no. */
+bool shell_ask(void *data, const char *question);
+
 /* line.c: the interactive shell, until quit or Ctrl-D. */
 int line_run(Shell *shell);
 

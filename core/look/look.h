@@ -48,10 +48,6 @@ GPtrArray *sites_visit(const Sites *sites, const Wait *wait, GError **error) MUS
 /* A question at the database of the site failed: said once, the rest of the visit goes on. */
 void site_failed(Site *site, GError *problem);
 
-/* A thread for each of @errands; threads_join waits for them all. */
-GPtrArray *threads_start(const GPtrArray *errands, GThreadFunc run) MUST_USE;
-void threads_join(GPtrArray *threads);
-
 Looked *looked_new(GDestroyNotify free_item);
 void looked_miss(Looked *looked, const char *server, const char *part, const GError *why);
 /* Everything of @sites that could not be asked goes to @looked, of @parts. */

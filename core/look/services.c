@@ -1,6 +1,7 @@
 /* services.c - getServices: whether what zxmove needs to work is there, each asked at the same time
  * as the others and for no longer than one network read may take. */
 #include "core/look/look.h"
+#include "core/base/threads.h"
 #include "core/net/memcached.h"
 #include "core/net/smtp.h"
 #include "core/zimbra/memcacheds.h"

@@ -1,8 +1,8 @@
 /* sites.c - the stores of the configuration, each asked by a thread of its own: the slowest decides
  * how long a look takes, not their number. */
 #include "core/look/look.h"
+#include "core/base/threads.h"
 #include "core/ops/schema.h"
-#include <signal.h>
 #include <string.h>
 
 /* What one thread is given. */
@@ -45,27 +45,6 @@ static void *visit_site(void *data)
     sites->visit(site, sites->question);
     g_clear_pointer(&site->store, store_close);
     return NULL;
-}
-
-/* Signals are for the thread that waits for the others. */
-GPtrArray *threads_start(const GPtrArray *errands, GThreadFunc run)
-{
-    GPtrArray *threads = g_ptr_array_new();
-    sigset_t all, before;
-
-    sigfillset(&all);
-    pthread_sigmask(SIG_BLOCK, &all, &before);
-    for (guint i = 0; i < errands->len; i++)
-        g_ptr_array_add(threads, g_thread_new("look", run, g_ptr_array_index(errands, i)));
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    return threads;
-}
-
-void threads_join(GPtrArray *threads)
-{
-    for (guint i = 0; i < threads->len; i++)
-        g_thread_join(g_ptr_array_index(threads, i));
-    g_ptr_array_unref(threads);
 }
 
 GPtrArray *sites_visit(const Sites *sites, const Wait *wait, GError **error)

@@ -72,6 +72,22 @@ char *ldap_filter(const char *format, ...)
     return g_string_free(filter, FALSE);
 }
 
+bool ldap_url_place(const char *url, char **host, unsigned *port, bool *tls, GError **error)
+{
+    LDAPURLDesc *place = NULL;
+
+    if (ldap_url_parse(url, &place) != LDAP_URL_SUCCESS || place->lud_host == NULL ||
+        *place->lud_host == '\0') {
+        ldap_free_urldesc(place);
+        return fail(error, ZX_ERROR_INPUT, "LDAP server %s: ldap://host:port is wanted", url);
+    }
+    *host = g_strdup(place->lud_host);
+    *port = (unsigned)place->lud_port;
+    *tls = g_ascii_strcasecmp(place->lud_scheme, "ldaps") == 0;
+    ldap_free_urldesc(place);
+    return true;
+}
+
 static ZxError error_kind(int code)
 {
     switch (code) {
@@ -245,7 +261,7 @@ static bool open_watched(LdapConn *conn, const LdapTarget *target, GError **erro
     if (conn->connected && conn->tls && error_code(problem) == ZX_ERROR_CONNECT)
         return fail(error, ZX_ERROR_DENIED,
                     "%s; the TLS handshake failed: is the server's certificate made out to this "
-                    "host name and signed by %s?",
+                    "host name and signed by %s? Look at it with: trust",
                     problem->message, conn->ca_file != NULL ? conn->ca_file : "a CA of the system");
     g_propagate_error(error, g_steal_pointer(&problem));
     return false;
@@ -270,8 +286,9 @@ LdapConn *ldap_conn_open(const LdapTarget *target, GError **error)
     }
     if (!set_options(conn, target)) {
         fail(error, ZX_ERROR_INPUT,
-             "LDAP server %s: the TLS settings are not accepted (CA file %s)", target->url,
-             target->ca_file != NULL ? target->ca_file : "of the system");
+             "LDAP server %s: the TLS settings are not accepted (CA file %s). If the file is not "
+             "there yet, it is made with: trust",
+             target->url, target->ca_file != NULL ? target->ca_file : "of the system");
         return NULL;
     }
     return open_watched(conn, target, error) ? g_steal_pointer(&conn) : NULL;

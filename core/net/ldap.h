@@ -17,6 +17,10 @@ typedef struct LdapTarget {
     unsigned timeout_s;
 } LdapTarget;
 
+/* Where an URL leads. @tls: from the first byte on (ldaps). g_free *@host. */
+bool ldap_url_place(const char *url, char **host, unsigned *port, bool *tls,
+                    GError **error) MUST_USE;
+
 LdapConn *ldap_conn_open(const LdapTarget *target, GError **error) MUST_USE;
 void ldap_conn_close(LdapConn *conn);
 

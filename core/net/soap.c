@@ -107,8 +107,10 @@ Soap *soap_open(const SoapTarget *target, GError **error)
     g_autoptr(Soap) soap = NULL;
 
     if (target->ca_file != NULL && access(target->ca_file, R_OK) != 0) {
-        fail(error, ZX_ERROR_INPUT, "%s: the file of CA certificates cannot be read: %s",
-             target->ca_file, g_strerror(errno));
+        fail(error, ZX_ERROR_INPUT,
+             "%s: the file of CA certificates cannot be read: %s. If it is not there yet, it is "
+             "made with: trust %s",
+             target->ca_file, g_strerror(errno), target->name);
         return NULL;
     }
     curl_library_init();
@@ -299,9 +301,11 @@ bool soap_fail(const Soap *soap, const char *request, const SoapReply *reply, GE
 {
     ZxError code = ZX_ERROR_FAILED;
 
+    if (reply->untrusted)
+        return fail(error, ZX_ERROR_DENIED, "%s: %s: %s. Look at its certificate with: trust %s",
+                    soap->place, request, reply->message, soap->name);
     if (reply->outcome == SOAP_UNKNOWN)
-        return fail(error, reply->untrusted ? ZX_ERROR_DENIED : ZX_ERROR_CONNECT, "%s: %s: %s",
-                    soap->place, request, reply->message);
+        return fail(error, ZX_ERROR_CONNECT, "%s: %s: %s", soap->place, request, reply->message);
     g_return_val_if_fail(reply->fault_code != NULL, false);
     if (strcmp(reply->fault_code, "service.PERM_DENIED") == 0 ||
         strcmp(reply->fault_code, "account.AUTH_FAILED") == 0)

@@ -53,67 +53,78 @@ static bool set_options(ssh_session session, const SshTarget *target, GError **e
     return fail(error, ZX_ERROR_FAILED, "%s", ssh_get_error(session));
 }
 
-/* "ssh-ed25519 SHA256:...", what the host showed. */
-static char *offered_key(ssh_session session, const char **type)
+void ssh_host_key_free(SshHostKey *key)
 {
-    g_autoptr(SshKey) key = NULL;
-    unsigned char *hash = NULL;
-    size_t length = 0;
-    char *text, *result;
-
-    *type = "unknown";
-    if (ssh_get_server_publickey(session, &key) != SSH_OK)
-        return g_strdup("a key that cannot be read");
-    *type = ssh_key_type_to_char(ssh_key_type(key));
-    if (ssh_get_publickey_hash(key, SSH_PUBLICKEY_HASH_SHA256, &hash, &length) != 0)
-        return g_strdup("a key that cannot be read");
-    text = ssh_get_fingerprint_hash(SSH_PUBLICKEY_HASH_SHA256, hash, length);
-    result = g_strdup_printf("%s %s", *type, text);
-    ssh_string_free_char(text);
-    ssh_clean_pubkey_hash(&hash);
-    return result;
+    if (key == NULL)
+        return;
+    g_free(key->type);
+    g_free(key->fingerprint);
+    g_free(key->host);
+    g_free(key->line);
+    g_free(key);
 }
 
+/* libssh's texts are not of our allocator. */
+static char *taken(char *text)
+{
+    char *copy = g_strdup(text);
+
+    ssh_string_free_char(text);
+    return copy;
+}
+
+/* What the host showed, or NULL if it cannot be read. */
+static SshHostKey *offered_key(ssh_session session, const SshTarget *target)
+{
+    g_autoptr(SshHostKey) offered = g_new0(SshHostKey, 1);
+    g_autoptr(SshKey) key = NULL;
+    unsigned char *hash = NULL;
+    char *line = NULL;
+    size_t length = 0;
+
+    if (ssh_get_server_publickey(session, &key) != SSH_OK ||
+        ssh_get_publickey_hash(key, SSH_PUBLICKEY_HASH_SHA256, &hash, &length) != 0)
+        return NULL;
+    offered->type = g_strdup(ssh_key_type_to_char(ssh_key_type(key)));
+    offered->fingerprint =
+        taken(ssh_get_fingerprint_hash(SSH_PUBLICKEY_HASH_SHA256, hash, length));
+    ssh_clean_pubkey_hash(&hash);
+    offered->host = target->port == 22 ? g_strdup(target->address)
+                                       : g_strdup_printf("[%s]:%u", target->address, target->port);
+    if (ssh_session_export_known_hosts_entry(session, &line) != SSH_OK)
+        return NULL;
+    offered->line = taken(line);
+    return g_steal_pointer(&offered);
+}
+
+/* An unknown key is never believed here: the one who can compare it says so to `trust`. */
 static bool check_host_key(ssh_session session, const SshTarget *target, GError **error)
 {
     const enum ssh_known_hosts_e known = ssh_session_is_known_server(session);
-    const char *type;
-    g_autofree char *offered = offered_key(session, &type);
-    g_autofree char *compare = g_strdup_printf(
-        "The host offers %s. Compare it with what `ssh-keygen -lf` says on the store itself about "
-        "the .pub files in its ssh configuration directory",
-        offered);
-    g_autofree char *store =
-        g_strdup_printf("if it is the same, store it with: ssh-keyscan -p %u %s >> %s",
-                        target->port, target->address, target->known_hosts);
+    g_autoptr(SshHostKey) key = offered_key(session, target);
+    const char *type = key != NULL ? key->type : "a key", *fingerprint = key != NULL ? key->fingerprint : "that cannot be read";
 
     switch (known) {
     case SSH_KNOWN_HOSTS_OK:
         return true;
     case SSH_KNOWN_HOSTS_NOT_FOUND:
-        return fail(error, ZX_ERROR_DENIED,
-                    "the file of known host keys does not exist: %s. %s; %s", target->known_hosts,
-                    compare, store);
     case SSH_KNOWN_HOSTS_UNKNOWN:
-        return fail(error, ZX_ERROR_DENIED, "the host key is not in %s. %s; %s",
-                    target->known_hosts, compare, store);
-    case SSH_KNOWN_HOSTS_CHANGED:
         return fail(error, ZX_ERROR_DENIED,
-                    "THE HOST KEY HAS CHANGED: %s holds another one. Either the store was "
-                    "reinstalled or somebody is in between. %s; if it is the same, remove the old "
-                    "line with: ssh-keygen -f %s -R '[%s]:%u'",
-                    target->known_hosts, compare, target->known_hosts, target->address,
-                    target->port);
+                    "the host key is not in %s. The host offers %s %s: compare and store it with: "
+                    "trust %s",
+                    target->known_hosts, type, fingerprint, target->name);
+    case SSH_KNOWN_HOSTS_CHANGED:
     case SSH_KNOWN_HOSTS_OTHER:
         return fail(error, ZX_ERROR_DENIED,
-                    "the host key is of another type than the one in %s, which may hide an attack. "
-                    "%s; %s",
-                    target->known_hosts, compare, store);
+                    "THE HOST KEY HAS CHANGED: %s holds another one, the host offers %s %s. Either "
+                    "the store was reinstalled or somebody is in between: find out which, then: "
+                    "trust %s",
+                    target->known_hosts, type, fingerprint, target->name);
     case SSH_KNOWN_HOSTS_ERROR:
         break;
     }
-    return fail(error, ZX_ERROR_DENIED, "the host key cannot be checked with %s: %s. %s",
-                target->known_hosts, ssh_get_error(session), compare);
+    return fail(error, ZX_ERROR_DENIED, "the host key cannot be checked with %s: %s",
+                target->known_hosts, ssh_get_error(session));
 }
 
 /* A key with a passphrase cannot be used unattended. */
@@ -216,6 +227,25 @@ Ssh *ssh_connect_store(const SshTarget *target, GError **error)
 failed:
     fail_prefix(error, "ssh to %s (%s port %u)", target->name, target->address, target->port);
     return NULL;
+}
+
+SshHostKey *ssh_host_key(const SshTarget *target, GError **error)
+{
+    g_autoptr(SshSession) session = ssh_new();
+    g_autoptr(SshHostKey) key = NULL;
+
+    if (session == NULL)
+        g_error("out of memory for an ssh session");
+    if (set_options(session, target, error)) {
+        if (ssh_connect(session) != SSH_OK)
+            fail(error, ZX_ERROR_CONNECT, "%s", ssh_get_error(session));
+        else if ((key = offered_key(session, target)) == NULL)
+            fail(error, ZX_ERROR_FAILED, "its host key cannot be read");
+        ssh_disconnect(session);
+    }
+    if (key == NULL)
+        fail_prefix(error, "ssh to %s (%s port %u)", target->name, target->address, target->port);
+    return g_steal_pointer(&key);
 }
 
 static bool make_directory(Ssh *ssh, GError **error)

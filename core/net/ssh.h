@@ -20,6 +20,25 @@ typedef struct SshTarget {
     unsigned timeout_s;
 } SshTarget;
 
+/* What a host shows to prove who it is. */
+typedef struct SshHostKey {
+    char *type;        /* "ssh-ed25519" */
+    char *fingerprint; /* "SHA256:..." */
+    char *host;        /* as known_hosts names it: "[10.0.0.11]:2222" */
+    char *line;        /* as known_hosts has it */
+} SshHostKey;
+/* Connects, listens, and does not log in: nothing is believed and nothing given away. */
+SshHostKey *ssh_host_key(const SshTarget *target, GError **error) MUST_USE;
+void ssh_host_key_free(SshHostKey *key);
+
+/* ssh_known.c: what @text, the contents of a known_hosts, says of a key. */
+typedef enum SshKnown { SSH_KEY_KNOWN, SSH_KEY_NEW, SSH_KEY_CHANGED } SshKnown;
+/* @recorded (g_free): CHANGED: the fingerprints of the keys it has of the host instead. */
+SshKnown ssh_key_known(const char *text, const SshHostKey *key, char **recorded);
+/* @text with this key, and no other, for its host. REFUSED if a line with another one is not of this
+ * host alone. g_free. */
+char *ssh_key_put(const char *text, const SshHostKey *key, GError **error) MUST_USE;
+
 Ssh *ssh_connect_store(const SshTarget *target, GError **error) MUST_USE;
 /* Closes all channels and removes the forwards' sockets. Descriptors given out end with EOF. */
 void ssh_close(Ssh *ssh);
@@ -39,5 +58,6 @@ void ssh_abandon(void);
 bool ssh_alive(Ssh *ssh, const char **why);
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Ssh, ssh_close)
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(SshHostKey, ssh_host_key_free)
 
 #endif

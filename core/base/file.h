@@ -1,0 +1,14 @@
+/* file.h - files of zxmove's own that must be whole at any moment. */
+#ifndef ZX_BASE_FILE_H
+#define ZX_BASE_FILE_H
+
+#include "core/base/error.h"
+#include <sys/types.h>
+
+/* Whole or not at all: written beside its place with @mode, synced, renamed. STATE if it cannot. */
+bool file_replace(const char *path, const char *text, mode_t mode, GError **error) MUST_USE;
+
+/* What is in it; "" if it is not there. NULL with INPUT. g_free. */
+char *file_text(const char *path, GError **error) MUST_USE;
+
+#endif
