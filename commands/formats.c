@@ -72,6 +72,28 @@ static void set_notes(json_t *object, const GPtrArray *notes)
     json_object_set_new(object, "notes", list);
 }
 
+static void set_bad_items(json_t *object, const GPtrArray *items)
+{
+    json_t *list;
+
+    if (items == NULL || items->len == 0)
+        return;
+    list = json_array();
+    for (guint i = 0; i < items->len; i++) {
+        const BadItem *item = g_ptr_array_index(items, i);
+        json_t *one = json_object();
+
+        set_count(one, "item", item->item_id);
+        set_count(one, "mod_content", item->mod_content);
+        json_object_set_new(one, "damaged_before", json_boolean(item->damaged_before));
+        set_text(one, "cause", item->cause);
+        set_text(one, "folder", item->folder);
+        set_text(one, "subject", item->subject);
+        json_array_append_new(list, one);
+    }
+    json_object_set_new(object, "bad_items", list);
+}
+
 json_t *report_mailbox_json(const Report *report, const MailboxResult *mailbox)
 {
     json_t *object = json_object();
@@ -113,6 +135,7 @@ json_t *report_mailbox_json(const Report *report, const MailboxResult *mailbox)
         json_object_set_new(object, "forecast", plan_mailbox_json(mailbox->forecast));
     set_sleeping(object, mailbox->sleeping);
     set_notes(object, mailbox->notes);
+    set_bad_items(object, mailbox->bad_items);
     return object;
 }
 
@@ -128,6 +151,7 @@ static json_t *totals_json(const Report *report, const Totals *totals)
     set_count(object, "in_doubt", totals->in_doubt);
     set_count(object, "not_reached", totals->not_reached);
     set_count(object, "unfinished", totals->unfinished);
+    set_count(object, "bad_items", totals->bad_items);
     set_count(object, "purged", totals->purged);
     set_count(object, "kept", totals->kept);
     set_count(object, "finished", totals->finished);
@@ -150,6 +174,7 @@ json_t *report_json(const Report *report, const ReportText *text)
     set_text(object, "batch_name", report->batch_name);
     set_text(object, "comment", report->comment);
     set_text(object, "result", report_word(report, text));
+    set_text(object, "halted", report->halted);
     set_text(object, "who", report->who);
     set_text(object, "host", report->host);
     set_time(object, "started", report->started);
@@ -205,11 +230,17 @@ static void csv_mailbox(GString *out, const MailboxResult *mailbox)
     g_autofree char *committed = report_time(mailbox->committed);
     g_autofree char *window = g_strdup_printf("%.1f", mailbox->window_ms);
     g_autofree char *sleeping = report_sleeping(mailbox->sleeping);
-    g_autoptr(GString) notes = g_string_new(NULL);
+    g_autoptr(GString) notes = g_string_new(NULL), items = g_string_new(NULL);
 
     for (guint i = 0; mailbox->notes != NULL && i < mailbox->notes->len; i++)
         g_string_append_printf(notes, "%s%s", i > 0 ? "; " : "",
                                (const char *)g_ptr_array_index(mailbox->notes, i));
+    for (guint i = 0; mailbox->bad_items != NULL && i < mailbox->bad_items->len; i++) {
+        g_autofree char *item =
+            report_bad_item(mailbox, g_ptr_array_index(mailbox->bad_items, i));
+
+        g_string_append_printf(items, "%s%s", i > 0 ? "; " : "", item);
+    }
     csv_field(out, mailbox->address);
     csv_field(out, report_outcome(mailbox->outcome));
     csv_field(out, has_problem(mailbox) ? error_name(mailbox->code) : "");
@@ -227,6 +258,7 @@ static void csv_mailbox(GString *out, const MailboxResult *mailbox)
     csv_field(out, committed);
     csv_field(out, sleeping);
     csv_field(out, notes->str);
+    csv_field(out, items->str);
     g_string_append(out, "\r\n");
 }
 
@@ -234,7 +266,7 @@ char *report_csv(const Report *report)
 {
     GString *out = g_string_new("account,outcome,code,reason,source,destination,source_mailbox,"
                                 "destination_mailbox,rows,blobs,bytes,bytes_copied,bytes_freed,"
-                                "window_ms,committed,sleeping,notes\r\n");
+                                "window_ms,committed,sleeping,notes,bad_items\r\n");
 
     for (guint i = 0; i < report->mailboxes->len; i++)
         csv_mailbox(out, g_ptr_array_index(report->mailboxes, i));

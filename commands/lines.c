@@ -88,6 +88,25 @@ static void append_purged(GString *out, const MailboxResult *mailbox)
     g_string_append_printf(out, "  %s -> %s %s", mailbox->source, mailbox->destination, day);
 }
 
+/* How many mailboxes of one kind, or items of a mailbox, are named on the terminal: there may be
+ * thousands. */
+#define SHOWN 20
+
+static void append_bad_items(GString *out, const MailboxResult *mailbox)
+{
+    guint count = mailbox->bad_items != NULL ? mailbox->bad_items->len : 0;
+
+    for (guint i = 0; i < MIN(count, SHOWN); i++) {
+        g_autofree char *line =
+            report_bad_item(mailbox, g_ptr_array_index(mailbox->bad_items, i));
+
+        g_string_append_printf(out, "        %s\n", line);
+    }
+    if (count > SHOWN)
+        g_string_append_printf(out, "        and %u more items, all of them in the report\n",
+                               count - SHOWN);
+}
+
 char *report_mailbox(const MailboxResult *mailbox, unsigned index, unsigned total, bool detailed)
 {
     GString *out = g_string_new(NULL);
@@ -120,6 +139,7 @@ char *report_mailbox(const MailboxResult *mailbox, unsigned index, unsigned tota
     for (guint i = 0; mailbox->notes != NULL && i < mailbox->notes->len; i++)
         g_string_append_printf(out, "        note: %s\n",
                                (const char *)g_ptr_array_index(mailbox->notes, i));
+    append_bad_items(out, mailbox);
     return g_string_free(out, FALSE);
 }
 
@@ -188,6 +208,14 @@ static void append_locked(GString *out, const Report *report, const Totals *tota
         g_string_append_printf(out, "locked     %s\n", locked);
 }
 
+static void append_left_behind(GString *out, const Totals *totals)
+{
+    if (totals->bad_items > 0)
+        g_string_append_printf(out, "bad items  %u could not be copied: only the old %s\n",
+                               totals->bad_items,
+                               totals->bad_items == 1 ? "copy may have it" : "copies may have them");
+}
+
 static void append_asleep(GString *out, const ReportText *text, const Totals *totals)
 {
     g_autofree char *asleep = report_asleep(totals, text);
@@ -217,9 +245,6 @@ static void append_stores(GString *out, const Report *report, const ReportText *
     names = report_selection((char **)sources->pdata);
     g_string_append_printf(out, "stores     %s -> %s\n", names, text->destination);
 }
-
-/* How many mailboxes of one kind are named on the terminal: a domain may have thousands. */
-#define SHOWN 20
 
 static bool is_bad(const MailboxResult *mailbox)
 {
@@ -411,6 +436,7 @@ char *report_summary(const Report *report, const ReportText *text)
         append_text(out, "comment", report->comment);
     append_done(out, report, text, &totals);
     append_locked(out, report, &totals);
+    append_left_behind(out, &totals);
     append_asleep(out, text, &totals);
     plan_summary(out, report);
     for (guint i = 0; i < report->notes->len; i++)

@@ -40,7 +40,7 @@ static void append_problems(GString *out, const Report *report)
     }
     if (not_reached > 0)
         g_string_append_printf(out,
-                               "\nNot reached before the interruption: %u (in the table)\n"
+                               "\nNot reached: %u (in the table)\n"
                                "      next: %s\n",
                                not_reached, report->command);
 }
@@ -65,6 +65,27 @@ static void append_notes(GString *out, const Report *report)
             if (count <= NOTES_SHOWN)
                 g_string_append_printf(out, "  %s  %s\n", mailbox->address,
                                        (const char *)g_ptr_array_index(mailbox->notes, k));
+        }
+    }
+    if (count > NOTES_SHOWN)
+        g_string_append_printf(out, "  and %u more, in the table\n", count - NOTES_SHOWN);
+}
+
+static void append_bad_items(GString *out, const Report *report)
+{
+    unsigned count = 0;
+
+    for (guint i = 0; i < report->mailboxes->len; i++) {
+        const MailboxResult *mailbox = g_ptr_array_index(report->mailboxes, i);
+
+        for (guint k = 0; mailbox->bad_items != NULL && k < mailbox->bad_items->len; k++) {
+            g_autofree char *line =
+                report_bad_item(mailbox, g_ptr_array_index(mailbox->bad_items, k));
+
+            if (count++ == 0)
+                g_string_append(out, "\nItems that are not whole at the destination:\n");
+            if (count <= NOTES_SHOWN)
+                g_string_append_printf(out, "  %s  %s\n", mailbox->address, line);
         }
     }
     if (count > NOTES_SHOWN)
@@ -118,6 +139,7 @@ char *mail_body(const Report *report, const ReportText *text)
         g_string_append_printf(out, "asleep     %s\n", asleep);
     append_problems(out, report);
     append_notes(out, report);
+    append_bad_items(out, report);
     append_way_back(out, report, text);
     g_string_append(out, "\nEvery mailbox with its numbers is in the attached table.\n");
     return g_string_free(out, FALSE);

@@ -131,28 +131,33 @@ static const Arg args[] = {
          .help = "percent of each disk of the destination that must remain free"),
     MOVE(request.separate_logs, .name = "separate_logs", .type = ARG_SETTING,
          .help = "beside the log one of each mailbox, named by its address: for a help desk"),
-    NO_ARG(.name = "ignore_partial", .type = ARG_BOOL, .fallback = "false",
-           .help = "leave partial copies of earlier attempts out of account"),
-    NO_ARG(.name = "read_error_threshold", .type = ARG_NUMBER, .min = 0, .max = 1000000,
-           .help = "stop after so many unreadable blobs in the operation"),
+    MOVE(request.ignore_partial, .name = "ignore_partial", .type = ARG_BOOL, .fallback = "false",
+         .help = "believe nothing that an earlier attempt recorded: every blob it left there is read "
+                 "and compared again, or removed"),
+    MOVE(request.read_error_threshold, .name = "read_error_threshold", .type = ARG_NUMBER, .min = 1,
+         .max = 1000000, .help = "stop after so many unreadable blobs in the operation"),
     NO_ARG(.name = "hold", .type = ARG_BOOL, .fallback = "false",
            .help = "keep the copies up to date and wait for doCompleteMove"),
     NO_ARG(.name = "start_after", .type = ARG_TIME, .help = "copy nothing before"),
     NO_ARG(.name = "complete_after", .type = ARG_TIME, .help = "move nobody before"),
     NO_ARG(.name = "resync_interval", .type = ARG_DURATION, .min = 15 * 60000, .max = 30 * 86400000L,
            .help = "time between two rounds while held"),
-    NO_ARG(.name = "bad_item_limit", .type = ARG_NUMBER, .min = 0, .max = 1000000, .fallback = "0",
-           .help = "damaged items that may be left behind in a mailbox"),
-    NO_ARG(.name = "accept_data_loss", .type = ARG_BOOL, .fallback = "false",
-           .help = "confirms a bad_item_limit above 50"),
+    MOVE(request.bad_item_limit, .name = "bad_item_limit", .type = ARG_NUMBER, .min = 0,
+         .max = 1000000, .fallback = "0",
+         .help = "items that cannot be copied and may stay behind in a mailbox; with more it is not moved"),
+    MOVE(request.accept_data_loss, .name = "accept_data_loss", .type = ARG_BOOL,
+         .fallback = "false", .help = "confirms a bad_item_limit above 50"),
     NO_ARG(.name = "bandwidth", .type = ARG_TEXT, .expected = "20M, 'Mon-08:00,4M Mon-19:00,off'",
            .fallback = "off", .help = "bytes a second, or a timetable of them"),
     NO_ARG(.name = "max_load", .type = ARG_DECIMAL, .min = 0, .max = 10000, .fallback = "off",
            .help = "pause while a store's load is above"),
     NO_ARG(.name = "max_replica_lag", .type = ARG_DURATION, .min = 1000, .max = 3600000,
            .fallback = "off", .help = "pause while a replica is further behind"),
-    NO_ARG(.name = "verify", .type = ARG_CHOICE, .values = "size|digest|full", .fallback = "digest",
-           .help = "how blobs are proved"),
+    MOVE(request.verify, .name = "verify", .type = ARG_CHOICE, .values = "size|digest|full",
+         .meanings = "by length|hashed while they are copied|and read again from the disk there",
+         .fallback = "digest",
+         .help = "how blobs are proved; rows are always proved in full. checkDigest false lowers "
+                 "digest to size"),
     NO_ARG(.name = "priority", .type = ARG_CHOICE, .values = "low|normal|high", .fallback = "normal",
            .help = "which operation waits for which"),
     NO_ARG(.name = "hooks_dir", .type = ARG_PATH, .help = "programs to run at each step"),
@@ -213,6 +218,10 @@ static bool check_args(const MoveArgs *move, const Command *command, GError **er
         return fail(error, ZX_ERROR_USAGE, "save is for a plan: add dry_run true, or use plan");
     if (g_strcmp0(move->save, "-") == 0)
         return fail(error, ZX_ERROR_USAGE, "save needs a file: stdout has the report");
+    if (request->bad_item_limit > 50 && !request->accept_data_loss)
+        return fail(error, ZX_ERROR_USAGE,
+                    "bad_item_limit %ld: so much may only be left behind with accept_data_loss true",
+                    request->bad_item_limit);
     if (!check_batch(request->batch_name, error) || !check_comment(request->comment, error))
         return false;
     if (request->stages == STAGE_BACKUP)

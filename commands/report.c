@@ -44,6 +44,15 @@ static void count_windows(const Report *report, Totals *totals)
     totals->window_median = g_array_index(windows, double, windows->len / 2);
 }
 
+static unsigned count_left(const MailboxResult *mailbox)
+{
+    unsigned count = 0;
+
+    for (guint i = 0; mailbox->bad_items != NULL && i < mailbox->bad_items->len; i++)
+        count += !((const BadItem *)g_ptr_array_index(mailbox->bad_items, i))->damaged_before;
+    return count;
+}
+
 Totals report_totals(const Report *report)
 {
     Totals totals = { 0 };
@@ -61,6 +70,8 @@ Totals report_totals(const Report *report)
 
         ++*counters[mailbox->outcome];
         totals.unfinished += mailbox->unfinished;
+        if (mailbox->outcome == OUTCOME_MOVED)
+            totals.bad_items += count_left(mailbox);
         if (mailbox->outcome == OUTCOME_MOVED || mailbox->outcome == OUTCOME_STAGED)
             totals.bytes += mailbox->bytes;
         totals.bytes_freed += mailbox->bytes_freed;
@@ -105,6 +116,23 @@ bool report_is_bad(const MailboxResult *mailbox)
 {
     return mailbox->outcome == OUTCOME_FAILED || mailbox->outcome == OUTCOME_IN_DOUBT ||
            mailbox->outcome == OUTCOME_KEPT;
+}
+
+char *report_bad_item(const MailboxResult *mailbox, const BadItem *item)
+{
+    GString *out = g_string_new(NULL);
+
+    if (item->damaged_before)
+        g_string_append_printf(out, "already damaged on %s: ", mailbox->source);
+    else
+        g_string_append(out, "not copied: ");
+    g_string_append_printf(out, "item %u", item->item_id);
+    if (item->folder != NULL || item->subject != NULL)
+        g_string_append_printf(out, " (%s%s%s)", item->folder != NULL ? item->folder : "",
+                               item->folder != NULL && item->subject != NULL ? ", " : "",
+                               item->subject != NULL ? item->subject : "");
+    g_string_append_printf(out, ": %s", item->cause);
+    return g_string_free(out, FALSE);
 }
 
 /* A record of an interrupted move is found by its account: it has the uuid of the operation that
@@ -231,6 +259,8 @@ int report_status(const Report *report, const ReportText *text)
     if (has_code(report, ZX_ERROR_INTERRUPTED) ||
         (text->interrupted && (bad != 0 || report->mailboxes->len == 0)))
         return error_exit_status(ZX_ERROR_INTERRUPTED);
+    if (report->halted != NULL)
+        return error_exit_status(ZX_ERROR_FAILED);
     if (has_code(report, ZX_ERROR_STOPPED))
         return error_exit_status(ZX_ERROR_STOPPED);
     if (bad == 0)

@@ -22,6 +22,7 @@ typedef struct Totals {
     unsigned moved, staged, skipped, failed, in_doubt, purged, kept, finished, undone, explained;
     unsigned planned;
     unsigned not_reached;
+    unsigned bad_items;  /* of the moved: left behind */
     unsigned unfinished; /* of the moved: something is left for doRecover */
     uint64_t bytes, bytes_freed;
     double window_median, window_longest; /* ms; 0 if no window was opened */
@@ -50,6 +51,9 @@ int report_status(const Report *report, const ReportText *text);
 const char *report_word(const Report *report, const ReportText *text);
 /* "237 moved, 0 failed, 3 skipped". */
 char *report_counts(const Totals *totals, const ReportText *text);
+
+/* "already damaged on mail1: item 270 (Inbox, Hello): missing", one of its bad_items. */
+char *report_bad_item(const MailboxResult *mailbox, const BadItem *item);
 
 /* The command that takes @mailbox further, or NULL if there is none. */
 char *report_next(const Report *report, const MailboxResult *mailbox);

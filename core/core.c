@@ -53,11 +53,26 @@ static void set_failed(MailboxResult *result, GError *problem)
     g_error_free(problem);
 }
 
-static void set_not_reached(MailboxResult *result)
+/* The operation has to end: the user asked for it, or it has failed too often. */
+static bool has_to_end(Operation *op)
 {
+    g_autoptr(GError) problem = NULL;
+
+    if (op->report->halted == NULL && !tally_check(&op->tally, &problem)) {
+        op->report->halted = g_strdup(problem->message);
+        operation_note(op, "%s; mailboxes that were not begun were left alone", problem->message);
+    }
+    return op->report->halted != NULL || wait_stopped(op->wait);
+}
+
+static void set_not_reached(const Operation *op, MailboxResult *result)
+{
+    bool halted = op->report->halted != NULL;
+
     result->outcome = OUTCOME_NOT_REACHED;
-    result->code = ZX_ERROR_INTERRUPTED;
-    result->reason = g_strdup("interrupted before this mailbox was begun");
+    result->code = halted ? ZX_ERROR_DATA : ZX_ERROR_INTERRUPTED;
+    result->reason = g_strdup(halted ? "the operation ended itself before this mailbox was begun"
+                                     : "interrupted before this mailbox was begun");
 }
 
 /* Takes @account. A failure is this mailbox's, and the next one is tried. */
@@ -110,6 +125,8 @@ static const char *end_state(const Operation *op)
     }
     if (wait_stopped(op->wait))
         return "interrupted";
+    if (op->report->halted != NULL)
+        return "failed";
     if (failed == 0 && !unfinished)
         return missed ? "partial" : "done";
     return others > 0 ? "partial" : "failed";
@@ -160,13 +177,14 @@ static bool move_all(Operation *op, GError **error)
     for (guint i = 0; i < accounts->len; i++) {
         Account *account = g_ptr_array_index(accounts, i);
 
-        if (wait_stopped(op->wait)) {
-            set_not_reached(result_of(op, account));
+        if (has_to_end(op)) {
+            set_not_reached(op, result_of(op, account));
             account_free(account);
             continue;
         }
         move_account(op, account, target, i + 1, accounts->len);
     }
+    has_to_end(op); /* the last one may have been too much */
     end_journal(op, target);
     return true;
 }
@@ -216,6 +234,7 @@ Report *core_move(Core *core, const MoveRequest *request, EventSink *sink, void 
     op.report->batch_name = g_strdup(request->batch_name);
     op.report->comment = g_strdup(request->comment);
     op.request = request;
+    op.tally.read_error_threshold = (uint64_t)MAX(request->read_error_threshold, 0);
     op.looking = request->dry_run;
     return finish(&op, began && move_all(&op, error));
 }

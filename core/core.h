@@ -29,6 +29,11 @@ typedef struct MoveRequest {
     bool dry_run;               /* a plan: look at everything, change nothing */
     unsigned stages;            /* of Stage */
     bool compress, check_digest, overwrite;
+    char *verify;               /* how blobs are proved: size, digest (NULL), full */
+    bool ignore_partial;        /* nothing that an earlier attempt recorded is believed */
+    long bad_item_limit;        /* a mailbox with more is not cut over */
+    bool accept_data_loss;      /* confirms a limit above 50 */
+    long read_error_threshold;  /* unreadable blobs that end the operation; 0 or less: any number */
     unsigned threads;
     bool hsm, drop_network_backup;
     /* Instead of the configuration's for this operation; -1: that one. Times in ms. */
@@ -95,6 +100,14 @@ typedef struct DiskForecast {
     uint64_t need, free_bytes, total_bytes, keep; /* keep: min_free */
 } DiskForecast;
 
+/* An item whose blob is not at the destination as its row says. */
+typedef struct BadItem {
+    uint32_t item_id, mod_content;
+    bool damaged_before;    /* at the source already: carried as it is, not counted */
+    char *cause;
+    char *folder, *subject; /* what a person knows it by; NULL: not known */
+} BadItem;
+
 typedef struct MailboxResult {
     char *address, *account_id;
     char *source, *destination;  /* service host names; purge: store and present home */
@@ -109,7 +122,8 @@ typedef struct MailboxResult {
     double window_ms;            /* 0: no window was opened */
     GArray *window_steps;        /* of StepTime, in order */
     Sleeping sleeping[SLEEPERS];
-    GPtrArray *notes;            /* of char *: what to flush, damage found before */
+    GPtrArray *notes;            /* of char *: what to flush */
+    GPtrArray *bad_items;        /* of BadItem */
     int64_t committed;           /* Unix ms, 0 if not */
     uint64_t bytes_freed;        /* purge */
     Forecast *forecast;          /* PLANNED, of a mailbox that could be asked; else NULL */
@@ -123,6 +137,7 @@ typedef struct Report {
     GPtrArray *mailboxes;        /* of MailboxResult */
     GPtrArray *notes;            /* of char *: what is to be known of them all */
     GPtrArray *disks, *risks;    /* a plan: of DiskForecast; of char *: what may go wrong, or is not known */
+    char *halted;                /* why the operation ended itself (too many errors); NULL: it did not */
     double row_us;               /* a plan: what a row costs in the window, as measured; 0: was not */
     char *mail_problem;          /* the notification could not be sent: why */
     char *log_path, *report_path;

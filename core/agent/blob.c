@@ -284,6 +284,8 @@ bool agent_blob_hash(Agent *agent, const WireFrame *frame, WireIn *in, GError **
     if (!take_ref(agent, in, &ref, &tree, error))
         return false;
     fd = open_blob(agent, tree, &ref, &st);
+    if (fd >= 0) /* what the disk has, not what memory still has of it */
+        posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED);
     ok = fd >= 0 ? judge(fd, &st, &ref, &is, error) : fail_errno(error, errno, "reading");
     if (fd >= 0)
         close(fd);

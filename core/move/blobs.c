@@ -47,15 +47,18 @@ static void blob_free(gpointer data)
     g_free(blob);
 }
 
-static void add_trouble(Round *round, const ManifestRow *row, bool before, char *what)
+/* Takes @what over. Always counted: what was damaged before is added by manifest_damaged. */
+static void add_trouble(Round *round, const ManifestRow *row, int kind, bool unreadable, char *what)
 {
     BlobTrouble *trouble = g_new0(BlobTrouble, 1);
 
     trouble->item_id = row->item_id;
     trouble->mod_content = row->mod_content;
-    trouble->damaged_before = before;
+    trouble->kind = kind;
     trouble->what = what;
     g_ptr_array_add(round->trouble, trouble);
+    if (round->job->tally != NULL)
+        tally_bad(round->job->tally, round->job->account_id, row->item_id, row->mod_content, unreadable);
 }
 
 static Blob *add_blob(Round *round, Task task, const ManifestRow *row)
@@ -99,7 +102,7 @@ static void want_copy(void *data, const ManifestRow *row, const ManifestRow *sta
     Round *round = data;
 
     if (row->conflict == CONFLICT_TWO_FILES) {
-        add_trouble(round, row, false,
+        add_trouble(round, row, TROUBLE_CONFLICT, false,
                     g_strdup_printf("two different files of %s have one name on different volumes, "
                                     "and one place at the destination",
                                     peer_store(round->job->source)));
@@ -140,6 +143,8 @@ static bool find_elsewhere(Round *round, GError **error)
 static StreamFile *next_blob(void *data, GError **error)
 {
     Round *round = data;
+    Tally *tally = round->job->tally;
+    Blob *blob;
 
     while (round->todo.length == 0 && round->range < round->diff.ranges->len) {
         const ManifestRange *range =
@@ -152,7 +157,12 @@ static StreamFile *next_blob(void *data, GError **error)
             return NULL;
         merge(rows, staged, want_copy, want_removal, round);
     }
-    return g_queue_pop_head(&round->todo);
+    blob = g_queue_pop_head(&round->todo);
+    if (blob != NULL && blob->task == TASK_COPY && tally != NULL)
+        tally_attempt(tally, round->job->account_id, blob->row.item_id, blob->row.mod_content);
+    if (tally != NULL && !tally_check(tally, error))
+        return NULL;
+    return blob != NULL ? &blob->file : NULL;
 }
 
 static uint8_t durable(const BlobsJob *job)
@@ -323,8 +333,15 @@ static bool judge_copy(Round *round, Blob *blob, Records *records, GError **erro
     case STREAM_ABSENT:
         return judge_absent(round, blob, records, error);
     case STREAM_DIFFERS:
+        add_trouble(round, &blob->row, TROUBLE_CONFLICT, false,
+                    g_strdup_printf("another file has its place on %s, and overwrite is false",
+                                    peer_store(round->job->target)));
+        return true;
     case STREAM_FAILED:
-        add_trouble(round, &blob->row, false, g_strdup(blob->file.trouble));
+        add_trouble(round, &blob->row, TROUBLE_NOT_COPIED, blob->file.unreadable,
+                    g_strdup(blob->file.trouble));
+        if (blob->ours) /* an older state of it: better nothing than that */
+            add_blob(round, TASK_REMOVE, &blob->row)->row.volume = round->job->target_volume->id;
         return true;
     case STREAM_OPEN:
         g_assert_not_reached();
@@ -337,7 +354,7 @@ static bool judge_copy(Round *round, Blob *blob, Records *records, GError **erro
 static void judge_removal(Round *round, Blob *blob, Records *records)
 {
     if (blob->file.result == STREAM_FAILED) {
-        add_trouble(round, &blob->row, false, g_strdup(blob->file.trouble));
+        add_trouble(round, &blob->row, TROUBLE_CONFLICT, false, g_strdup(blob->file.trouble));
         return;
     }
     round->count->removed++;
@@ -401,6 +418,8 @@ static bool round_begin(Round *round, GError **error)
         if (range->source_bytes > range->staged_bytes)
             count->bytes_to_copy += range->source_bytes - range->staged_bytes;
     }
+    if (round->job->first && round->job->tally != NULL)
+        tally_add(round->job->tally, count->blobs - MIN(count->total_to_copy, count->blobs));
     return true;
 }
 
@@ -411,13 +430,46 @@ static void round_end(Round *round)
     manifest_diff_clear(&round->diff);
 }
 
-/* The first difference that no damage explains. */
+unsigned blobs_bad(const GPtrArray *trouble, const BlobTrouble **first)
+{
+    unsigned count = 0;
+
+    *first = NULL;
+    for (unsigned i = 0; i < trouble->len; i++) {
+        const BlobTrouble *one = g_ptr_array_index(trouble, i);
+
+        if (one->kind == TROUBLE_BEFORE)
+            continue;
+        if (count++ == 0)
+            *first = one;
+    }
+    return count;
+}
+
+typedef struct Differences {
+    const GPtrArray *trouble;
+    char **first; /* that neither damage nor a bad item explains */
+} Differences;
+
+static bool is_bad_item(const GPtrArray *trouble, const ManifestRow *row)
+{
+    for (unsigned i = 0; i < trouble->len; i++) {
+        const BlobTrouble *one = g_ptr_array_index(trouble, i);
+
+        if (one->kind == TROUBLE_NOT_COPIED && one->item_id == row->item_id &&
+            one->mod_content == row->mod_content)
+            return true;
+    }
+    return false;
+}
+
 static void first_difference(void *data, const ManifestRow *row, const ManifestRow *staged)
 {
-    char **difference = data;
+    const Differences *differences = data;
 
-    if (*difference == NULL)
-        *difference = g_strdup_printf("blob %u-%u %s", row->item_id, row->mod_content,
+    if (*differences->first == NULL &&
+        !(staged == NULL && is_bad_item(differences->trouble, row)))
+        *differences->first = g_strdup_printf("blob %u-%u %s", row->item_id, row->mod_content,
                                       staged == NULL  ? "is not staged"
                                       : staged == row ? "is staged, and no row calls for it"
                                                       : "is staged with another size or digest");
@@ -434,16 +486,31 @@ static void find_two_files(const GArray *rows, char **difference)
     }
 }
 
+char *blobs_refusal(const BlobsJob *job, const GPtrArray *trouble)
+{
+    const BlobTrouble *one;
+    unsigned count = blobs_bad(trouble, &one);
+
+    if (count > job->bad_item_limit)
+        return g_strdup_printf("%u item%s could not be copied, more than bad_item_limit %u allows; "
+                               "the first is item %u: %s",
+                               count, count == 1 ? "" : "s", job->bad_item_limit, one->item_id,
+                               one->what);
+    for (unsigned i = 0; i < trouble->len; i++) {
+        one = g_ptr_array_index(trouble, i);
+        if (one->kind == TROUBLE_CONFLICT)
+            return g_strdup_printf("item %u: %s", one->item_id, one->what);
+    }
+    return NULL;
+}
+
 /* What is left of the differences that @diff found, after they were seen to; NULL for nothing. */
 static bool find_difference(const BlobsJob *job, const ManifestDiff *diff, const GPtrArray *trouble,
                             char **found, GError **error)
 {
-    for (unsigned i = 0; i < trouble->len && *found == NULL; i++) {
-        const BlobTrouble *one = g_ptr_array_index(trouble, i);
+    Differences differences = { .trouble = trouble, .first = found };
 
-        if (!one->damaged_before)
-            *found = g_strdup_printf("blob %u-%u: %s", one->item_id, one->mod_content, one->what);
-    }
+    *found = blobs_refusal(job, trouble);
     for (unsigned i = 0; *found == NULL && i < diff->ranges->len; i++) {
         const ManifestRange *range = &g_array_index(diff->ranges, ManifestRange, i);
         g_autoptr(GArray) rows = NULL, staged = NULL;
@@ -451,7 +518,7 @@ static bool find_difference(const BlobsJob *job, const ManifestDiff *diff, const
         /* Buckets differ although their rows do not where several rows name one damaged file. */
         if (!manifest_read(job, job->source_db, range->from, range->to, &rows, &staged, error))
             return false;
-        merge(rows, staged, first_difference, first_difference, found);
+        merge(rows, staged, first_difference, first_difference, &differences);
         find_two_files(rows, found);
     }
     return true;
@@ -566,32 +633,38 @@ bool blobs_proved(const BlobsJob *job, const GPtrArray *trouble, bool *equal, ch
 
 typedef struct Check {
     Round round; /* first: ask_blob knows it as one */
-    bool full, at_end;
+    BlobsLook *look;
+    bool at_end;
     ManifestRow last;
-    uint64_t checked, struck;
 } Check;
+
+/* Read again once after each change: who reads it every night wears the disk, and learns nothing. */
+static Task check_task(const BlobsLook *look, const ManifestRow *row)
+{
+    if (row->damaged)
+        return TASK_REMOVE;
+    return look->full && !row->reread ? TASK_HASH : TASK_STAT;
+}
 
 static StreamFile *next_check(void *data, GError **error)
 {
     Check *check = data;
     Round *round = &check->round;
-    g_autoptr(GArray) rows = NULL;
 
-    if (round->todo.length > 0 || check->at_end)
-        return g_queue_pop_head(&round->todo);
-    rows = manifest_staged(round->job, check->last.item_id == 0 ? NULL : &check->last, false,
-                           CHECK_ROWS, error);
-    if (rows == NULL)
-        return NULL;
-    for (unsigned i = 0; i < rows->len; i++) {
-        check->last = g_array_index(rows, ManifestRow, i);
-        add_blob(round,
-                 check->last.damaged ? TASK_REMOVE
-                 : check->full       ? TASK_HASH
-                                     : TASK_STAT,
-                 &check->last);
+    while (round->todo.length == 0 && !check->at_end) {
+        g_autoptr(GArray) rows =
+            manifest_staged(round->job, check->last.item_id == 0 ? NULL : &check->last, false,
+                            CHECK_ROWS, error);
+
+        if (rows == NULL)
+            return NULL;
+        for (unsigned i = 0; i < rows->len; i++) {
+            check->last = g_array_index(rows, ManifestRow, i);
+            if (check->look->damaged || !check->last.damaged)
+                add_blob(round, check_task(check->look, &check->last), &check->last);
+        }
+        check->at_end = rows->len < CHECK_ROWS;
     }
-    check->at_end = rows->len < CHECK_ROWS;
     return g_queue_pop_head(&round->todo);
 }
 
@@ -607,37 +680,39 @@ static bool as_recorded(const Blob *blob)
 static bool settle_checks(void *data, GPtrArray *files, GError **error)
 {
     Check *check = data;
+    const BlobsJob *job = check->round.job;
+    g_autoptr(GArray) reread = g_array_new(FALSE, FALSE, sizeof(ManifestRow));
     Records records;
 
     records_init(&records);
     for (unsigned i = 0; i < files->len; i++) {
         Blob *blob = g_ptr_array_index(files, i);
 
-        check->checked++;
+        check->look->checked++;
         if (!as_recorded(blob)) {
-            check->struck++;
+            check->look->struck++;
             g_array_append_val(records.struck, blob->row);
+        } else if (blob->task == TASK_HASH) {
+            g_array_append_val(reread, blob->row);
         }
         g_hash_table_remove(check->round.live, blob);
     }
-    return records_write(&records, check->round.job, error);
+    return records_write(&records, job, error) && manifest_mark_reread(job, reread, error);
 }
 
-bool blobs_check(const BlobsJob *job, bool full, uint64_t *checked, uint64_t *struck,
-                 const Wait *wait, GError **error)
+bool blobs_check(const BlobsJob *job, BlobsLook *look, const Wait *wait, GError **error)
 {
     static const StreamCalls calls = { .next = next_check,
                                        .ask = ask_blob,
                                        .settled = settle_checks };
     BlobsCount unused = { 0 };
-    Check check = { .round = { .job = job, .count = &unused }, .full = full };
+    Check check = { .round = { .job = job, .count = &unused }, .look = look };
     bool ok;
 
+    look->checked = look->struck = 0;
     g_queue_init(&check.round.todo);
     check.round.live = g_hash_table_new_full(NULL, NULL, blob_free, NULL);
     ok = stream_run(NULL, job->target, &calls, &check, wait, error);
     round_end(&check.round);
-    *checked = check.checked;
-    *struck = check.struck;
     return ok;
 }

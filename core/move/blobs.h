@@ -8,6 +8,7 @@
 #define ZX_MOVE_BLOBS_H
 
 #include "core/base/wait.h"
+#include "core/move/tally.h"
 #include "core/net/db.h"
 #include "core/net/peer.h"
 
@@ -30,14 +31,24 @@ typedef struct BlobsJob {
     bool digest;           /* verify = digest; false: size only */
     bool overwrite;
     bool window; /* new files fdatasync'ed one by one with their directories; no syncfs */
+    unsigned bad_item_limit; /* so many counted ones are no difference to the proof */
+    Tally *tally;            /* of the operation; NULL: nothing ends it any more */
+    bool first;              /* round of the operation: what is staged already counts as attempted */
 } BlobsJob;
 
 /* A blob that is not as its row says. */
 typedef struct BlobTrouble {
     uint32_t item_id, mod_content;
-    bool damaged_before; /* at the source already: carried or absent, listed, not counted as ours */
-    char *what;          /* "missing on store1 volume 3", "read error: ..." */
+    enum {
+        TROUBLE_BEFORE,     /* at the source already: carried or absent, listed, not counted */
+        TROUBLE_NOT_COPIED, /* counted: not readable, not writable; nothing is there under its name */
+        TROUBLE_CONFLICT,   /* counted, and never accepted: another file has its place */
+    } kind;
+    char *what; /* "missing on store1 volume 3", "read error: ..." */
 } BlobTrouble;
+
+/* How many of @trouble are counted, and the first of them (NULL for none). */
+unsigned blobs_bad(const GPtrArray *trouble, const BlobTrouble **first);
 
 typedef struct BlobsCount {
     uint64_t blobs, bytes;                 /* the rows call for, all volumes */
@@ -58,21 +69,27 @@ typedef void BlobsProgress(void *data, const BlobsCount *so_far);
 bool blobs_sync(const BlobsJob *job, BlobsProgress *progress, void *data, const Wait *wait,
                 GPtrArray *trouble, BlobsCount *count, GError **error) MUST_USE;
 
+typedef struct BlobsLook {
+    bool full;    /* reads and hashes, from the disk, what was not read again since it was written */
+    bool damaged; /* strikes also what was damaged at the source: a round looks whether it was mended */
+    uint64_t checked, struck;
+} BlobsLook;
+
 /* Looks at every staged blob on the destination's disk: there, with the length recorded? Pipelined.
- * Those that are not are struck from zxmove.staged, so that the next round brings them. @full also
- * hashes. What is recorded as damaged at the source is struck as well: the next round looks whether
- * it was mended. */
-bool blobs_check(const BlobsJob *job, bool full, uint64_t *checked, uint64_t *struck,
-                 const Wait *wait, GError **error) MUST_USE;
+ * Those that are not are struck from zxmove.staged, so that the next round brings them. */
+bool blobs_check(const BlobsJob *job, BlobsLook *look, const Wait *wait, GError **error) MUST_USE;
 
 /* Bytes and number of blobs still to come (for the space check of a plan), by SQL alone. */
 bool blobs_missing(const BlobsJob *job, uint64_t *blobs, uint64_t *bytes, GError **error) MUST_USE;
 
 /* True if manifest and staged records agree: every expected blob is recorded with size and digest
- * (what was damaged before is recorded, too), and nothing in @trouble is ours. One line a bucket
- * from each side. */
+ * (what was damaged before is recorded, too), but for those in @trouble that could not be copied and
+ * are no more than the job's limit. One line a bucket from each side. */
 bool blobs_proved(const BlobsJob *job, const GPtrArray *trouble, bool *equal, char **difference,
                   GError **error) MUST_USE;
+
+/* Why a mailbox with this trouble must not be cut over; NULL: it may. */
+char *blobs_refusal(const BlobsJob *job, const GPtrArray *trouble);
 
 void blob_trouble_free(BlobTrouble *trouble);
 

@@ -3,10 +3,26 @@
  * blobs, which may take hours, are read without a snapshot, for an open one makes the source keep
  * the history of every mailbox (hazard 40): what changes meanwhile comes in a later round. */
 #include "core/base/log.h"
+#include "core/move/manifest.h"
 #include "core/move/move.h"
 
 /* A round that changed no more than this goes into the window: the window then does as little. */
 #define FEW_CHANGES 200
+/* At the whole copy before the window, with verify full. */
+#define LOOKS 3
+
+static bool proves_by_digest(const MoveRequest *request)
+{
+    return g_strcmp0(request->verify, "full") == 0 ||
+           (g_strcmp0(request->verify, "size") != 0 && request->check_digest);
+}
+
+/* From here on it is only finished, whatever becomes of the operation. */
+static bool committing(const Move *move)
+{
+    return move->committed || move->in_doubt ||
+           (move->fence != NULL && move->fence->state >= FENCE_COMMITTING);
+}
 
 BlobsJob copy_blobs_job(Move *move, bool window)
 {
@@ -28,9 +44,12 @@ BlobsJob copy_blobs_job(Move *move, bool window)
         .target_mailbox = move->target_mailbox,
         .link_mailbox = link && !window ? move->old_mailbox : 0,
         .compress = request == NULL || request->compress,
-        .digest = request == NULL || request->check_digest,
+        .digest = request == NULL || proves_by_digest(request),
         .overwrite = request == NULL || request->overwrite,
         .window = window,
+        .bad_item_limit = move->bad_item_limit,
+        .tally = committing(move) ? NULL : &move->op->tally,
+        .first = move->result->rounds == 1,
     };
 }
 
@@ -135,11 +154,49 @@ bool copy_one_round(Move *move, uint64_t *changed, GError **error)
     return true;
 }
 
+static bool begin_rounds(Move *move, GError **error)
+{
+    const MoveRequest *request = move->op->request;
+    BlobsJob job = copy_blobs_job(move, false);
+
+    if (!items_forget(move, error))
+        return false;
+    return request == NULL || !request->ignore_partial || move->result->rounds > 0 ||
+           manifest_doubt(&job, error);
+}
+
+/* The last look at what lies there before the window: what is not as it was recorded comes again,
+ * and is looked at once more where each blob has to be read. */
+static bool look_over(Move *move, GError **error)
+{
+    const MoveRequest *request = move->op->request;
+    BlobsLook look = { .full = request != NULL && g_strcmp0(request->verify, "full") == 0,
+                       .damaged = true };
+
+    for (unsigned i = 0; i < LOOKS; i++) {
+        BlobsJob job = copy_blobs_job(move, false);
+        uint64_t changed;
+
+        if (!blobs_check(&job, &look, &move->wait, error))
+            return false;
+        if (look.struck == 0)
+            return true;
+        if (!copy_one_round(move, &changed, error))
+            return false;
+        if (!look.full)
+            return true;
+        look.damaged = false;
+    }
+    return fail(error, ZX_ERROR_DATA,
+                "%" G_GUINT64_FORMAT " blobs on %s are read otherwise than they were written, and"
+                " again after they were copied anew: is its disk in order?",
+                look.struck, move->target->name);
+}
+
 bool copy_rounds(Move *move, GError **error)
 {
     const Conf *conf = move->op->conf;
-    BlobsJob job;
-    uint64_t changed, checked, struck;
+    uint64_t changed;
     int64_t began;
 
     if (move->source_mailbox == 0)
@@ -149,7 +206,7 @@ bool copy_rounds(Move *move, GError **error)
     g_clear_pointer(&move->catalogue, catalogue_free);
     move->catalogue = catalogue_read(move->source->data, move->target->data, move->source_group,
                                      move->target_group, move->source_mailbox, error);
-    if (move->catalogue == NULL || !space_check(move, error))
+    if (move->catalogue == NULL || !begin_rounds(move, error) || !space_check(move, error))
         return false;
     do {
         move->result->rounds++;
@@ -161,12 +218,5 @@ bool copy_rounds(Move *move, GError **error)
     } while (move->window_soon && move->result->rounds < conf->max_syncs &&
              (changed > FEW_CHANGES ||
               g_get_monotonic_time() - began > (int64_t)conf->sync_finish_threshold_ms * 1000));
-    if (!move->window_soon)
-        return true;
-    /* The last look at what lies there before the window: what is missing comes in one more round.
-     */
-    job = copy_blobs_job(move, false);
-    if (!blobs_check(&job, false, &checked, &struck, &move->wait, error))
-        return false;
-    return struck == 0 || copy_one_round(move, &changed, error);
+    return (!move->window_soon || look_over(move, error)) && items_gate(move, error);
 }

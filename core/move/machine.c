@@ -239,6 +239,8 @@ void move_run(Move *move)
         wait_pause(&move->wait, 500 << i);
     }
     claim_release(&move->claim);
+    if (!move->committed)
+        items_list(move);
 }
 
 void move_free(Move *move)
@@ -262,6 +264,7 @@ Move *move_new(Operation *op, Account *account, Store *source, Store *target, Ma
     move->source = source;
     move->target = target;
     move->result = result;
+    move->bad_item_limit = op->request != NULL ? (unsigned)op->request->bad_item_limit : 0;
     move->trouble = g_ptr_array_new_with_free_func((GDestroyNotify)blob_trouble_free);
     return move;
 }

@@ -64,7 +64,7 @@ static const char source_rows[] =
     "  FROM ?.revision_dumpster WHERE mailbox_id = ? AND item_id BETWEEN ? AND ? AND " HAS_BLOB
     ") all_parts ORDER BY item_id, mod_content, part";
 
-#define STAGED_COLUMNS "item_id, mod_content, size, blob_digest, volume_id, disk_size, damaged IS NOT NULL"
+#define STAGED_COLUMNS "item_id, mod_content, size, blob_digest, volume_id, disk_size, damaged IS NOT NULL, reread"
 
 static const char staged_rows[] =
     "SELECT " STAGED_COLUMNS " FROM zxmove.staged"
@@ -270,6 +270,7 @@ static void fill_staged(const Rows *rows, unsigned at, ManifestRow *row)
     row->volume = (unsigned)rows_u64(rows, at, 4);
     row->disk_size = rows_u64(rows, at, 5);
     row->damaged = rows_u64(rows, at, 6) != 0;
+    row->reread = rows_u64(rows, at, 7) != 0;
 }
 
 static GArray *row_array(void)
@@ -410,19 +411,22 @@ bool manifest_record(const BlobsJob *job, const GArray *rows, const GPtrArray *d
         }
         g_string_append(sql, " ON DUPLICATE KEY UPDATE volume_id = VALUES(volume_id),"
                              " size = VALUES(size), blob_digest = VALUES(blob_digest),"
-                             " disk_size = VALUES(disk_size), damaged = VALUES(damaged)");
+                             " disk_size = VALUES(disk_size), damaged = VALUES(damaged),"
+                             " reread = FALSE");
         if (!db_exec_bytes(job->target_db, NULL, error, sql->str, sql->len))
             return false;
     }
     return true;
 }
 
-bool manifest_strike(const BlobsJob *job, const GArray *rows, GError **error)
+/* @what is done with each of @rows, many in one statement. */
+static bool each_staged(const BlobsJob *job, const char *what, const GArray *rows, GError **error)
 {
     for (unsigned begin = 0; begin < rows->len; begin += RECORD_ROWS) {
         unsigned end = MIN(begin + RECORD_ROWS, rows->len);
-        g_autoptr(GString) sql = g_string_new("DELETE FROM zxmove.staged WHERE account_id = ");
+        g_autoptr(GString) sql = g_string_new(what);
 
+        g_string_append(sql, " WHERE account_id = ");
         db_quote(job->target_db, sql, job->account_id, strlen(job->account_id));
         g_string_append(sql, " AND (");
         for (unsigned i = begin; i < end; i++) {
@@ -436,6 +440,24 @@ bool manifest_strike(const BlobsJob *job, const GArray *rows, GError **error)
             return false;
     }
     return true;
+}
+
+bool manifest_strike(const BlobsJob *job, const GArray *rows, GError **error)
+{
+    return each_staged(job, "DELETE FROM zxmove.staged", rows, error);
+}
+
+bool manifest_mark_reread(const BlobsJob *job, const GArray *rows, GError **error)
+{
+    return each_staged(job, "UPDATE zxmove.staged SET reread = TRUE", rows, error);
+}
+
+bool manifest_doubt(const BlobsJob *job, GError **error)
+{
+    return db_exec(job->target_db, NULL, error,
+                   "UPDATE zxmove.staged SET size = 0, blob_digest = '', damaged = NULL,"
+                   " reread = FALSE WHERE account_id = ?",
+                   DB_ARGS(db_text(job->account_id)));
 }
 
 bool manifest_damaged(const BlobsJob *job, GPtrArray *trouble, GError **error)
@@ -453,7 +475,7 @@ bool manifest_damaged(const BlobsJob *job, GPtrArray *trouble, GError **error)
 
         one->item_id = (uint32_t)rows_u64(rows, i, 0);
         one->mod_content = (uint32_t)rows_u64(rows, i, 1);
-        one->damaged_before = true;
+        one->kind = TROUBLE_BEFORE;
         one->what = g_strdup(rows_text(rows, i, 2));
         g_ptr_array_add(trouble, one);
     }

@@ -18,6 +18,7 @@ typedef struct ManifestRow {
     unsigned volume;    /* of the source by the locator; of a staged one where it was put */
     uint64_t disk_size; /* staged: length of the file */
     bool damaged;       /* staged: it was not as its row says at the source already */
+    bool reread;        /* staged: and read again from the disk since it was written */
     /* Source: rows of several tables that name one file tell different sizes or digests. */
     enum { CONFLICT_NONE, CONFLICT_SAME_FILE, CONFLICT_TWO_FILES } conflict;
 } ManifestRow;
@@ -65,6 +66,11 @@ bool manifest_adopt(Db *db, const char *account_id, unsigned group, uint32_t mai
 bool manifest_record(const BlobsJob *job, const GArray *rows, const GPtrArray *damaged,
                      GError **error) MUST_USE;
 bool manifest_strike(const BlobsJob *job, const GArray *rows, GError **error) MUST_USE;
+/* Those of @rows were read again and are as they are recorded. */
+bool manifest_mark_reread(const BlobsJob *job, const GArray *rows, GError **error) MUST_USE;
+/* Nothing that is recorded of the account is believed any more: the next round looks at each file, and
+ * removes what no row calls for. */
+bool manifest_doubt(const BlobsJob *job, GError **error) MUST_USE;
 /* What is recorded as damaged, of BlobTrouble, appended to @trouble. */
 bool manifest_damaged(const BlobsJob *job, GPtrArray *trouble, GError **error) MUST_USE;
 

@@ -3,7 +3,7 @@
  *   plan      what is selected, what is refused; changes nothing           plan.c, select.c
  *   forecast  what a move would have to do; changes nothing                forecast.c
  *   reserve   the id at the destination, by what its mailboxd knows        reserve.c
- *   copy      rounds of blobs, rows and index while the user works         copy.c
+ *   copy      rounds of blobs, rows and index while the user works         copy.c, items.c, tally.c
  *   clear     an older copy at the destination                             clear.c
  *   delete    an old copy, through mailboxd or behind its back             delete.c, shared.c
  *   window    fence, delta, prove                                          window.c
@@ -38,6 +38,7 @@ typedef struct Operation {
     GHashTable *stores;       /* name (lowercase) -> Store, opened when first needed */
     char **client_memcached;  /* mailboxd's own servers, "host:port" */
     GHashTable *silent;       /* store -> why it could not be asked about its volumes */
+    Tally tally;              /* errors of all its mailboxes together */
     GHashTable *sizes;        /* account id -> uint64_t *: what its row says; NULL: not asked */
     Report *report;
     EventSink *sink;
@@ -105,6 +106,8 @@ typedef struct Move {
 
     Catalogue *catalogue;
     GPtrArray *trouble; /* of BlobTrouble, of the last round */
+    unsigned bad_item_limit;
+    bool bad_recorded; /* zxmove.bad_item has some of this account */
     Fence *fence;       /* from `fence` on */
     RowsMaxima proven;  /* what the source showed when it was proven */
     uint64_t blob_bytes, blob_count;
@@ -186,6 +189,19 @@ BlobsJob copy_blobs_job(Move *move, bool window);
 IndexJob copy_index_job(Move *move, bool window);
 RowsMap copy_rows_map(const Move *move);
 bool copy_one_round(Move *move, uint64_t *changed, GError **error) MUST_USE;
+
+/* items.c */
+/* DATA if the mailbox has more bad items than it may, or one that is never accepted. */
+bool items_gate(Move *move, GError **error) MUST_USE;
+/* zxmove.bad_item at the destination: emptied before the first round, written with the rows of the
+ * window, counted for the old copy's record. */
+bool items_forget(Move *move, GError **error) MUST_USE;
+bool items_record(Move *move, GError **error) MUST_USE;
+bool items_recorded(Move *move, unsigned *count, GError **error) MUST_USE;
+/* The trouble of a mailbox from what was recorded of it. */
+bool items_restore(Move *move, GError **error) MUST_USE;
+/* Into the report. */
+void items_list(Move *move);
 
 /* forecast.c: what it would take to move @accounts (of Account, borrowed), into their results; the
  * disks and the risks into the report. Reads only. */

@@ -11,6 +11,14 @@ static void new_uuid(char out[37])
     g_strlcpy(out, uuid, 37);
 }
 
+static void bad_item_free(BadItem *item)
+{
+    g_free(item->cause);
+    g_free(item->folder);
+    g_free(item->subject);
+    g_free(item);
+}
+
 static void result_free(MailboxResult *result)
 {
     g_free(result->address);
@@ -21,6 +29,7 @@ static void result_free(MailboxResult *result)
     g_free(result->forecast);
     g_array_unref(result->window_steps);
     g_ptr_array_unref(result->notes);
+    g_ptr_array_unref(result->bad_items);
     g_free(result);
 }
 
@@ -36,6 +45,7 @@ MailboxResult *operation_add_result(Operation *op, const char *address, const ch
     result->outcome = OUTCOME_FAILED;
     result->window_steps = g_array_new(FALSE, FALSE, sizeof(StepTime));
     result->notes = g_ptr_array_new_with_free_func(g_free);
+    result->bad_items = g_ptr_array_new_with_free_func((GDestroyNotify)bad_item_free);
     g_ptr_array_add(op->report->mailboxes, result);
     return result;
 }
@@ -61,6 +71,7 @@ void report_free(Report *report)
     g_ptr_array_unref(report->disks);
     g_ptr_array_unref(report->risks);
     g_free(report->mail_problem);
+    g_free(report->halted);
     g_free(report->log_path);
     g_free(report->mailbox_logs);
     g_free(report->report_path);
@@ -75,6 +86,7 @@ bool operation_open(Operation *op, const Conf *conf, const char *verb, const cha
     *op = (Operation){
         .conf = conf, .sink = sink, .sink_data = data, .wait = wait, .report = report
     };
+    tally_init(&op->tally);
     new_uuid(op->uuid);
     memcpy(report->operation, op->uuid, sizeof report->operation);
     report->verb = g_strdup(verb);
@@ -111,6 +123,7 @@ void operation_close(Operation *op)
     directory_close(op->directory);
     op->directory = NULL;
     operation_log_close(op);
+    tally_clear(&op->tally);
 }
 
 static const ServerInfo *server_called(Operation *op, const char *hostname, GError **error)

@@ -109,6 +109,9 @@ bool recover_copying(Move *move, GError **error)
         return true;
     if (!restore_volumes(move, error))
         return false;
+    /* What was accepted then stands. */
+    if (!items_recorded(move, &move->bad_item_limit, error))
+        return false;
     move->catalogue = catalogue_read(move->source->data, move->target->data, move->source_group,
                                      move->target_group, move->source_mailbox, error);
     return move->catalogue != NULL;

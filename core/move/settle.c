@@ -111,15 +111,16 @@ static void note_chat(Move *move)
     g_clear_error(&problem);
 }
 
-static void note_damage(Move *move)
+/* Before their records go with the staging. */
+static void list_items(Move *move)
 {
-    for (guint i = 0; i < move->trouble->len; i++) {
-        const BlobTrouble *trouble = g_ptr_array_index(move->trouble, i);
+    GError *problem = NULL;
 
-        if (trouble->damaged_before)
-            move_note(move, "already damaged on %s: item %u: %s", move->source->name,
-                      trouble->item_id, trouble->what);
+    if (!items_restore(move, &problem)) {
+        log_warning("bad items are not listed: %s", problem->message);
+        g_error_free(problem);
     }
+    items_list(move);
 }
 
 /* A recovery that found the destination open has compared nothing: what the comparison would have
@@ -143,6 +144,7 @@ static bool record_moved(Move *move, GError **error)
 {
     g_autofree char *sums = NULL, *batch_name = NULL;
     const char *state = "kept";
+    unsigned bad_items;
     RowsMaxima now;
     g_autoptr(Rows) before =
         db_query(move->source->control, error,
@@ -154,6 +156,7 @@ static bool record_moved(Move *move, GError **error)
     /* A recovery knows only the operation that it finishes. */
     if (!journal_batch(move->target, move->fence->operation, &batch_name, error) ||
         (move->blob_count == 0 && !look_back(move, error)) ||
+        !items_recorded(move, &bad_items, error) ||
         !rows_maxima(move->source->data, move->source_group, move->source_mailbox, &now, error))
         return false;
     sums = rows_fingerprints_alone(move->source->data, move->source_group, move->source_mailbox,
@@ -175,7 +178,7 @@ static bool record_moved(Move *move, GError **error)
                    " new_mailbox, operation, committed, bytes, blobs, item_checkpoint,"
                    " change_checkpoint, fingerprints, bad_items, batch_name, state)"
                    " VALUES (?, ?, ?, ?, ?, ?, ?, UTC_TIMESTAMP(3) - INTERVAL ? MICROSECOND,"
-                   " ?, ?, ?, ?, ?, 0, ?, ?)",
+                   " ?, ?, ?, ?, ?, ?, ?, ?)",
                    DB_ARGS(db_u64(move->source_mailbox), db_text(move->account->id),
                            db_text(move->account->address), db_u64(move->source_group),
                            db_text(move->target->name), db_u64(move->target_mailbox),
@@ -183,7 +186,7 @@ static bool record_moved(Move *move, GError **error)
                            db_i64(g_get_monotonic_time() - move->committed_at),
                            db_u64(move->blob_bytes), db_u64(move->blob_count),
                            db_u64(move->proven.item_id), db_u64(move->proven.change), db_text(sums),
-                           db_text(batch_name), db_text(state)));
+                           db_u64(bad_items), db_text(batch_name), db_text(state)));
 }
 
 /* The reservation and the list of staged blobs have become the live mailbox. */
@@ -194,6 +197,9 @@ static bool forget_staging(Move *move, GError **error)
                    DB_ARGS(db_text(move->account->id))) &&
            db_exec(move->target->control, NULL, error,
                    "DELETE FROM zxmove.staged WHERE account_id = ?",
+                   DB_ARGS(db_text(move->account->id))) &&
+           db_exec(move->target->control, NULL, error,
+                   "DELETE FROM zxmove.bad_item WHERE account_id = ?",
                    DB_ARGS(db_text(move->account->id))) &&
            late_forget(move, error);
 }
@@ -222,8 +228,8 @@ bool settle_apply(Move *move, GError **error)
     flush_others(move);
     caches_drop_routes(
         move); /* once more: a look-up in between may have cached the old route (7) */
-    note_damage(move);
     if (move->source_mailbox != 0) {
+        list_items(move);
         count_sleepers(move);
         note_chat(move);
     }

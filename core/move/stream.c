@@ -228,6 +228,7 @@ static bool on_read_error(Stream *stream, StreamFile *file, const WireFrame *fra
     }
     g_free(file->trouble);
     file->trouble = g_strdup(refusal->message);
+    file->unreadable = true;
     if (stream->writing != NULL)
         end_writing(stream, false);
     else

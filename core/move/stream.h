@@ -32,7 +32,8 @@ typedef struct StreamFile {
     uint64_t disk_size; /* at the destination */
     uint64_t raw_size;  /* COPIED, and what a hash was asked for: as read */
     char digest[DIGEST_SIZE];
-    char *trouble; /* FAILED, DIFFERS; freed by stream_file_clear */
+    char *trouble;   /* FAILED, DIFFERS; freed by stream_file_clear */
+    bool unreadable; /* FAILED: at the source, not at the destination */
 } StreamFile;
 
 void stream_file_clear(StreamFile *file);

@@ -274,20 +274,10 @@ bool delta_apply(Move *move, GError **error)
     since = g_get_monotonic_time();
     if (!rows_maxima(move->source->data, move->source_group, move->source_mailbox, &move->proven,
                      error) ||
-        !mailbox_row_write(move, error) || !store_durable(move->target, error))
+        !items_record(move, error) || !mailbox_row_write(move, error) ||
+        !store_durable(move->target, error))
         return false;
     move_timed(move, "mailbox row, durable", since);
-    return true;
-}
-
-static bool no_bad_items(Move *move, GError **error)
-{
-    for (guint i = 0; i < move->trouble->len; i++) {
-        const BlobTrouble *trouble = g_ptr_array_index(move->trouble, i);
-
-        if (!trouble->damaged_before)
-            return fail(error, ZX_ERROR_DATA, "item %u: %s", trouble->item_id, trouble->what);
-    }
     return true;
 }
 
@@ -306,7 +296,7 @@ static bool content_is_equal(Move *move, GError **error)
     if (!equal)
         return fail(error, ZX_ERROR_DATA, "the copy on %s is not proven equal: %s",
                     move->target->name, difference);
-    return no_bad_items(move, error);
+    return items_gate(move, error);
 }
 
 /* Orphans the source has as well came with it; ours would be more than those. */

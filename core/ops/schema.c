@@ -44,8 +44,13 @@ static const char *const statements[] = {
     " account_id CHAR(36) NOT NULL, item_id INT UNSIGNED NOT NULL, mod_content INT UNSIGNED NOT NULL,"
     " volume_id TINYINT UNSIGNED NOT NULL, size BIGINT UNSIGNED NOT NULL,"
     " blob_digest VARCHAR(44) NOT NULL, disk_size BIGINT UNSIGNED NOT NULL,"
-    " damaged VARCHAR(255),"
+    " damaged VARCHAR(255), reread BOOLEAN NOT NULL DEFAULT FALSE,"
     " PRIMARY KEY (account_id, item_id, mod_content)) ENGINE=InnoDB",
+
+    /* Blobs that could not be copied, of a mailbox that may be cut over all the same. */
+    "CREATE TABLE IF NOT EXISTS zxmove.bad_item ("
+    " account_id CHAR(36) NOT NULL, item_id INT UNSIGNED NOT NULL, mod_content INT UNSIGNED NOT NULL,"
+    " what VARCHAR(255) NOT NULL, PRIMARY KEY (account_id, item_id, mod_content)) ENGINE=InnoDB",
 
     /* An account in its window, on both stores; role says which end this store is. */
     "CREATE TABLE IF NOT EXISTS zxmove.fence ("

@@ -59,7 +59,9 @@ LINES = [
     ("doMailboxMove m2 destinationHost m3 accounts a@x.com", "destinationHost is given twice"),
     (M + " max_load 8", "max_load: '8' is not in this version of zxmove, only off is"),
     (M + " hooks_dir /x", "hooks_dir is not in this version of zxmove"),
-    (M + " ignore_partial true", "ignore_partial: 'true' is not in this version of zxmove, only false is"),
+    (M + " priority high", "priority: 'high' is not in this version of zxmove, only normal is"),
+    (M + " bad_item_limit 51", "bad_item_limit 51: so much may only be left behind with accept_data_loss true"),
+    (M + " verify none", "verify: 'none' is none of size, digest, full"),
     # lists
     ("doMailboxMove m2 accounts a@x.com, stages data", "accounts: empty item after the last comma, before stages"),
     ("doMailboxMove m2 accounts a@x.com,", "accounts: empty item after the last comma"),

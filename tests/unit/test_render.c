@@ -20,6 +20,7 @@ static void mailbox_clear(void *data)
 
     g_clear_pointer(&mailbox->window_steps, g_array_unref);
     g_clear_pointer(&mailbox->notes, g_ptr_array_unref);
+    g_clear_pointer(&mailbox->bad_items, g_ptr_array_unref);
     g_free(mailbox);
 }
 
@@ -275,7 +276,7 @@ static void sleepers_are_summed_up(void **state G_GNUC_UNUSED)
              "asleep     3 delayed sends (first due 2026-03-01 08:00), 1 reminder, 1,200 data "
              "source polls, until mailboxd of mail2 is restarted\n");
     csv = report_csv(report);
-    contains(csv, ",1 delayed send (first due 2026-04-01 10:00),\r\n");
+    contains(csv, ",1 delayed send (first due 2026-04-01 10:00),,\r\n");
     object = report_json(report, &text);
     sleeping = json_object_get(json_array_get(json_object_get(object, "mailboxes"), 0), "sleeping");
     assert_int_equal(json_array_size(sleeping), 1);
@@ -391,7 +392,7 @@ static void mail(void **state G_GNUC_UNUSED)
     csv = report_csv(report);
     contains(csv, "account,outcome,code,reason,source,");
     contains(csv, "\r\nanna@company.ru,moved,,,mail1,mail2,12,31,20502,20113,42991616,42991616,0,"
-                  "300.0,2025-10-09T08:53:21+00:00,,\"memcached m1 is down, flush it\"\r\n");
+                  "300.0,2025-10-09T08:53:21+00:00,,\"memcached m1 is down, flush it\",\r\n");
     contains(csv, "\r\n\"c,d@company.ru\",failed,NO_SPACE,\"a \"\"full\"\" disk\",mail1,");
 }
 
@@ -408,6 +409,38 @@ static void mail_of_many_notes(void **state G_GNUC_UNUSED)
     }
     body = mail_body(report, &text);
     contains(body, "  anna@company.ru  memcached is down\n  and 10 more, in the table\n");
+}
+
+static void bad_items(void **state G_GNUC_UNUSED)
+{
+    enum { MANY = 25 };
+    g_autoptr(Report) report = report_new("doMailboxMove", "x");
+    ReportText text = { .destination = "mail2", .retention_days = 30 };
+    MailboxResult *mailbox = add_moved(report, "anna@company.ru", 0);
+    char cause[] = "reading: Input/output error", missing[] = "missing on mail1, volume 1";
+    char folder[] = "Inbox", subject[] = "Hello, \"you\"";
+    BadItem items[MANY] = { { .item_id = 270, .cause = cause, .folder = folder, .subject = subject },
+                            { .item_id = 271, .cause = missing, .damaged_before = true } };
+    g_autofree char *body = NULL, *csv = NULL, *lines = NULL, *summary = NULL;
+
+    mailbox->bad_items = g_ptr_array_new();
+    for (unsigned i = 0; i < MANY; i++) {
+        if (i > 1)
+            items[i] = items[1];
+        g_ptr_array_add(mailbox->bad_items, &items[i]);
+    }
+    lines = report_mailbox(mailbox, 0, 0, false);
+    contains(lines, "        not copied: item 270 (Inbox, Hello, \"you\"): reading: Input/output error\n"
+                    "        already damaged on mail1: item 271: missing on mail1, volume 1\n");
+    contains(lines, "        and 5 more items, all of them in the report\n");
+    summary = report_summary(report, &text);
+    contains(summary, "bad items  1 could not be copied: only the old copy may have it\n");
+    body = mail_body(report, &text);
+    contains(body, "\nItems that are not whole at the destination:\n"
+                   "  anna@company.ru  not copied: item 270 (Inbox, ");
+    csv = report_csv(report);
+    contains(csv, ",\"not copied: item 270 (Inbox, Hello, \"\"you\"\"): reading: Input/output error; "
+                  "already damaged on mail1: item 271: ");
 }
 
 static void mail_of_a_purge(void **state G_GNUC_UNUSED)
@@ -516,7 +549,7 @@ int main(void)
         cmocka_unit_test(statuses),
         cmocka_unit_test(mail),
         cmocka_unit_test(mail_of_many_notes),
-        cmocka_unit_test(mail_of_a_purge),
+        cmocka_unit_test(bad_items), cmocka_unit_test(mail_of_a_purge),
         cmocka_unit_test(selections),
         cmocka_unit_test(json),
         cmocka_unit_test(json_of_anything),
