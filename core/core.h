@@ -116,6 +116,7 @@ typedef struct MailboxResult {
     bool unfinished;             /* moved, the user is in; a note says what is left for doRecover */
     char *reason;                /* SKIPPED, FAILED, IN_DOUBT, KEPT: why, and what to do; else NULL */
     ZxError code;                /* of a failure */
+    const char *test;            /* the test of doCheck that it did not pass, where that is known */
     uint64_t rows, rows_window;  /* proved; changed inside the window */
     uint64_t blobs, bytes, blobs_copied, bytes_copied, blobs_linked;
     unsigned rounds;

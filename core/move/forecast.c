@@ -254,7 +254,7 @@ static void sample(const Look *look, unsigned *sampled, int64_t *us, uint64_t *r
     g_autoptr(GError) problem = NULL;
     int64_t took;
 
-    if (*sampled >= SAMPLES || look->forecast->rows == 0)
+    if (look->op->checking || *sampled >= SAMPLES || look->forecast->rows == 0)
         return;
     if (!time_rows(look, &took, &problem)) {
         log_warning("%s: no estimate of its window: %s", look->account->address, problem->message);

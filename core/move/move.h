@@ -1,6 +1,7 @@
 /* move.h - one mailbox on its way, and the functions that take it there; private to core/move.
  *
  *   plan      what is selected, what is refused; changes nothing           plan.c, select.c
+ *   fit       do two stores fit together; changes nothing                  fit.c
  *   forecast  what a move would have to do; changes nothing                forecast.c
  *   reserve   the id at the destination, by what its mailboxd knows        reserve.c
  *   copy      rounds of blobs, rows and index while the user works         copy.c, items.c, tally.c
@@ -32,11 +33,13 @@ typedef struct Operation {
     const Conf *conf;
     const MoveRequest *request; /* NULL in recovery and purge */
     bool looking;               /* a plan: nothing is made on any store */
+    bool checking;              /* doCheck: as a plan, and nothing is estimated */
     char uuid[37];
     Directory *directory;
     const GPtrArray *servers; /* of ServerInfo, borrowed from the directory */
     GHashTable *stores;       /* name (lowercase) -> Store, opened when first needed */
     char **client_memcached;  /* mailboxd's own servers, "host:port" */
+    GHashTable *gone;         /* looking: name (lowercase) -> GError why it cannot be opened */
     GHashTable *silent;       /* store -> why it could not be asked about its volumes */
     Tally tally;              /* errors of all its mailboxes together */
     GHashTable *sizes;        /* account id -> uint64_t *: what its row says; NULL: not asked */
@@ -54,6 +57,8 @@ bool operation_log_open(Operation *op, GError **error) MUST_USE;
 void operation_log_close(Operation *op);
 /* Opened once, kept for the operation; an error names the store. */
 Store *operation_store(Operation *op, const char *hostname, GError **error) MUST_USE;
+/* Of one who looks: this store is known to be out of reach. Takes @why. */
+void operation_gone(Operation *op, const char *hostname, GError *why);
 /* The same with whatever can be opened of it (store_open_rest), for recovery. */
 Store *operation_store_rest(Operation *op, const char *hostname, char **missing,
                             GError **error) MUST_USE;
@@ -130,9 +135,20 @@ GPtrArray *plan_select(Operation *op, GError **error) MUST_USE;
 /* What the stores' rows say that the mailboxes of @accounts hold, all together. A guess for
  * progress: a store that does not answer adds nothing. */
 uint64_t plan_sizes(Operation *op, const GPtrArray *accounts);
+
+/* fit.c */
 /* Everything that must hold between two stores before any mailbox moves between them (2.9, hazards
- * 29, 71, 72). */
+ * 29, 71, 72): all of the following. */
 bool plan_check_stores(Operation *op, Store *source, Store *target, GError **error) MUST_USE;
+bool fit_destination(const Operation *op, const char *name, GError **error) MUST_USE;
+bool fit_version(const Store *source, const Store *target, GError **error) MUST_USE;
+bool fit_layout(const Operation *op, const Store *store, GError **error) MUST_USE;
+bool fit_time_zone(const Store *source, const Store *target, GError **error) MUST_USE;
+bool fit_groups(const Store *store, GError **error) MUST_USE;
+bool fit_clocks(Store *source, Store *target, GError **error) MUST_USE;
+bool fit_ids(const Store *store, GError **error) MUST_USE; /* new ones are free */
+/* Not among them: another kind or version of index cannot be copied, and is rebuilt (4). */
+bool fit_index(const Store *source, const Store *target);
 
 /* machine.c */
 /* Runs all steps asked for. Never fails as a function: the outcome is in move->result. */
@@ -178,6 +194,10 @@ bool commit_apply(Move *move, GError **error) MUST_USE;
 bool open_apply(Move *move, GError **error) MUST_USE;
 bool settle_apply(Move *move, GError **error) MUST_USE;
 
+/* settle.c: delayed sends, reminders and polling sleep until the destination's mailboxd restarts
+ * (5.6). */
+bool sleepers_count(Db *db, uint32_t mailbox, Sleeping counts[SLEEPERS], GError **error) MUST_USE;
+
 /* appeared.c: an account without a mailbox that gets one (hazard 67). */
 /* The second look, just before the commit: CHANGED if there is one. */
 bool appeared_not_yet(Move *move, GError **error) MUST_USE;
@@ -211,6 +231,11 @@ bool forecast_all(Operation *op, const GPtrArray *accounts, GError **error) MUST
  * one). */
 const Volume *reserve_choose_volume(const Store *store, const char *wanted,
                                     GError **error) MUST_USE;
+/* Of account, target, wait and source_mailbox alone: whether what the destination knows of the
+ * account is explained. Nothing is reserved. */
+bool reserve_explained(Move *move, const char **probe, GError **error) MUST_USE;
+/* Nothing lies under the id that the next mailbox there will get. */
+bool reserve_next_empty(Store *store, GError **error) MUST_USE;
 
 /* space.c: what is still to come fits on the destination's three disks, and min_free remains on
  * each (hazard 59). */

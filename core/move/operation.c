@@ -98,6 +98,7 @@ bool operation_open(Operation *op, const Conf *conf, const char *verb, const cha
     report->notes = g_ptr_array_new_with_free_func(g_free);
     report->disks = g_ptr_array_new_with_free_func((GDestroyNotify)disk_free);
     report->risks = g_ptr_array_new_with_free_func(g_free);
+    op->gone = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, (GDestroyNotify)g_error_free);
     op->stores =
         g_hash_table_new_full(g_str_hash, g_str_equal, g_free, (GDestroyNotify)store_close);
     if (!operation_log_open(op, error))
@@ -117,6 +118,7 @@ void operation_close(Operation *op)
     if (op->report != NULL)
         op->report->ended = g_get_real_time() / 1000;
     g_clear_pointer(&op->stores, g_hash_table_unref);
+    g_clear_pointer(&op->gone, g_hash_table_unref);
     g_clear_pointer(&op->silent, g_hash_table_unref);
     g_clear_pointer(&op->sizes, g_hash_table_unref);
     g_clear_pointer(&op->client_memcached, g_strfreev);
@@ -135,6 +137,28 @@ static const ServerInfo *server_called(Operation *op, const char *hostname, GErr
     return server;
 }
 
+void operation_gone(Operation *op, const char *hostname, GError *why)
+{
+    g_hash_table_replace(op->gone, g_ascii_strdown(hostname, -1), why);
+}
+
+/* One that does not answer costs its timeout once. */
+static Store *look_into(Operation *op, const ServerInfo *server, const char *key, GError **error)
+{
+    const GError *why = g_hash_table_lookup(op->gone, key);
+    GError *problem = why != NULL ? g_error_copy(why) : NULL;
+    Store *store = why == NULL ? store_open_unchanged(op->conf, server, &problem) : NULL;
+
+    if (store != NULL) {
+        g_hash_table_insert(op->stores, g_strdup(key), store);
+        return store;
+    }
+    if (why == NULL)
+        operation_gone(op, key, g_error_copy(problem));
+    g_propagate_error(error, problem);
+    return NULL;
+}
+
 Store *operation_store(Operation *op, const char *hostname, GError **error)
 {
     g_autofree char *key = g_ascii_strdown(hostname, -1);
@@ -143,8 +167,9 @@ Store *operation_store(Operation *op, const char *hostname, GError **error)
 
     if (store != NULL || (server = server_called(op, hostname, error)) == NULL)
         return store;
-    store = op->looking ? store_open_unchanged(op->conf, server, error)
-                        : store_open(op->conf, server, error);
+    if (op->looking)
+        return look_into(op, server, key, error);
+    store = store_open(op->conf, server, error);
     if (store != NULL)
         g_hash_table_insert(op->stores, g_steal_pointer(&key), store);
     return store;

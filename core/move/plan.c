@@ -1,8 +1,6 @@
-/* plan.c - which accounts are meant, which of them cannot go and why, and whether two stores fit
- * together. Changes nothing. Every refusal says what an administrator can do about it. */
+/* plan.c - which accounts are meant, which of them cannot go and why. Changes nothing. Every refusal says what an administrator can do about it. */
 #include "core/move/move.h"
 #include "core/move/select.h"
-#include <stdlib.h>
 #include <string.h>
 
 static void skip(MailboxResult *result, const char *why)
@@ -11,11 +9,14 @@ static void skip(MailboxResult *result, const char *why)
     result->reason = g_strdup(why);
 }
 
-static void refuse(MailboxResult *result, const char *fmt, ...) G_GNUC_PRINTF(2, 3);
-static void refuse(MailboxResult *result, const char *fmt, ...)
+/* @test: which of doCheck's it did not pass. */
+static void refuse(MailboxResult *result, const char *test, const char *fmt, ...)
+    G_GNUC_PRINTF(3, 4);
+static void refuse(MailboxResult *result, const char *test, const char *fmt, ...)
 {
     va_list args;
 
+    result->test = test;
     va_start(args, fmt);
     result->outcome = OUTCOME_FAILED;
     result->code = ZX_ERROR_REFUSED;
@@ -45,7 +46,7 @@ static void skip_if_finished(Operation *op, const Account *account, MailboxResul
         skip(result, "already there");
         return;
     }
-    refuse(result, "%s", problem->message);
+    refuse(result, "unfinished", "%s", problem->message);
     result->code = error_code(problem);
     g_error_free(problem);
 }
@@ -72,26 +73,28 @@ static bool may_go(Operation *op, const Account *account, MailboxResult *result)
     }
     server = directory_server(op->servers, account->mail_host);
     if (server == NULL)
-        refuse(result,
+        refuse(result, "home",
                "its home %s is no server of this directory: an external account cannot be moved",
                account->mail_host);
     else if (*account->status == '\0')
-        refuse(result, "its zimbraAccountStatus cannot be read: give ldap.bind_dn the right to");
+        refuse(result, "account_status",
+               "its zimbraAccountStatus cannot be read: give ldap.bind_dn the right to");
     else if (!account_transport_matches(account, server->hostname))
-        refuse(result,
+        refuse(result, "transport",
                "custom mail transport %s: moving would overwrite it. Set it to lmtp:%s:%u first "
                "(zmprov ma %s"
                " zimbraMailTransport ...), if that is right",
                account->transport, server->hostname, server->lmtp_port, account->address);
     else if (account_domain_blocks(account))
-        refuse(result,
+        refuse(result, "domain",
                "domain %s is %s: the servers refuse every request on its accounts. If you may, "
                "run: zmprov md"
                " %s zimbraDomainStatus maintenance",
                account->domain, account->domain_status, account->domain);
     else if (is_own_login(op, account))
-        refuse(result, "zxmove itself logs in as this account: log in as another administrator "
-                       "(admin.user) to move it");
+        refuse(result, "own_login",
+               "zxmove itself logs in as this account: log in as another administrator "
+               "(admin.user) to move it");
     else
         return true;
     return false;
@@ -284,102 +287,4 @@ GPtrArray *plan_select(Operation *op, GError **error)
     arrange(op, accounts);
     g_ptr_array_set_free_func(accounts, NULL); /* each goes over to choose */
     return choose(op, accounts);
-}
-
-/* Stores. */
-
-static bool supported_layout(const Operation *op, const Store *store, GError **error)
-{
-    static const struct {
-        const char *key, *value;
-    } required[] = {
-        { "debug_disable_mailbox_group", "false" },
-        { "debug_external_mailbox_directory", "false" },
-        { "zimbra_class_store", "com.zimbra.cs.store.file.FileBlobStore" },
-        { "zimbra_relative_volume_path", "false" },
-    };
-    const ServerInfo *server = directory_server(op->servers, store->name);
-
-    if (server->always_on || server->server_id_blob_dir)
-        return fail(error, ZX_ERROR_REFUSED, "%s: %s is not supported", store->name,
-                    server->always_on ? "an always-on cluster"
-                                      : "zimbraConfiguredServerIDForBlobDirEnabled");
-    for (guint i = 0; i < G_N_ELEMENTS(required); i++) {
-        const char *value = store_fact(store, required[i].key);
-
-        if (value != NULL && strcmp(value, required[i].value) != 0)
-            return fail(error, ZX_ERROR_REFUSED, "%s: localconfig %s = %s is not supported",
-                        store->name, required[i].key, value);
-    }
-    return true;
-}
-
-/* The group of a row is read from the row, but a new id's group is computed: the newest rows must
- * agree (2.4). */
-static bool groups_agree(const Store *store, GError **error)
-{
-    g_autoptr(Rows) rows =
-        db_query(store->control, error,
-                 "SELECT id, group_id FROM zimbra.mailbox WHERE (id - 1) % ? + 1 <> group_id"
-                 " ORDER BY id DESC LIMIT 1",
-                 DB_ARGS(db_u64(store->groups)));
-    g_autoptr(Rows) newest = NULL;
-
-    if (rows == NULL)
-        return false;
-    newest = db_query(store->control, error, "SELECT MAX(id) FROM zimbra.mailbox", DB_NONE);
-    if (newest == NULL)
-        return false;
-    if (rows_count(rows) == 1 && rows_u64(rows, 0, 0) == rows_u64(newest, 0, 0))
-        return fail(error, ZX_ERROR_REFUSED,
-                    "%s: zimbra_mailbox_groups is %u, but the newest mailbox %s is in group %s",
-                    store->name, store->groups, rows_text(rows, 0, 0), rows_text(rows, 0, 1));
-    return true;
-}
-
-#define CLOCKS_APART_MS 5000
-
-static bool clocks_agree(Store *source, Store *target, GError **error)
-{
-    static const char sql[] = "SELECT CAST(UNIX_TIMESTAMP(NOW(3)) * 1000 AS UNSIGNED)";
-    g_autoptr(Rows) here = db_query_one(source->control, error, sql, DB_NONE);
-    g_autoptr(Rows) there =
-        here != NULL ? db_query_one(target->control, error, sql, DB_NONE) : NULL;
-    int64_t apart;
-
-    if (there == NULL)
-        return false;
-    apart = rows_i64(there, 0, 0) - rows_i64(here, 0, 0);
-    if (llabs(apart) > CLOCKS_APART_MS)
-        return fail(error, ZX_ERROR_REFUSED, "the clocks of %s and %s are %.1f s apart: set them",
-                    source->name, target->name, (double)llabs(apart) / 1000);
-    return true;
-}
-
-static bool same_fact(const Store *source, const Store *target, const char *name, const char *why,
-                      GError **error)
-{
-    const char *here = store_fact(source, name), *there = store_fact(target, name);
-
-    if (g_strcmp0(here, there) == 0)
-        return true;
-    return fail(error, ZX_ERROR_REFUSED, "%s is %s on %s and %s on %s: %s", name,
-                here != NULL ? here : "unknown", source->name, there != NULL ? there : "unknown",
-                target->name, why);
-}
-
-bool plan_check_stores(Operation *op, Store *source, Store *target, GError **error)
-{
-    const ServerInfo *there = directory_server(op->servers, target->name);
-
-    if (!there->mailbox)
-        return fail(error, ZX_ERROR_REFUSED,
-                    "%s has no mailbox service enabled (zimbraServiceEnabled)", target->name);
-    if (source->db_version > target->db_version)
-        return fail(error, ZX_ERROR_REFUSED,
-                    "%s has db.version %u, newer than %u of %s: upgrade %s first", source->name,
-                    source->db_version, target->db_version, target->name, target->name);
-    return supported_layout(op, source, error) && supported_layout(op, target, error) &&
-           same_fact(source, target, "timezone", "times of appointments would shift", error) &&
-           groups_agree(target, error) && clocks_agree(source, target, error);
 }

@@ -36,6 +36,8 @@ static bool look(Move *move, Known *known, GError **error)
     known->probe = admin_probe(move->target->soap, move->account->id, &move->wait, &known->why);
     if (!mailbox_row_find(db, move->account->id, &known->row, &known->row_group, NULL, error))
         return false;
+    if (move->target->bare)
+        return true;
     reserved =
         db_query(db, error,
                  "SELECT mailbox_id, group_id, blob_volume, index_volume FROM zxmove.reservation"
@@ -228,14 +230,10 @@ static bool group_schema_ensure(Move *move, GError **error)
            group_schema_complete(move->target->control, move->target_group, exists, error);
 }
 
-/* Nothing may lie under an id before it is used (hazard 4). */
-static bool assert_empty(Move *move, uint32_t id, GError **error)
+static bool is_empty(Store *store, uint32_t id, GError **error)
 {
-    Store *store = move->target;
-    const char *calcache = store_fact(store, "calendar_cache_directory");
     g_autofree char *table = NULL;
     uint64_t rows = 0, files = 0, bytes = 0;
-    bool cached = false;
 
     if (!rows_exist(store->control, (id - 1) % store->groups + 1, id, &rows, &table, error))
         return false;
@@ -255,6 +253,18 @@ static bool assert_empty(Move *move, uint32_t id, GError **error)
                         "%s: volume %s has files under mailbox id %u that should be free",
                         store->name, volume->name, id);
     }
+    return true;
+}
+
+/* Nothing may lie under an id before it is used (hazard 4). */
+static bool assert_empty(Move *move, uint32_t id, GError **error)
+{
+    Store *store = move->target;
+    const char *calcache = store_fact(store, "calendar_cache_directory");
+    bool cached = false;
+
+    if (!is_empty(store, id, error))
+        return false;
     if (calcache != NULL && !peer_calcache_exists(store->peer, calcache, id, &cached, error))
         return false;
     return !cached || peer_calcache_remove(store->peer, calcache, id, error);
@@ -454,4 +464,23 @@ bool reserve_apply(Move *move, GError **error)
     log_info("mailbox %u on %s becomes %u on %s (mailboxd there says: %s)", move->source_mailbox,
              move->source->name, move->target_mailbox, move->target->name, probe_name(known.probe));
     return true;
+}
+
+bool reserve_next_empty(Store *store, GError **error)
+{
+    g_autoptr(Rows) next = db_query_one(
+        store->control, error, "SELECT next_mailbox_id FROM zimbra.current_volumes", DB_NONE);
+
+    return next != NULL && is_empty(store, (uint32_t)rows_u64(next, 0, 0), error);
+}
+
+bool reserve_explained(Move *move, const char **probe, GError **error)
+{
+    g_auto(Known) known = { 0 };
+
+    if (!look(move, &known, error))
+        return false;
+    *probe = probe_name(known.probe);
+    return move->source_mailbox == 0 ? nothing_there(move, &known, error)
+                                     : decide(move, &known, error);
 }

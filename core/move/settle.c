@@ -70,31 +70,35 @@ static void flush_others(Move *move)
     }
 }
 
-/* Delayed sends, reminders and polling sleep until the destination's mailboxd restarts (5.6). */
-static void count_sleepers(Move *move)
+bool sleepers_count(Db *db, uint32_t mailbox, Sleeping counts[SLEEPERS], GError **error)
 {
-    GError *problem = NULL;
     /* The kinds are numbered as Sleeper is. */
     g_autoptr(Rows) rows =
-        db_query(move->target->control, &problem,
+        db_query(db, error,
                  "SELECT CASE WHEN class_name LIKE '%AutoSendDraftTask' THEN 0"
                  " WHEN class_name LIKE '%ReminderTask' THEN 1"
                  " WHEN class_name LIKE '%DataSourceTask' THEN 2 ELSE 3 END AS kind,"
                  " COUNT(*), MIN(exec_time) FROM zimbra.scheduled_task WHERE mailbox_id = ?"
                  " GROUP BY kind",
-                 DB_ARGS(db_u64(move->target_mailbox)));
+                 DB_ARGS(db_u64(mailbox)));
 
-    if (rows == NULL) {
-        g_clear_error(&problem);
-        return;
-    }
-    for (unsigned i = 0; i < rows_count(rows); i++) {
-        Sleeping *sleeping = &move->result->sleeping[rows_u64(rows, i, 0)];
+    for (unsigned i = 0; rows != NULL && i < rows_count(rows); i++) {
+        Sleeping *sleeping = &counts[rows_u64(rows, i, 0)];
         const char *first = rows_text(rows, i, 2);
 
         sleeping->count = rows_u64(rows, i, 1);
         g_strlcpy(sleeping->first, first != NULL ? first : "", sizeof sleeping->first);
     }
+    return rows != NULL;
+}
+
+static void count_sleepers(Move *move)
+{
+    g_autoptr(GError) problem = NULL;
+
+    if (!sleepers_count(move->target->control, move->target_mailbox, move->result->sleeping,
+                        &problem))
+        log_warning("%s: %s", move->target->name, problem->message);
 }
 
 /* A schema of its own that is not keyed by mailbox (doc/platform.md 2, hazard 35). */

@@ -192,22 +192,13 @@ bool fence_apply(Move *move, GError **error)
     return true;
 }
 
-/* Another kind or version of index cannot be copied (4). */
-static bool index_fits(const Move *move)
-{
-    static const char factory[] = "zimbra_class_index_store_factory";
-
-    return g_strcmp0(store_fact(move->source, factory), store_fact(move->target, factory)) == 0 &&
-           move->source->index_version == move->target->index_version;
-}
-
 static bool index_differences(Move *move, GError **error)
 {
     IndexJob job = copy_index_job(move, true);
     IndexCount count = { 0 };
     bool stable = false;
 
-    if (index_fits(move) &&
+    if (fit_index(move->source, move->target) &&
         !index_sync(&job, move->op->conf->index_settle_ms, &stable, NULL, &count, error))
         return false;
     if (stable)

@@ -501,6 +501,40 @@ bool peer_mailbox_usage(Peer *peer, unsigned volume, uint32_t mailbox_id, uint64
     return ask_usage(peer, files, bytes, error);
 }
 
+bool peer_blob_check(Peer *peer, const BlobRef *ref, char **damage, GError **error)
+{
+    GError *problem = NULL;
+    char digest[DIGEST_SIZE];
+    uint64_t raw_size;
+    WireFrame frame;
+    WireIn in;
+
+    *damage = NULL;
+    peer_begin(peer, AGENT_BLOB_HASH, 0);
+    blob_ref_put(&peer->out, ref);
+    if (!ask(peer, AGENT_HASH, &frame, &problem)) {
+        if (peer_broken(peer)) {
+            g_propagate_error(error, problem);
+            return false;
+        }
+        *damage = g_strdup(problem->message);
+        g_error_free(problem);
+        return true;
+    }
+    in = wire_in(&frame);
+    wire_u64(&in); /* of the file, which may be compressed */
+    raw_size = wire_u64(&in);
+    wire_text(&in, digest, sizeof digest);
+    if (!understood(peer, &in, error))
+        return false;
+    if (raw_size != ref->size)
+        *damage = g_strdup_printf("%" G_GUINT64_FORMAT " bytes, its row says %" G_GUINT64_FORMAT,
+                                  raw_size, ref->size);
+    else if (strcmp(digest, ref->digest) != 0)
+        *damage = g_strdup("its content is not what its row says");
+    return true;
+}
+
 bool peer_mailbox_remove(Peer *peer, unsigned volume, uint32_t mailbox_id, uint64_t *bytes,
                          GError **error)
 {

@@ -50,6 +50,11 @@ bool peer_space_path(Peer *peer, const char *directory, PeerSpace *out, GError *
 bool peer_mailbox_usage(Peer *peer, unsigned volume, uint32_t mailbox_id, uint64_t *files,
                         uint64_t *bytes, GError **error) MUST_USE;
 
+struct BlobRef; /* core/agent/protocol.h */
+/* Reads a blob: whether it has the size and the digest of its row. @damage (g_free) says what it has
+ * instead; NULL if it is as it should be. */
+bool peer_blob_check(Peer *peer, const struct BlobRef *ref, char **damage, GError **error) MUST_USE;
+
 /* Removes <volume>/<dir1>/<mailbox_id> recursively, never through a link, never another name. */
 bool peer_mailbox_remove(Peer *peer, unsigned volume, uint32_t mailbox_id, uint64_t *bytes,
                          GError **error) MUST_USE;
