@@ -94,6 +94,8 @@ static bool is_value(const char *values, const char *text)
 
 static bool is_legal_item(const Arg *arg, const char *text)
 {
+    uint64_t number;
+
     if (arg->type == ARG_ACCOUNTS || arg->type == ARG_ADDRESSES)
         return is_address(text);
     if (arg->type == ARG_DOMAINS)
@@ -102,6 +104,10 @@ static bool is_legal_item(const Arg *arg, const char *text)
         return is_glob(text);
     if (arg->type == ARG_PRINTS)
         return is_print(text);
+    if (arg->type == ARG_WORDS)
+        return true;
+    if (arg->type == ARG_NUMBERS)
+        return units_parse_count(text, 1, UINT32_MAX, &number, NULL);
     return is_value(arg->values, text);
 }
 
@@ -125,6 +131,9 @@ static bool check_item(const Arg *arg, const char *text, GError **error)
     if (arg->type == ARG_PRINTS)
         return fail(error, ZX_ERROR_USAGE, "%s: '%s' is not a fingerprint such as SHA256:... or AB:CD:...",
                     arg->name, text);
+    if (arg->type == ARG_NUMBERS)
+        return fail(error, ZX_ERROR_USAGE, "%s: '%s' is not a whole number from 1 on", arg->name,
+                    text);
     list = g_strsplit(arg->values, "|", -1);
     values = g_strjoinv(", ", list);
     near = units_nearest(text, (const char *const *)list);
@@ -271,6 +280,8 @@ static bool set_value(Parser *parser, const Arg *arg, const char *text, GError *
     case ARG_DOMAINS:
     case ARG_GLOBS:
     case ARG_PRINTS:
+    case ARG_WORDS:
+    case ARG_NUMBERS:
         items = split_items(arg, text, error);
         if (items == NULL)
             return false;
@@ -527,7 +538,7 @@ void args_free(const Command *command, void *request)
 
         if (arg->flags & ARG_ABSENT)
             continue;
-        if (arg->type >= ARG_ACCOUNTS && arg->type <= ARG_PRINTS)
+        if (arg->type >= ARG_ACCOUNTS && arg->type <= ARG_NUMBERS)
             g_strfreev(*(char ***)field);
         else if (arg->type <= ARG_CHOICE)
             g_free(*(char **)field);

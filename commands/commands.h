@@ -21,6 +21,8 @@ typedef enum ArgType {
     ARG_DOMAINS,   /* char **                                       */
     ARG_GLOBS,     /* char **, addresses in which * and ? may stand */
     ARG_PRINTS,    /* char **, fingerprints                         */
+    ARG_WORDS,     /* char **, names                                */
+    ARG_NUMBERS,   /* char **, whole numbers                        */
     ARG_SET,       /* unsigned: bits of .values, by .read_set       */
     ARG_BOOL,      /* bool                                          */
     ARG_COUNT,     /* unsigned, .min to .max                        */
@@ -167,7 +169,7 @@ extern const Command *const commands[]; /* ends with NULL */
 extern const Command cmd_trust;
 extern const Command cmd_do_mailbox_move, cmd_plan, cmd_do_purge_mailboxes, cmd_get_moved_mailboxes,
     cmd_do_recover, cmd_do_rollback, cmd_run_bulk_delete, cmd_status, cmd_get_servers, cmd_get_all_volumes, cmd_get_volume_stats,
-    cmd_get_services, cmd_get_non_local_mailboxes, cmd_help, cmd_source, cmd_history, cmd_version,
+    cmd_get_services, cmd_get_non_local_mailboxes, cmd_do_check_blobs, cmd_help, cmd_source, cmd_history, cmd_version,
     cmd_quit, cmd_docs;
 extern const Command cmd_config;
 const Command *command_find(const char *name); /* name or alias, without regard to case */

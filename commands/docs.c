@@ -34,8 +34,11 @@ const char *docs_type(const Arg *arg)
     case ARG_DOMAINS:
     case ARG_GLOBS:
     case ARG_PRINTS:
+    case ARG_WORDS:
     case ARG_SET:
         return "String[,..]";
+    case ARG_NUMBERS:
+        return "Integer[,..]";
     case ARG_ADDRESSES:
         return "Email Address[,..]";
     case ARG_BOOL:

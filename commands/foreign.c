@@ -36,7 +36,6 @@ static const char *const later[] = {
     "monitor",
     "doStopOperation",
     "doStopAllOperations",
-    "doCheckBlobs",
     "getOperationLog",
     "getUnfinishedOperationLog",
     "getNotification",

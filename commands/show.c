@@ -81,6 +81,8 @@ static json_t *field_json(const Arg *arg, const void *field)
     case ARG_DOMAINS:
     case ARG_GLOBS:
     case ARG_PRINTS:
+    case ARG_WORDS:
+    case ARG_NUMBERS:
         return list_json(*(char **const *)field);
     case ARG_SET:
         return set_json(arg, *(const unsigned *)field);

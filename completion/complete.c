@@ -179,7 +179,9 @@ static void offer_items(Line *line, const Arg *arg, const char *prefix, const ch
         g_strstrip(*one);
     if (arg->type == ARG_SET)
         offer_values(line, arg, whole, item, (const char *const *)given);
-    else if (arg->type != ARG_PRINTS)
+    else if (arg->offers == OFFERS_VOLUMES && line->host != NULL)
+        offer_names(line, NAME_VOLUME, line->host, whole, item, (const char *const *)given);
+    else if (arg->type != ARG_PRINTS && arg->type != ARG_WORDS && arg->type != ARG_NUMBERS)
         offer_names(line, arg->type == ARG_DOMAINS ? NAME_DOMAIN : NAME_ACCOUNT, NULL, whole, item,
                     (const char *const *)given);
 }

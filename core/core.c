@@ -435,6 +435,12 @@ Looked *core_nonlocal(Core *core, const char *host, const Wait *wait, GError **e
     return look_nonlocal(core->conf, host, wait, error);
 }
 
+Looked *core_check_blobs(Core *core, const BlobsRequest *request, const char *host, EventSink *sink,
+                         void *data, const Wait *wait, GError **error)
+{
+    return look_blobs(core->conf, request, host, sink, data, wait, error);
+}
+
 Looked *core_services(Core *core, const char *host, const Wait *wait, GError **error)
 {
     return look_services(core->conf, host, wait, error);

@@ -156,7 +156,7 @@ typedef struct Event {
     unsigned index, total;       /* which of the mailboxes; SELECTED: how many will be tried */
     uint64_t done, expected, done_bytes, expected_bytes; /* PROGRESS; SELECTED: bytes of them all, 0: unknown */
     uint64_t mailbox_bytes;      /* STATE, MAILBOX_DONE: of this mailbox by its row, 0: unknown */
-    const MailboxResult *result; /* MAILBOX_DONE */
+    const MailboxResult *result; /* MAILBOX_DONE; NULL: the verb's answer tells */
 } Event;
 typedef void EventSink(void *data, const Event *event);
 
@@ -200,6 +200,14 @@ Looked *core_volumes(Core *core, const char *name, bool walk, const char *host, 
 Looked *core_whereabouts(Core *core, char **accounts, const Wait *wait, GError **error) MUST_USE;
 /* Of Trace: the one operation whose uuid begins so. */
 Looked *core_trace(Core *core, const char *operation, const Wait *wait, GError **error) MUST_USE;
+
+typedef struct BlobsRequest {
+    char **volumes;     /* names or ids; NULL: all */
+    char **mailbox_ids; /* NULL: all */
+    bool crosscheck, digests, traced;
+} BlobsRequest;
+/* Of StoreBlobs. Events are about stores, each as if it were one mailbox. */
+Looked *core_check_blobs(Core *core, const BlobsRequest *request, const char *host, EventSink *sink, void *data, const Wait *wait, GError **error) MUST_USE;
 Looked *core_nonlocal(Core *core, const char *host, const Wait *wait, GError **error) MUST_USE; /* of NonLocal */
 
 /* Of ServiceLook; what does not run is no failure of asking. */

@@ -65,6 +65,8 @@ json_t *events_json(const Event *what)
     case EVENT_NOTE:
         return events_note(what->account, what->text);
     case EVENT_MAILBOX_DONE:
+        if (what->result == NULL)
+            return NULL;
         object = of_operation("mailbox", what);
         json_object_set_new(object, "mailbox", report_mailbox_json(NULL, what->result));
         return object;

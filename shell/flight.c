@@ -154,7 +154,7 @@ static void take_end(Flight *flight, const Event *event)
     guint at;
 
     flight->done++;
-    flight->failed += went_wrong(event->result);
+    flight->failed += event->result != NULL && went_wrong(event->result);
     flight->done_size += event->mailbox_bytes;
     if (find(flight, account, &at) != NULL)
         g_ptr_array_remove_index(flight->aloft, at);

@@ -291,7 +291,8 @@ static void say_event(Progress *progress, const Event *event)
             say_note(progress, event->account, event->text, true);
         break;
     case EVENT_MAILBOX_DONE:
-        say_mailbox(progress, event);
+        if (event->result != NULL)
+            say_mailbox(progress, event);
         break;
     case EVENT_STATE:
     case EVENT_PROGRESS:

@@ -68,7 +68,15 @@ bool agent_stream(Agent *agent, const WireFrame *frame, int fd, const BlobRef *r
 AgentHandler agent_facts, agent_volume, agent_space, agent_space_path, agent_usage, agent_calcache,
     agent_syncfs, agent_flush, agent_probe, agent_index_list, agent_index_remove, agent_index_drop,
     agent_index_read, agent_index_write, agent_blob_have, agent_blob_read, agent_blob_write,
-    agent_blob_stat, agent_blob_hash, agent_blob_unlink, agent_data, agent_end;
+    agent_blob_stat, agent_blob_hash, agent_blob_unlink, agent_blob_look, agent_blob_list,
+    agent_mailboxes, agent_data, agent_end;
+
+/* The directory of an item's blobs, held open by the agent; -1 and errno. */
+int blob_dir(Agent *agent, Tree *tree, uint32_t mailbox, uint32_t item, TreeMake make);
+/* Opens a regular file for reading; anything else there is ELOOP. */
+int open_file(int dir, const char *name, struct stat *st);
+/* Hashes an open file from its beginning. */
+bool judge(int fd, const struct stat *st, const BlobRef *ref, ContentIs *is, GError **error);
 
 /* Begins writing @name in @dir (taken over) for the request @frame. */
 bool agent_write_begin(Agent *agent, const WireFrame *frame, Tree *tree, int dir, const char *name,

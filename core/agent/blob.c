@@ -6,8 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
-/* The directory of an item's blobs, held open by the agent; -1 and errno. */
-static int blob_dir(Agent *agent, Tree *tree, uint32_t mailbox, uint32_t item, TreeMake make)
+int blob_dir(Agent *agent, Tree *tree, uint32_t mailbox, uint32_t item, TreeMake make)
 {
     uint32_t group = tree_blob_group(tree, item);
     AgentDir *dir;
@@ -49,8 +48,7 @@ static void old_name(const BlobRef *ref, char name[NAME_SIZE])
     snprintf(name, NAME_SIZE, "%u.msg", ref->item);
 }
 
-/* Opens a regular file for reading; anything else there is ELOOP. */
-static int open_file(int dir, const char *name, struct stat *st)
+int open_file(int dir, const char *name, struct stat *st)
 {
     int fd = openat(dir, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
 
@@ -80,8 +78,7 @@ static int open_blob(Agent *agent, Tree *tree, const BlobRef *ref, struct stat *
     return open_file(dir, name, st);
 }
 
-/* Hashes an open file from its beginning. */
-static bool judge(int fd, const struct stat *st, const BlobRef *ref, ContentIs *is, GError **error)
+bool judge(int fd, const struct stat *st, const BlobRef *ref, ContentIs *is, GError **error)
 {
     g_autoptr(Content) content = content_new((uint64_t)st->st_size, ref->size, ref->digest, true);
     g_autofree uint8_t *step = g_malloc(WIRE_DATA);

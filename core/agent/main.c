@@ -41,6 +41,9 @@ static const struct {
     [AGENT_BLOB_STAT] = { agent_blob_stat, "blob" },
     [AGENT_BLOB_HASH] = { agent_blob_hash, "blob" },
     [AGENT_BLOB_UNLINK] = { agent_blob_unlink, "blob" },
+    [AGENT_BLOB_LOOK] = { agent_blob_look, "blob" },
+    [AGENT_BLOB_LIST] = { agent_blob_list, "blobs" },
+    [AGENT_MAILBOXES] = { agent_mailboxes, "mailboxes" },
 };
 
 static GMutex output;

@@ -12,7 +12,7 @@
 #include "core/base/wire.h"
 
 #define AGENT_GREETING "ZXAGENT"
-#define AGENT_PROTOCOL 1
+#define AGENT_PROTOCOL 2
 #define AGENT_NOISE    4096 /* bytes a login shell may print before the greeting */
 #define AGENT_ALIVE_S  5    /* between two ALIVE */
 
@@ -47,6 +47,9 @@ enum {
     AGENT_BLOB_STAT,   /* BlobRef -> HAVE (THERE or NEED) */
     AGENT_BLOB_HASH,   /* BlobRef -> HASH */
     AGENT_BLOB_UNLINK, /* BlobRef -> OK, also when it is not there */
+    AGENT_BLOB_LOOK,   /* BlobRef -> LOOKED: what is there, whatever it is */
+    AGENT_BLOB_LIST,   /* u8 volume, u32 mailbox -> BLOB_ENTRY..., OK */
+    AGENT_MAILBOXES,   /* u8 volume -> MAILBOX_ENTRY..., OK: who has a directory there */
     AGENT_REQUESTS,    /* no request: their end */
 
     /* in both directions */
@@ -67,12 +70,18 @@ enum {
     AGENT_WRITTEN,     /* u64 length of the file as written */
     AGENT_HAVE,        /* u8 AgentHave, u64 length of the file */
     AGENT_HASH,        /* u64 length of the file, u64 raw size, text digest */
+    AGENT_LOOKED,      /* u8 AgentLook, u8 volume, u32 mod_content as its name has it, u64 length of the
+                          file, u64 raw size, text digest */
+    AGENT_BLOB_ENTRY,  /* u8 it is where its number puts it, u32 item, u32 mod_content or 0 (the old
+                          name), u64 length, u64 mtime in s, text path below msg */
+    AGENT_MAILBOX_ENTRY, /* u32 mailbox */
 };
 
 /* flags of requests */
 enum {
     AGENT_DIGEST = 1,    /* hash the content; without it TAIL and END carry "" */
-    AGENT_OTHERS = 2,    /* BLOB_READ: not in its place, so look on the other volumes */
+    AGENT_OTHERS = 2,    /* not in its place, so look on the other volumes; BLOB_LOOK: and under
+                            another revision */
     AGENT_OVERWRITE = 4, /* a different file there may be replaced */
     AGENT_DURABLE = 8,   /* to be made durable by FLUSH, one by one, not by SYNCFS */
     AGENT_COMPRESS = 16, /* as mailboxd would store a new one on this volume */
@@ -84,6 +93,14 @@ typedef enum AgentHave {
     HAVE_LINKED,  /* was hard-linked from the older mailbox id, size and digest verified */
     HAVE_DIFFERS, /* a different file is there and may not be replaced */
 } AgentHave;
+
+typedef enum AgentLook {
+    LOOK_ABSENT,
+    LOOK_THERE,
+    LOOK_OLD_NAME,  /* by the name of very old stores, without a revision */
+    LOOK_REVISION,  /* its content, under another revision */
+    LOOK_ELSEWHERE, /* its content, on another volume */
+} AgentLook;
 
 /* A blob as its row tells it. */
 typedef struct BlobRef {

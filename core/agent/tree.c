@@ -215,13 +215,17 @@ uint32_t tree_blob_group(const Tree *tree, uint32_t item)
     return group_of(item, tree->info.file_bits, tree->info.file_group_bits);
 }
 
+uint32_t tree_mailbox_group(const Tree *tree, uint32_t mailbox)
+{
+    return group_of(mailbox, tree->info.mailbox_bits, tree->info.mailbox_group_bits);
+}
+
 #define NUMBER_SIZE 12
 
 static void mailbox_parts(const Tree *tree, uint32_t mailbox, char dir1[NUMBER_SIZE],
                           char dir2[NUMBER_SIZE])
 {
-    snprintf(dir1, NUMBER_SIZE, "%u",
-             group_of(mailbox, tree->info.mailbox_bits, tree->info.mailbox_group_bits));
+    snprintf(dir1, NUMBER_SIZE, "%u", tree_mailbox_group(tree, mailbox));
     snprintf(dir2, NUMBER_SIZE, "%u", mailbox);
 }
 

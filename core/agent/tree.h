@@ -38,6 +38,8 @@ int tree_blob_dir(Tree *tree, uint32_t mailbox, uint32_t group, TreeMake make);
 int tree_index_dir(Tree *tree, uint32_t mailbox, TreeMake make); /* index/0 */
 /* The number of the directory an item's blobs are in. */
 uint32_t tree_blob_group(const Tree *tree, uint32_t item);
+/* The same of the directory that holds a mailbox's. */
+uint32_t tree_mailbox_group(const Tree *tree, uint32_t mailbox);
 
 /* Opens the directory @name in the directory @at. */
 int tree_enter(int at, const char *name);

@@ -119,4 +119,74 @@ typedef struct NonLocal {
     int64_t bytes;
 } NonLocal;
 
+/* What may be wrong with a blob. */
+typedef enum BlobFault {
+    BLOB_MISSING,
+    BLOB_ELSEWHERE,  /* on another volume than its row says */
+    BLOB_NAME,       /* under another name: another revision's, or the old one without */
+    BLOB_SIZE,       /* its content is not as long as its row says */
+    BLOB_CONTENT,    /* its digest is not that of its row */
+    BLOB_UNREADABLE,
+    BLOB_VOLUME,     /* its row names no volume of files of this store */
+    BLOB_UNEXPECTED, /* a file that no row calls for */
+    BLOB_FAULTS
+} BlobFault;
+
+typedef struct BlobFinding {
+    BlobFault fault;
+    unsigned volume; /* by the row; of an unexpected file where it lies; 0: none */
+    unsigned mailbox;
+    uint32_t item, mod_content;
+    uint64_t size, found_size; /* uncompressed: by the row, by the file; unexpected: of the file */
+    const char *digest;        /* of the row, "" if none */
+    const char *file;          /* below the volume's root, or NULL */
+    const char *detail;        /* in words, or NULL */
+} BlobFinding;
+
+typedef struct InspectCount {
+    uint64_t blobs, bytes;     /* that rows call for, looked at; uncompressed */
+    uint64_t external;         /* on volumes that hold no files: not looked at */
+    uint64_t files;            /* found by walking */
+    uint64_t faults[BLOB_FAULTS];
+} InspectCount;
+
+/* A BlobFinding that is kept. */
+typedef struct BlobTrace {
+    BlobFault fault;
+    unsigned volume, mailbox;
+    uint32_t item, mod_content;
+    uint64_t size, found_size;
+    char *file, *detail;
+} BlobTrace;
+
+/* Of a mailbox directory whose number no mailbox has. */
+typedef struct HomelessLook {
+    unsigned volume, mailbox;
+    uint64_t files, bytes;
+} HomelessLook;
+
+typedef struct MailboxBlobs {
+    unsigned mailbox;
+    char *account; /* as its row calls it */
+    InspectCount count;
+} MailboxBlobs;
+
+/* The blobs of a store against its rows. */
+typedef struct StoreBlobs {
+    char *store;
+    unsigned checked; /* mailboxes */
+    InspectCount count;
+    GPtrArray *volumes;   /* of VolumeBlobs */
+    GPtrArray *found;     /* of BlobTrace: the first ones */
+    uint64_t found_more;  /* not kept */
+    GArray *homeless;     /* of HomelessLook */
+    GPtrArray *mailboxes; /* of MailboxBlobs, if they were asked for */
+} StoreBlobs;
+
+typedef struct VolumeBlobs {
+    unsigned id;
+    char *name, *path;
+    uint64_t faults[BLOB_FAULTS];
+} VolumeBlobs;
+
 #endif

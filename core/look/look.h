@@ -10,6 +10,7 @@
  *   verdict      the same in one sentence                                             verdict.c
  *   trace        status operation_uuid                                                trace.c
  *   nonlocal     getNonLocalMailboxes                                                 nonlocal.c
+ *   blobs        doCheckBlobs                                                         blobs.c
  *   records      what zxmove itself has written on a store                            records.c
  */
 #ifndef ZX_LOOK_LOOK_H
@@ -75,6 +76,9 @@ Looked *look_trace(const Conf *conf, const char *operation, const Wait *wait,
 /* Of NonLocal. */
 Looked *look_nonlocal(const Conf *conf, const char *host, const Wait *wait,
                       GError **error) MUST_USE;
+/* Of StoreBlobs. */
+Looked *look_blobs(const Conf *conf, const BlobsRequest *request, const char *host, EventSink *sink,
+                   void *data, const Wait *wait, GError **error) MUST_USE;
 /* Of ServiceLook. The directory may be silent, too. */
 Looked *look_services(const Conf *conf, const char *host, const Wait *wait,
                       GError **error) MUST_USE;

@@ -288,6 +288,24 @@ static void on_have(Stream *stream, StreamFile *file, unsigned have)
     finish(stream, file, results[have]);
 }
 
+static bool on_looked(Stream *stream, StreamFile *file, WireIn *in, GError **error)
+{
+    const unsigned is = wire_u8(in);
+
+    file->look.is = (AgentLook)is;
+    file->look.volume = wire_u8(in);
+    file->look.mod_content = wire_u32(in);
+    file->disk_size = wire_u64(in);
+    file->raw_size = wire_u64(in);
+    wire_text(in, file->digest, sizeof file->digest);
+    if (!decoded(stream->target, in, error))
+        return false;
+    if (is > LOOK_ELSEWHERE)
+        return strange(stream->target, error);
+    finish(stream, file, is == LOOK_ABSENT ? STREAM_ABSENT : STREAM_THERE);
+    return true;
+}
+
 static bool on_answer(Stream *stream, const Due *due, const WireFrame *frame, GError **error)
 {
     StreamFile *file = due->file;
@@ -309,6 +327,8 @@ static bool on_answer(Stream *stream, const Due *due, const WireFrame *frame, GE
         if (!decoded(stream->target, &in, error))
             return false;
         finish(stream, file, STREAM_THERE);
+    } else if (due->kind == DUE_ASK && frame->type == AGENT_LOOKED) {
+        return on_looked(stream, file, &in, error);
     } else if (due->kind == DUE_WRITE && frame->type == AGENT_WRITTEN) {
         file->disk_size = wire_u64(&in);
         if (!decoded(stream->target, &in, error))

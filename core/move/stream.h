@@ -34,6 +34,11 @@ typedef struct StreamFile {
     char digest[DIGEST_SIZE];
     char *trouble;   /* FAILED, DIFFERS; freed by stream_file_clear */
     bool unreadable; /* FAILED: at the source, not at the destination */
+    struct {
+        AgentLook is;
+        unsigned volume;
+        uint32_t mod_content;
+    } look; /* what BLOB_LOOK was answered, beside disk_size, raw_size and digest */
 } StreamFile;
 
 void stream_file_clear(StreamFile *file);

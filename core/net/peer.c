@@ -631,3 +631,62 @@ bool peer_index_remove(Peer *peer, unsigned volume, uint32_t mailbox_id, GError 
     begin_mailbox(peer, AGENT_INDEX_REMOVE, volume, mailbox_id);
     return ask_ok(peer, error);
 }
+
+static bool take_blob_entry(Peer *peer, const WireFrame *frame, BlobEntry *entry,
+                            char path[NAME_SIZE], GError **error)
+{
+    WireIn in = wire_in(frame);
+
+    entry->in_place = wire_u8(&in) != 0;
+    entry->item = wire_u32(&in);
+    entry->mod_content = wire_u32(&in);
+    entry->length = wire_u64(&in);
+    entry->mtime = (int64_t)wire_u64(&in);
+    wire_text(&in, path, NAME_SIZE);
+    entry->path = path;
+    return understood(peer, &in, error);
+}
+
+bool peer_blob_list(Peer *peer, unsigned volume, uint32_t mailbox_id, BlobFound *found, void *data,
+                    GError **error)
+{
+    char path[NAME_SIZE];
+    WireFrame frame;
+    BlobEntry entry;
+    bool ok;
+
+    begin_mailbox(peer, AGENT_BLOB_LIST, volume, mailbox_id);
+    wire_finish(&peer->out);
+    while ((ok = answer(peer, &frame, error)) && frame.type == AGENT_BLOB_ENTRY) {
+        if (!take_blob_entry(peer, &frame, &entry, path, error))
+            return false;
+        if (!found(data, &entry, error)) {
+            peer_break(peer, NULL, "given up in the middle of a list");
+            return false;
+        }
+        peer_touch(peer); /* it waited for us */
+    }
+    return ok && (frame.type == AGENT_OK || peer_break(peer, error, "an answer of the wrong kind"));
+}
+
+GArray *peer_mailboxes(Peer *peer, unsigned volume, GError **error)
+{
+    g_autoptr(GArray) ids = g_array_new(FALSE, FALSE, sizeof(uint32_t));
+    WireFrame frame;
+    bool ok;
+
+    peer_begin(peer, AGENT_MAILBOXES, 0);
+    wire_put_u8(&peer->out, (uint8_t)volume);
+    wire_finish(&peer->out);
+    while ((ok = answer(peer, &frame, error)) && frame.type == AGENT_MAILBOX_ENTRY) {
+        WireIn in = wire_in(&frame);
+        const uint32_t id = wire_u32(&in);
+
+        g_array_append_val(ids, id);
+        if (!understood(peer, &in, error))
+            return NULL;
+    }
+    if (ok && frame.type != AGENT_OK)
+        ok = peer_break(peer, error, "an answer of the wrong kind");
+    return ok ? g_steal_pointer(&ids) : NULL;
+}

@@ -88,6 +88,22 @@ GPtrArray *peer_index_list(Peer *peer, unsigned volume, uint32_t mailbox_id,
 bool peer_index_remove(Peer *peer, unsigned volume, uint32_t mailbox_id, GError **error) MUST_USE;
 void index_file_free(IndexFile *file);
 
+/* A file among a mailbox's blobs, by its name. */
+typedef struct BlobEntry {
+    bool in_place;        /* in the directory that its number belongs to */
+    uint32_t item, mod_content; /* mod_content 0: the name of very old stores, without one */
+    uint64_t length;
+    int64_t mtime; /* Unix s */
+    const char *path; /* below the mailbox's msg; lives for the call */
+} BlobEntry;
+/* Tells @found of each file; what is no blob by its name is left out. @found may take its time, and
+ * ends the listing by answering false with an error; the conversation is broken then. */
+typedef bool BlobFound(void *data, const BlobEntry *entry, GError **error);
+bool peer_blob_list(Peer *peer, unsigned volume, uint32_t mailbox_id, BlobFound *found, void *data,
+                    GError **error) MUST_USE;
+/* Ids (of uint32_t) that have a directory on the volume. */
+GArray *peer_mailboxes(Peer *peer, unsigned volume, GError **error) MUST_USE;
+
 /* The wire below, for core/move/stream.c, which keeps many requests under way. */
 int peer_fd(Peer *peer); /* to poll */
 WireOut *peer_out(Peer *peer);

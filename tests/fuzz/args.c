@@ -279,12 +279,19 @@ NOT_RUN(Report *, core_purge, const PurgeRequest *r UNUSED, EventSink *s UNUSED,
         const Wait *w UNUSED, GError **e UNUSED)
 NOT_RUN(Report *, core_recover, const RecoverRequest *r UNUSED, EventSink *s UNUSED, void *d UNUSED,
         const Wait *w UNUSED, GError **e UNUSED)
+NOT_RUN(Report *, core_rollback, const RollbackRequest *r UNUSED, EventSink *s UNUSED,
+        void *d UNUSED, const Wait *w UNUSED, GError **e UNUSED)
+NOT_RUN(GPtrArray *, core_trust, const char *h UNUSED, const Wait *w UNUSED, GError **e UNUSED)
+NOT_RUN(bool, core_trust_again, Trust *t UNUSED, GError **e UNUSED)
+NOT_RUN(bool, core_trust_store, Trust *t UNUSED, GError **e UNUSED)
 NOT_RUN(GPtrArray *, core_moved, const char *h UNUSED, const Wait *w UNUSED, GError **e UNUSED)
 NOT_RUN(bool, core_mail, char **to UNUSED, const char *s UNUSED, const char *b UNUSED,
         const char *n UNUSED, const char *a UNUSED, GError **e UNUSED)
 NOT_RUN(Looked *, core_servers, const char *h UNUSED, const Wait *w UNUSED, GError **e UNUSED)
 NOT_RUN(Looked *, core_services, const char *h UNUSED, const Wait *w UNUSED, GError **e UNUSED)
 NOT_RUN(Looked *, core_nonlocal, const char *h UNUSED, const Wait *w UNUSED, GError **e UNUSED)
+NOT_RUN(Looked *, core_check_blobs, const BlobsRequest *r UNUSED, const char *h UNUSED,
+        EventSink *s UNUSED, void *d UNUSED, const Wait *w UNUSED, GError **e UNUSED)
 NOT_RUN(Looked *, core_trace, const char *o UNUSED, const Wait *w UNUSED, GError **e UNUSED)
 NOT_RUN(Looked *, core_whereabouts, char **a UNUSED, const Wait *w UNUSED, GError **e UNUSED)
 NOT_RUN(Looked *, core_volumes, const char *n UNUSED, bool k UNUSED, const char *h UNUSED,

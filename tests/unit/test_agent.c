@@ -194,6 +194,61 @@ static void test_probe(void **state)
     assert_false(exists(fixture->dir, "zxmove.probe"));
 }
 
+static bool note_entry(void *data, const BlobEntry *entry, GError **error G_GNUC_UNUSED)
+{
+    g_ptr_array_add(data,
+                    g_strdup_printf("%s %u-%u %d %u", entry->path, entry->item, entry->mod_content,
+                                    entry->in_place, (unsigned)entry->length));
+    return true;
+}
+
+static gint by_text(gconstpointer a, gconstpointer b)
+{
+    return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+static void test_blob_list(void **state)
+{
+    static const char *const expected[] = { "0/270-13.msg 270-13 1 5", "0/271.msg 271-0 1 1",
+                                            "0/4096-1.msg 4096-1 0 1" };
+    Fixture *fixture = *state;
+    g_autoptr(GPtrArray) found = g_ptr_array_new_with_free_func(g_free);
+    g_autofree char *link = g_build_filename(fixture->dir, "0", "7", "msg", "0", "9-9.msg", NULL);
+
+    assert_true(peer_blob_list(fixture->peer, 3, 7, note_entry, found, NULL));
+    assert_int_equal(found->len, 0);
+    write_file(fixture->dir, "0/7/msg/0/270-13.msg", "hello", 5);
+    write_file(fixture->dir, "0/7/msg/0/271.msg", "x", 1);
+    write_file(fixture->dir, "0/7/msg/0/4096-1.msg", "x", 1); /* its directory is 1 */
+    write_file(fixture->dir, "0/7/msg/0/0270-13.msg", "x", 1);
+    write_file(fixture->dir, "0/7/msg/0/270-13.msg.bak", "x", 1);
+    write_file(fixture->dir, "0/7/msg/0/1-99999999999.msg", "x", 1);
+    assert_int_equal(symlink("270-13.msg", link), 0);
+    assert_true(peer_blob_list(fixture->peer, 3, 7, note_entry, found, NULL));
+    g_ptr_array_sort(found, by_text);
+    assert_int_equal(found->len, G_N_ELEMENTS(expected));
+    for (unsigned i = 0; i < found->len; i++)
+        assert_string_equal(g_ptr_array_index(found, i), expected[i]);
+}
+
+static void test_mailboxes(void **state)
+{
+    Fixture *fixture = *state;
+    g_autoptr(GArray) ids = NULL;
+    uint32_t sum = 0;
+
+    write_file(fixture->dir, "0/7/msg/0/270-13.msg", "hello", 5);
+    write_file(fixture->dir, "1/4098/index/0/x", "x", 1);
+    write_file(fixture->dir, "0/4099/msg/0/1-1.msg", "x", 1); /* not where its number puts it */
+    write_file(fixture->dir, "incoming/5/x", "x", 1);
+    ids = peer_mailboxes(fixture->peer, 3, NULL);
+    assert_non_null(ids);
+    assert_int_equal(ids->len, 2);
+    for (unsigned i = 0; i < ids->len; i++)
+        sum += g_array_index(ids, uint32_t, i);
+    assert_int_equal(sum, 7 + 4098);
+}
+
 static IndexJob index_job(Fixture *fixture, Peer *target)
 {
     return (IndexJob){ .source = fixture->peer,
@@ -446,6 +501,8 @@ int main(int argc, char **argv)
         cmocka_unit_test_setup_teardown(test_no_link_is_followed, begin, end),
         cmocka_unit_test_setup_teardown(test_calendar_cache, begin, end),
         cmocka_unit_test_setup_teardown(test_probe, begin, end),
+        cmocka_unit_test_setup_teardown(test_blob_list, begin, end),
+        cmocka_unit_test_setup_teardown(test_mailboxes, begin, end),
         cmocka_unit_test_setup_teardown(test_index, begin, end),
         cmocka_unit_test(test_garbage),
         cmocka_unit_test(test_random_garbage),
