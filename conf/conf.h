@@ -71,6 +71,8 @@ typedef struct Conf {
     unsigned cutover_timeout_ms;       /* 60000 */
     unsigned cutover_retries;          /* 3 */
     unsigned min_free_percent;         /* 5 */
+    unsigned max_in_flight;            /* 4 */
+    unsigned resync_interval_s;        /* 21600 */
     unsigned
         purge_wait_s; /* 900: not behind mailboxd's back sooner after a commit (hazards 41, 43) */
 } Conf;

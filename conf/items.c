@@ -20,6 +20,8 @@ const ConfItem conf_items[] = {
     { "cutover_retries",          CONF_COUNT,   "3",     "0",    "20",    "how often a window that was undone is tried again", IN_CONF(cutover_retries) },
     { "min_free",                 CONF_PERCENT, "5",     "0",    "50",    "percent of each disk of the destination that must remain free", IN_CONF(min_free_percent) },
     { "separate_logs",            CONF_BOOL,    "false", NULL,   NULL,    "beside the log of an operation one of each mailbox, named by its address", IN_CONF(separate_logs) },
+    { "max_in_flight",            CONF_COUNT,   "4",     "1",    "64",    "mailboxes in flight on one store, over all operations", IN_CONF(max_in_flight) },
+    { "resync_interval",          CONF_SECONDS, "6h",    "15m",  "30d",   "time between two rounds of an operation that is held", IN_CONF(resync_interval_s) },
     { "purge_wait",               CONF_SECONDS, "15m",   "0s",   "7d",    "no purge behind mailboxd's back sooner after a commit", IN_CONF(purge_wait_s) },
 
     { "log.target",               CONF_CHOICE,  "file",  NULL,   NULL,    "where the log of an operation goes: a file of its own in log of state_dir, syslog (as mail) or the journal", IN_CONF(log.target), .values = "file|syslog|journald" },

@@ -7,12 +7,17 @@
 #include "core/move/rollback.h"
 #include "core/net/smtp.h"
 #include "core/ops/journal.h"
+#include "core/ops/limits.h"
+#include "core/ops/orders.h"
 #include "core/ops/recent.h"
 #include "core/zimbra/known.h"
 #include <string.h>
 
 struct Core {
     const Conf *conf;
+    char *operation; /* what the next one is begun as; NULL: anew */
+    bool again;
+    GPtrArray *watched; /* of MailboxResult: in events of core_watch */
 };
 
 Core *core_open(const Conf *conf, GError **error)
@@ -21,172 +26,35 @@ Core *core_open(const Conf *conf, GError **error)
 
     (void)error;
     core->conf = conf;
+    core->watched = g_ptr_array_new_with_free_func((GDestroyNotify)result_free);
     return core;
 }
 
 void core_close(Core *core)
 {
+    g_free(core->operation);
+    g_ptr_array_unref(core->watched);
     g_free(core);
 }
 
-static MailboxResult *result_with_id(const Operation *op, const char *account_id)
+void core_begin_as(Core *core, const char *operation, bool again)
 {
-    for (guint i = 0; i < op->report->mailboxes->len; i++) {
-        MailboxResult *result = g_ptr_array_index(op->report->mailboxes, i);
-
-        if (strcmp(result->account_id, account_id) == 0)
-            return result;
-    }
-    return NULL;
+    g_free(core->operation);
+    core->operation = g_strdup(operation);
+    core->again = again;
 }
 
-static MailboxResult *result_of(const Operation *op, const Account *account)
+/* Of the operation begun now, the next has one of its own. */
+static bool begin(Core *core, Operation *op, const Conf *conf, const char *verb,
+                  const char *command, EventSink *sink, void *data, const Wait *wait,
+                  GError **error)
 {
-    return result_with_id(op, account->id);
-}
+    g_autofree char *uuid = g_steal_pointer(&core->operation);
+    bool opened = operation_open(op, conf, uuid, verb, command, sink, data, wait, error);
 
-static void set_failed(MailboxResult *result, GError *problem)
-{
-    result->outcome = OUTCOME_FAILED;
-    result->code = error_code(problem);
-    result->reason = g_strdup(problem->message);
-    g_error_free(problem);
-}
-
-/* The operation has to end: the user asked for it, or it has failed too often. */
-static bool has_to_end(Operation *op)
-{
-    g_autoptr(GError) problem = NULL;
-
-    if (op->report->halted == NULL && !tally_check(&op->tally, &problem)) {
-        op->report->halted = g_strdup(problem->message);
-        operation_note(op, "%s; mailboxes that were not begun were left alone", problem->message);
-    }
-    return op->report->halted != NULL || wait_stopped(op->wait);
-}
-
-static void set_not_reached(const Operation *op, MailboxResult *result)
-{
-    bool halted = op->report->halted != NULL;
-
-    result->outcome = OUTCOME_NOT_REACHED;
-    result->code = halted ? ZX_ERROR_DATA : ZX_ERROR_INTERRUPTED;
-    result->reason = g_strdup(halted ? "the operation ended itself before this mailbox was begun"
-                                     : "interrupted before this mailbox was begun");
-}
-
-/* Takes @account. A failure is this mailbox's, and the next one is tried. */
-static void move_account(Operation *op, Account *account, Store *target, unsigned index,
-                         unsigned total)
-{
-    MailboxResult *result = result_of(op, account);
-    GError *problem = NULL;
-    Store *source = operation_store(op, account->mail_host, &problem);
-    Move *move;
-
-    log_context(op->uuid, account->address);
-    if (source == NULL || !store_revive(source, &problem) || !store_revive(target, &problem) ||
-        !plan_check_stores(op, source, target, &problem)) {
-        set_failed(result, problem);
-        account_free(account);
-    } else {
-        move = move_new(op, account, source, target, result);
-        move->index = index;
-        move->total = total;
-        move->window_soon = (op->request->stages & STAGE_ACCOUNT) != 0;
-        move_run(move);
-        move_free(move);
-    }
-    log_context(op->uuid, NULL);
-    operation_emit(op, &(Event){ .type = EVENT_MAILBOX_DONE,
-                                 .account = result->address,
-                                 .index = index,
-                                 .total = total,
-                                 .mailbox_bytes = operation_size(op, result->account_id),
-                                 .result = result });
-}
-
-static const char *end_state(const Operation *op)
-{
-    unsigned failed = 0, others = 0;
-    bool unfinished = false, missed = false; /* missed: strict, and one was skipped */
-
-    for (guint i = 0; i < op->report->mailboxes->len; i++) {
-        const MailboxResult *result = g_ptr_array_index(op->report->mailboxes, i);
-
-        unfinished = unfinished || result->unfinished;
-        if (result->outcome == OUTCOME_FAILED || result->outcome == OUTCOME_IN_DOUBT ||
-            result->outcome == OUTCOME_KEPT)
-            failed++;
-        else if (result->outcome == OUTCOME_SKIPPED && op->request != NULL && op->request->strict)
-            missed = true;
-        else
-            others++;
-    }
-    if (wait_stopped(op->wait))
-        return "interrupted";
-    if (op->report->halted != NULL)
-        return "failed";
-    if (failed == 0 && !unfinished)
-        return missed ? "partial" : "done";
-    return others > 0 ? "partial" : "failed";
-}
-
-/* The operation's own row may be out of reach when its store is; the report is not. */
-static void end_journal(Operation *op, Store *store)
-{
-    GError *problem = NULL;
-
-    if (store_revive(store, &problem) &&
-        journal_end(store, op->uuid, end_state(op), NULL, &problem))
-        return;
-    log_warning("%s: %s", store->name, problem->message);
-    g_error_free(problem);
-}
-
-static bool move_all(Operation *op, GError **error)
-{
-    Store *target;
-    g_autoptr(GPtrArray) accounts = NULL;
-
-    if (directory_server(op->servers, op->request->destination) == NULL)
-        return fail(error, ZX_ERROR_NOT_FOUND, "no server %s in the directory",
-                    op->request->destination);
-    accounts = plan_select(op, error);
-    if (accounts == NULL)
-        return false;
-    if (op->looking)
-        return forecast_all(op, accounts, error);
-    g_ptr_array_set_free_func(accounts, NULL); /* each goes over to its move */
-    if (accounts->len == 0) {
-        operation_emit(op, &(Event){ .type = EVENT_SELECTED });
-        return true;
-    }
-    target = operation_store(op, op->request->destination, error);
-    if (target == NULL ||
-        !journal_begin(target, op->uuid, op->report->verb, op->request->command,
-                       op->request->batch_name, op->request->comment, error)) {
-        g_ptr_array_set_free_func(accounts, (GDestroyNotify)account_free);
-        return false;
-    }
-    /* Of a single mailbox its own progress says it all. */
-    operation_emit(op,
-                   &(Event){ .type = EVENT_SELECTED,
-                             .total = accounts->len,
-                             .expected_bytes = accounts->len > 1 ? plan_sizes(op, accounts) : 0 });
-    for (guint i = 0; i < accounts->len; i++) {
-        Account *account = g_ptr_array_index(accounts, i);
-
-        if (has_to_end(op)) {
-            set_not_reached(op, result_of(op, account));
-            account_free(account);
-            continue;
-        }
-        move_account(op, account, target, i + 1, accounts->len);
-    }
-    has_to_end(op); /* the last one may have been too much */
-    end_journal(op, target);
-    return true;
+    op->again = core->again;
+    core->again = false;
+    return opened;
 }
 
 /* Ends the operation: its report, or NULL when it could not be begun. */
@@ -228,74 +96,36 @@ Report *core_move(Core *core, const MoveRequest *request, EventSink *sink, void 
 {
     const Conf conf = limited(core->conf, request);
     Operation op;
-    bool began = operation_open(&op, &conf, request->dry_run ? "plan" : "doMailboxMove",
-                                request->command, sink, data, wait, error);
+    bool began = begin(core, &op, &conf, request->dry_run ? "plan" : "doMailboxMove",
+                       request->command, sink, data, wait, error);
 
     op.report->batch_name = g_strdup(request->batch_name);
     op.report->comment = g_strdup(request->comment);
     op.request = request;
-    op.tally.read_error_threshold = (uint64_t)MAX(request->read_error_threshold, 0);
+    op.common->tally.read_error_threshold = (uint64_t)MAX(request->read_error_threshold, 0);
     op.looking = request->dry_run;
-    return finish(&op, began && move_all(&op, error));
+    return finish(&op, began && batch_run(&op, error));
 }
 
 Report *core_purge(Core *core, const PurgeRequest *request, EventSink *sink, void *data,
                    const Wait *wait, GError **error)
 {
     Operation op;
-    bool began = operation_open(&op, core->conf, "doPurgeMailboxes", request->command, sink, data,
-                                wait, error);
+    bool began = begin(core, &op, core->conf, "doPurgeMailboxes", request->command, sink, data, wait,
+                       error);
 
     return finish(&op, began && purge_run(&op, request, error));
-}
-
-/* A store that cannot be gone back to is the failure of those that would have. */
-static void none_went(Operation *op, const WayBack *way, const GError *problem)
-{
-    for (guint i = 0; way->ids->pdata[i] != NULL; i++) {
-        const char *id = g_ptr_array_index(way->ids, i);
-        MailboxResult *result = result_with_id(op, id);
-
-        if (result == NULL)
-            result = operation_add_result(op, id, id, NULL, way->move.destination);
-        if (result->outcome != OUTCOME_FAILED || result->reason != NULL)
-            continue;
-        result->code = error_code(problem);
-        result->reason = g_strdup(problem->message);
-    }
-}
-
-/* One operation, to as many stores as its accounts came from. */
-static bool roll_back(Operation *op, const RollbackRequest *request, GError **error)
-{
-    g_autoptr(GPtrArray) ways = rollback_select(op, request, error);
-
-    if (ways == NULL)
-        return false;
-    for (guint i = 0; i < ways->len; i++) {
-        WayBack *way = g_ptr_array_index(ways, i);
-        GError *problem = NULL;
-
-        way->move.command = request->command;
-        op->request = &way->move;
-        if (!move_all(op, &problem)) {
-            none_went(op, way, problem);
-            g_error_free(problem);
-        }
-    }
-    op->request = NULL;
-    return true;
 }
 
 Report *core_rollback(Core *core, const RollbackRequest *request, EventSink *sink, void *data,
                       const Wait *wait, GError **error)
 {
     Operation op;
-    bool began = operation_open(&op, core->conf, request->dry_run ? "plan" : "doRollback",
-                                request->command, sink, data, wait, error);
+    bool began = begin(core, &op, core->conf, request->dry_run ? "plan" : "doRollback",
+                       request->command, sink, data, wait, error);
 
     op.looking = request->dry_run;
-    return finish(&op, began && roll_back(&op, request, error));
+    return finish(&op, began && rollback_run(&op, request, error));
 }
 
 Report *core_recover(Core *core, const RecoverRequest *request, EventSink *sink, void *data,
@@ -303,7 +133,7 @@ Report *core_recover(Core *core, const RecoverRequest *request, EventSink *sink,
 {
     Operation op;
     bool began =
-        operation_open(&op, core->conf, "doRecover", request->command, sink, data, wait, error);
+        begin(core, &op, core->conf, "doRecover", request->command, sink, data, wait, error);
 
     return finish(&op, began && recover_run(&op, request, error));
 }
@@ -356,7 +186,8 @@ GPtrArray *core_moved(Core *core, const char *host, const Wait *wait, GError **e
 {
     Operation op;
     g_autoptr(GPtrArray) list = g_ptr_array_new_with_free_func((GDestroyNotify)moved_free);
-    bool good = operation_open(&op, core->conf, "getMovedMailboxes", NULL, NULL, NULL, wait, error);
+    bool good =
+        operation_open(&op, core->conf, NULL, "getMovedMailboxes", NULL, NULL, NULL, wait, error);
 
     for (guint i = 0; good && i < core->conf->stores->len; i++) {
         const ConfStore *where = g_ptr_array_index(core->conf->stores, i);
@@ -439,6 +270,82 @@ Looked *core_check_blobs(Core *core, const BlobsRequest *request, const char *ho
                          void *data, const Wait *wait, GError **error)
 {
     return look_blobs(core->conf, request, host, sink, data, wait, error);
+}
+
+Looked *core_operations(Core *core, const char *operation, unsigned which, const Wait *wait,
+                        GError **error)
+{
+    return look_operations(core->conf, operation, which, wait, error);
+}
+
+Looked *core_operation(Core *core, const char *operation, const Wait *wait, GError **error)
+{
+    return look_operation(core->conf, operation, wait, error);
+}
+
+GPtrArray *core_operation_mailboxes(Core *core, const OperationLook *operation, GError **error)
+{
+    return look_operation_mailboxes(core->conf, operation, error);
+}
+
+Looked *core_watch(Core *core, const OperationLook *operation, EventSink *sink, void *data,
+                   const Wait *wait, GError **error)
+{
+    return look_watch(core->conf, operation, core->watched, sink, data, wait, error);
+}
+
+static Store *store_of(const Core *core, const OperationLook *operation, GError **error)
+{
+    return store_open_look(core->conf, conf_store(core->conf, operation->store), error);
+}
+
+static bool is_lost(const OperationLook *operation)
+{
+    return strcmp(operation->state, "lost") == 0;
+}
+
+bool core_want(Core *core, const OperationLook *operation, Want want, char **accounts,
+               const char *comment, GError **error)
+{
+    g_autoptr(Store) store = NULL;
+
+    if (operation->ended_yet)
+        return fail(error, ZX_ERROR_REFUSED, "operation %s has ended: %s", operation->operation,
+                    operation->state);
+    if (is_lost(operation))
+        return fail(error, ZX_ERROR_REFUSED,
+                    "operation %s gives no sign of life since %.0f s: its process on %s is gone, or "
+                    "cannot reach %s\ntake it up again with: doResume %s",
+                    operation->operation, (double)operation->silent_ms / 1000, operation->host,
+                    operation->store, operation->operation);
+    store = store_of(core, operation, error);
+    return store != NULL &&
+           orders_want(store->control, operation->operation, want, accounts, comment, error);
+}
+
+bool core_end_lost(Core *core, const OperationLook *operation, GError **error)
+{
+    g_autoptr(Store) store = NULL;
+
+    if (!is_lost(operation))
+        return fail(error, ZX_ERROR_REFUSED, "operation %s is %s", operation->operation,
+                    operation->state);
+    store = store_of(core, operation, error);
+    return store != NULL && orders_end_lost(store->control, operation->operation, error);
+}
+
+bool core_limits(Core *core, const OperationLook *operation, const Limits *change, Limits *now,
+                 GError **error)
+{
+    g_autoptr(Store) store = NULL;
+
+    *now = limits_read(NULL);
+    if (change != NULL && operation->ended_yet)
+        return fail(error, ZX_ERROR_REFUSED, "operation %s has ended: %s", operation->operation,
+                    operation->state);
+    store = store_of(core, operation, error);
+    return store != NULL &&
+           orders_limits(store->control, operation->operation, change, now, error);
 }
 
 Looked *core_services(Core *core, const char *host, const Wait *wait, GError **error)

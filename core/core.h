@@ -40,6 +40,9 @@ typedef struct MoveRequest {
     long max_syncs, sync_finish_threshold, cutover_timeout, cutover_retries, min_free, separate_logs;
     char *blob_destination_volume;
     char **notifications;
+    bool hold;                  /* copies are kept up to date, and nobody moves before doCompleteMove */
+    int64_t start_after, complete_after; /* Unix ms; -1: now */
+    long resync_interval;       /* ms, while held; -1: the default */
     char *command;              /* the line as typed, for mail and journal */
 } MoveRequest;
 
@@ -140,6 +143,7 @@ typedef struct Report {
     GPtrArray *disks, *risks;    /* a plan: of DiskForecast; of char *: what may go wrong, or is not known */
     char *halted;                /* why the operation ended itself (too many errors); NULL: it did not */
     double row_us;               /* a plan: what a row costs in the window, as measured; 0: was not */
+    char **notifications;        /* setOperation changed who gets it; NULL: nobody did */
     char *mail_problem;          /* the notification could not be sent: why */
     char *log_path, *report_path;
     char *mailbox_logs;          /* directory of the logs of single mailboxes, or NULL */
@@ -166,6 +170,50 @@ Report *core_move(Core *core, const MoveRequest *request, EventSink *sink, void 
 Report *core_purge(Core *core, const PurgeRequest *request, EventSink *sink, void *data, const Wait *wait, GError **error) MUST_USE;
 Report *core_rollback(Core *core, const RollbackRequest *request, EventSink *sink, void *data, const Wait *wait, GError **error) MUST_USE;
 Report *core_recover(Core *core, const RecoverRequest *request, EventSink *sink, void *data, const Wait *wait, GError **error) MUST_USE;
+
+/* Operations, each a process of its own, by the rows that the stores have of them; from any host. */
+enum {
+    OPERATIONS_GOING = 1,      /* not ended; also those that are lost */
+    OPERATIONS_ENDED = 2,
+    OPERATIONS_UNFINISHED = 4, /* only those that need somebody: lost, or not alive with an open window */
+};
+/* Of OperationLook, the newest first. @operation: a uuid or how it begins; NULL: all. */
+Looked *core_operations(Core *core, const char *operation, unsigned which, const Wait *wait, GError **error) MUST_USE;
+/* The one whose uuid begins so; NOT_FOUND, or USAGE if there are several. @operation NULL: the newest
+ * that goes on. Of OperationLook, one. */
+Looked *core_operation(Core *core, const char *operation, const Wait *wait, GError **error) MUST_USE;
+/* The mailboxes of an operation by its uuid (of MailboxResult, in their order), for a report of it. */
+GPtrArray *core_operation_mailboxes(Core *core, const OperationLook *operation, GError **error) MUST_USE;
+
+typedef enum Want {
+    WANT_GO,       /* on, after a pause */
+    WANT_PAUSE,
+    WANT_STOP,     /* the mailbox in its window is finished or undone first */
+    WANT_COMPLETE, /* what is held goes through its window */
+} Want;
+/* Asks it of the operation; whether it is done shows in its state. @accounts: addresses or ids, of
+ * WANT_COMPLETE; NULL: all. REFUSED if there is nobody to ask. */
+bool core_want(Core *core, const OperationLook *operation, Want want, char **accounts, const char *comment, GError **error) MUST_USE;
+/* Nobody is there any more: the row of one that is lost ends as interrupted. */
+bool core_end_lost(Core *core, const OperationLook *operation, GError **error) MUST_USE;
+
+/* What may be changed of an operation while it runs. */
+typedef struct Limits {
+    long threads;           /* -1: as it was begun */
+    int64_t complete_after; /* Unix ms; -1: as it was begun */
+    char **notifications;   /* NULL: as it was begun */
+} Limits;
+void limits_clear(Limits *limits);
+/* @change NULL: only reads. *@now (limits_clear): what holds then. */
+bool core_limits(Core *core, const OperationLook *operation, const Limits *change, Limits *now, GError **error) MUST_USE;
+
+/* Tells @sink what the operation does until it has ended, is lost, or @wait is over (INTERRUPTED). The
+ * results in its events live until core_close. Of OperationLook, one: how it stands then. */
+Looked *core_watch(Core *core, const OperationLook *operation, EventSink *sink, void *data, const Wait *wait, GError **error) MUST_USE;
+
+/* The operation that this Core begins next: under this uuid instead of one of its own, and with @again
+ * as the one that was begun under it before (doResume). */
+void core_begin_as(Core *core, const char *operation, bool again);
 
 typedef struct MovedMailbox {
     char *store, *account_id, *address, *moved_to, *operation, *state;

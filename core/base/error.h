@@ -27,6 +27,8 @@
     X(IN_DOUBT,     1,  false, "sent, but not known whether it took effect")                \
     X(NOT_FOUND,    1,  false, "no such thing")                                             \
     X(STOPPED,      2,  false, "stopped by doStopOperation")                                \
+    X(REMOVED,      3,  false, "removed from the queue by doStopOperation")                 \
+    X(LOST,         4,  false, "the process of the operation has ended")                    \
     X(PARTIAL,      5,  false, "finished, but some mailboxes failed or were held back")     \
     X(INTERRUPTED,130,  false, "interrupted by the user")
 

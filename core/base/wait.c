@@ -7,6 +7,7 @@ Wait wait_within(const Wait *parent, int64_t ms)
 
     if (parent != NULL) {
         wait.stop = parent->stop;
+        wait.order = parent->order;
         wait.tick = parent->tick;
         wait.tick_data = parent->tick_data;
         if (parent->deadline != 0 && parent->deadline < wait.deadline)
@@ -19,7 +20,7 @@ Wait wait_through(const Wait *parent, int64_t ms)
 {
     Wait wait = wait_within(parent, ms);
 
-    wait.stop = NULL;
+    wait.stop = wait.order = NULL;
     return wait;
 }
 
@@ -33,9 +34,20 @@ int wait_left_ms(const Wait *wait, int cap)
     return (int)CLAMP(left, 0, cap);
 }
 
+static bool is_set(const volatile sig_atomic_t *token)
+{
+    return token != NULL && *token != 0;
+}
+
 bool wait_stopped(const Wait *wait)
 {
-    return wait != NULL && wait->stop != NULL && *wait->stop != 0;
+    return wait != NULL && (is_set(wait->stop) || is_set(wait->order));
+}
+
+ZxError wait_stop_code(const Wait *wait)
+{
+    return wait != NULL && is_set(wait->order) && !is_set(wait->stop) ? ZX_ERROR_STOPPED
+                                                                      : ZX_ERROR_INTERRUPTED;
 }
 
 void wait_tick(const Wait *wait)
@@ -48,7 +60,8 @@ bool wait_check(const Wait *wait, const char *what, GError **error)
 {
     wait_tick(wait);
     if (wait_stopped(wait))
-        return fail(error, ZX_ERROR_INTERRUPTED, "%s: interrupted", what);
+        return fail(error, wait_stop_code(wait), "%s: %s", what,
+                    wait_stop_code(wait) == ZX_ERROR_STOPPED ? "stopped" : "interrupted");
     if (wait_left_ms(wait, 1) == 0)
         return fail(error, ZX_ERROR_TIMEOUT, "%s: no answer in time", what);
     return true;

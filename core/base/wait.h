@@ -10,6 +10,7 @@
 typedef struct Wait {
     int64_t deadline;                 /* g_get_monotonic_time() units (us); 0 = none */
     const volatile sig_atomic_t *stop; /* non-zero: the user asked to stop; NULL = cannot be stopped */
+    const volatile sig_atomic_t *order; /* the same by doStopOperation, from wherever it was typed */
     void (*tick)(void *data);         /* called at each look by the thread that waits; NULL = nothing to do */
     void *tick_data;
 } Wait;
@@ -28,10 +29,13 @@ int wait_left_ms(const Wait *wait, int cap);
 
 bool wait_stopped(const Wait *wait);
 
+/* What a stop is called: STOPPED if it was ordered, else INTERRUPTED. */
+ZxError wait_stop_code(const Wait *wait);
+
 /* What is to be done while one waits; @wait may be NULL. */
 void wait_tick(const Wait *wait);
 
-/* False with TIMEOUT ("@what: no answer in time") or INTERRUPTED when it is over. @wait may be NULL. */
+/* False with TIMEOUT ("@what: no answer in time"), INTERRUPTED or STOPPED when it is over. @wait may be NULL. */
 bool wait_check(const Wait *wait, const char *what, GError **error) MUST_USE;
 
 /* Lets @ms pass between two looks at a condition, or less when the wait is over. */

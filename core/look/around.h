@@ -110,6 +110,24 @@ typedef struct Trace {
     GPtrArray *accounts; /* of TraceAccount */
 } Trace;
 
+/* An operation, by its row. */
+typedef struct OperationLook {
+    char *operation, *store, *verb, *command, *host, *who;
+    char *state; /* queued, running, paused, held; done, partial, failed, stopped, removed, interrupted;
+                    lost: it has not ended, and gives no sign of life */
+    char *cause;                    /* what it waits for, or NULL */
+    char *batch_name, *comment;     /* or NULL */
+    char *result;                   /* of one that ended, or NULL */
+    char *wanted, *wanted_by;       /* "stop", what was asked of it last, and by whom; or NULL */
+    unsigned pid;
+    bool ended_yet;
+    int64_t started, ended;         /* Unix ms */
+    int64_t silent_ms;              /* since its last sign of life, by the store's clock */
+    unsigned mailboxes, done, failed; /* those that were to be tried */
+    uint64_t bytes, bytes_done;     /* by their rows; 0: unknown */
+    unsigned windows;               /* of its accounts, that are unfinished by this store's records */
+} OperationLook;
+
 /* A mailbox on a store that is not its account's home. */
 typedef struct NonLocal {
     char *store, *account, *account_id, *home;

@@ -9,6 +9,7 @@
  *   whereabouts  status account                                                       whereabouts.c
  *   verdict      the same in one sentence                                             verdict.c
  *   trace        status operation_uuid                                                trace.c
+ *   operations   getAllOperations, monitor, and whoever names an operation           operations.c
  *   nonlocal     getNonLocalMailboxes                                                 nonlocal.c
  *   blobs        doCheckBlobs                                                         blobs.c
  *   records      what zxmove itself has written on a store                            records.c
@@ -79,6 +80,16 @@ Looked *look_nonlocal(const Conf *conf, const char *host, const Wait *wait,
 /* Of StoreBlobs. */
 Looked *look_blobs(const Conf *conf, const BlobsRequest *request, const char *host, EventSink *sink,
                    void *data, const Wait *wait, GError **error) MUST_USE;
+/* Of OperationLook; core.h has what each answers. */
+Looked *look_operations(const Conf *conf, const char *operation, unsigned which, const Wait *wait,
+                        GError **error) MUST_USE;
+Looked *look_operation(const Conf *conf, const char *operation, const Wait *wait,
+                       GError **error) MUST_USE;
+/* The results in its events go to @results (of MailboxResult), where they stay. */
+Looked *look_watch(const Conf *conf, const OperationLook *operation, GPtrArray *results,
+                   EventSink *sink, void *data, const Wait *wait, GError **error) MUST_USE;
+GPtrArray *look_operation_mailboxes(const Conf *conf, const OperationLook *operation,
+                                    GError **error) MUST_USE;
 /* Of ServiceLook. The directory may be silent, too. */
 Looked *look_services(const Conf *conf, const char *host, const Wait *wait,
                       GError **error) MUST_USE;

@@ -132,7 +132,7 @@ static bool still_in_time(Move *move, GError **error)
     int64_t so_far = (g_get_monotonic_time() - move->window_began) / 1000;
 
     if (wait_stopped(&move->wait))
-        return fail(error, ZX_ERROR_INTERRUPTED, "interrupted before the commit");
+        return fail(error, wait_stop_code(&move->wait), "stopped before the commit");
     if (so_far > move->op->conf->cutover_timeout_ms)
         return fail(error, ZX_ERROR_TIMEOUT, "the window took %.1f s, longer than cutover_timeout",
                     (double)so_far / 1000);

@@ -48,7 +48,7 @@ BlobsJob copy_blobs_job(Move *move, bool window)
         .overwrite = request == NULL || request->overwrite,
         .window = window,
         .bad_item_limit = move->bad_item_limit,
-        .tally = committing(move) ? NULL : &move->op->tally,
+        .tally = committing(move) ? NULL : &move->op->common->tally,
         .first = move->result->rounds == 1,
     };
 }
@@ -79,6 +79,8 @@ static void on_blobs(void *data, const BlobsCount *count)
 {
     Move *move = data;
 
+    if (move->window_began == 0 && move_gate(move))
+        move_state(move, "copy", NULL);
     operation_emit(move->op, &(Event){ .type = EVENT_PROGRESS,
                                        .account = move->account->address,
                                        .text = "blobs",

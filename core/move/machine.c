@@ -66,6 +66,16 @@ void move_timed(Move *move, const char *name, int64_t since)
     log_debug("%s: %.1f ms", name, time.ms);
 }
 
+static void on_pause(void *data, const char *by)
+{
+    move_state(data, "paused", by);
+}
+
+bool move_gate(Move *move)
+{
+    return operation_gate(move->op, &move->wait, on_pause, move);
+}
+
 static bool step_run(Move *move, const Step *step, GError **error)
 {
     const char *id = move->account->id;
@@ -73,9 +83,11 @@ static bool step_run(Move *move, const Step *step, GError **error)
     g_autofree char *intent = g_strdup_printf("%s:intent", step->name);
     g_autofree char *applied = g_strdup_printf("%s:applied", step->name);
 
-    if (!(step->flags & (WINDOW | FORWARD)) && wait_stopped(&move->wait))
-        return fail(error, ZX_ERROR_INTERRUPTED,
-                    "interrupted; what was copied stays for the next run");
+    if (journalled)
+        move_gate(move);
+    if (journalled && wait_stopped(&move->wait))
+        return fail(error, wait_stop_code(&move->wait),
+                    "stopped; what was copied stays for the next run");
     move_state(move, step->name, NULL);
     log_info("step %s", step->name);
     /* From the window on the fence is the journal; a line more would only lengthen it, or fail it.
@@ -97,8 +109,11 @@ static void set_failed(Move *move, GError *problem)
 {
     MailboxResult *result = move->result;
 
-    result->outcome = move->in_doubt ? OUTCOME_IN_DOUBT : OUTCOME_FAILED;
     result->code = error_code(problem);
+    result->outcome = move->in_doubt ? OUTCOME_IN_DOUBT
+                      : result->code == ZX_ERROR_INTERRUPTED || result->code == ZX_ERROR_STOPPED
+                          ? OUTCOME_NOT_REACHED
+                          : OUTCOME_FAILED;
     g_free(result->reason);
     result->reason = g_strdup(problem->message);
     log_error("%s", problem->message);
@@ -157,6 +172,56 @@ static bool find_source_mailbox(Move *move, GError **error)
                             &move->source_group, &move->source_index_volume, error);
 }
 
+/* A copy that waited longer than this for its window is brought up to date first. */
+#define STALE_US (2 * G_USEC_PER_SEC)
+
+/* One window of an operation at a time: they share the destination, and each is as short as it can be. */
+static bool window_enter(Move *move, GError **error)
+{
+    Common *common = move->op->common;
+    int64_t since = g_get_monotonic_time();
+    uint64_t changed;
+    bool stopped = false;
+
+    g_mutex_lock(&common->mutex);
+    while (common->window_taken && !stopped) {
+        g_cond_wait_until(&common->window_free, &common->mutex,
+                          g_get_monotonic_time() + WAIT_SLICE_MS * 1000);
+        g_mutex_unlock(&common->mutex);
+        wait_tick(&move->wait);
+        stopped = wait_stopped(&move->wait);
+        g_mutex_lock(&common->mutex);
+    }
+    move->window_ours = !stopped;
+    common->window_taken = common->window_taken || move->window_ours;
+    g_mutex_unlock(&common->mutex);
+    if (stopped)
+        return wait_check(&move->wait, "waiting for the window", error);
+    return g_get_monotonic_time() - since < STALE_US || move->source_mailbox == 0 ||
+           copy_one_round(move, &changed, error);
+}
+
+static void window_leave(Move *move)
+{
+    Common *common = move->op->common;
+
+    if (!move->window_ours)
+        return;
+    g_mutex_lock(&common->mutex);
+    move->window_ours = common->window_taken = false;
+    g_cond_signal(&common->window_free);
+    g_mutex_unlock(&common->mutex);
+}
+
+static bool step_in_turn(Move *move, const Step *step, GError **error)
+{
+    if ((step->flags & WINDOW) && !move->window_ours && !window_enter(move, error))
+        return false;
+    if (move->window_ended != 0)
+        window_leave(move);
+    return step_run(move, step, error);
+}
+
 /* One walk through the table. True when it is over, either way; false to try another window. */
 static bool walk(Move *move, bool last)
 {
@@ -166,7 +231,7 @@ static bool walk(Move *move, bool last)
 
         if ((step->flags & ACCOUNT) && !move->window_soon)
             continue;
-        if (step_run(move, step, &problem))
+        if (step_in_turn(move, step, &problem))
             continue;
         fail_prefix(&problem, "%s", step->name);
         if (move->committed)
@@ -217,15 +282,18 @@ void move_run(Move *move)
 {
     unsigned tries = move->window_soon ? move->op->conf->cutover_retries + 1 : 1;
     GError *problem = NULL;
+    bool over;
 
     if (!move_begin_claims(move, &problem) ||
         !move_nothing_unfinished(move->source, move->account, &problem) ||
-        !move_nothing_unfinished(move->target, move->account, &problem)) {
+        !move_nothing_unfinished(move->target, move->account, &problem) ||
+        !slots_wait(move, &problem)) {
         set_failed(move, problem);
         g_error_free(problem);
         claim_release(&move->claim);
         return;
     }
+    operation_running(move->op);
     for (unsigned i = 1; i <= tries; i++) {
         if (!find_source_mailbox(move, &problem)) {
             set_failed(move, problem);
@@ -233,11 +301,14 @@ void move_run(Move *move)
             break;
         }
         move->result->source_mailbox = move->source_mailbox;
-        if (walk(move, i == tries))
+        over = walk(move, i == tries);
+        window_leave(move);
+        if (over)
             break;
         move_state(move, "waiting", "the window did not get through, another one follows");
         wait_pause(&move->wait, 500 << i);
     }
+    slots_release(move);
     claim_release(&move->claim);
     if (!move->committed)
         items_list(move);

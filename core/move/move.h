@@ -4,6 +4,7 @@
  *   fit       do two stores fit together; changes nothing                  fit.c
  *   forecast  what a move would have to do; changes nothing                forecast.c
  *   reserve   the id at the destination, by what its mailboxd knows        reserve.c
+ *   batch     the mailboxes of a move, so many in flight; held, resumed    batch.c, crew.c, slots.c
  *   copy      rounds of blobs, rows and index while the user works         copy.c, items.c, tally.c
  *   clear     an older copy at the destination                             clear.c
  *   delete    an old copy, through mailboxd or behind its back             delete.c, shared.c
@@ -24,24 +25,44 @@
 #include "core/ops/claim.h"
 #include "core/ops/fence.h"
 #include "core/ops/journal.h"
+#include "core/ops/keeper.h"
+#include "core/ops/limits.h"
+#include "core/ops/result.h"
 #include "core/zimbra/admin.h"
 #include "core/zimbra/directory.h"
 #include "core/zimbra/store.h"
 
-/* What the mailboxes of one operation share. */
+/* What all lanes of an operation share and change. */
+typedef struct Common {
+    GMutex mutex;         /* of what follows, and of the notes in the report */
+    GCond window_free;
+    bool window_taken;    /* one window at a time: the destination is the same for all */
+    guint first;          /* of the report's mailboxes, that is in the journal's list now */
+    unsigned ended;       /* of these, for journal_mailbox */
+    bool begun;           /* one was */
+    GHashTable *sessions; /* store (lowercase) -> Ssh, for the next lane to share */
+    Tally tally;          /* errors of all mailboxes together */
+    Board *board;         /* what the operation shows */
+    Keeper *keeper;       /* NULL: there is no row of it */
+    Wait wait;            /* the caller's, with the orders that the keeper takes */
+} Common;
+
+/* An operation, or one of its lanes: mailboxes in flight at the same time have each its own connections
+ * to directory and stores. What is not borrowed from the operation belongs to the lane. */
 typedef struct Operation {
     const Conf *conf;
     const MoveRequest *request; /* NULL in recovery and purge */
     bool looking;               /* a plan: nothing is made on any store */
     bool checking;              /* doCheck: as a plan, and nothing is estimated */
+    bool again;                 /* it was begun before, by another process (doResume) */
     char uuid[37];
+    Common *common;             /* borrowed by a lane, as are sizes, report and sink */
     Directory *directory;
     const GPtrArray *servers; /* of ServerInfo, borrowed from the directory */
     GHashTable *stores;       /* name (lowercase) -> Store, opened when first needed */
     char **client_memcached;  /* mailboxd's own servers, "host:port" */
     GHashTable *gone;         /* looking: name (lowercase) -> GError why it cannot be opened */
     GHashTable *silent;       /* store -> why it could not be asked about its volumes */
-    Tally tally;              /* errors of all its mailboxes together */
     GHashTable *sizes;        /* account id -> uint64_t *: what its row says; NULL: not asked */
     Report *report;
     EventSink *sink;
@@ -49,12 +70,26 @@ typedef struct Operation {
     const Wait *wait;
 } Operation;
 
-bool operation_open(Operation *op, const Conf *conf, const char *verb, const char *command,
-                    EventSink *sink, void *data, const Wait *wait, GError **error) MUST_USE;
+/* @uuid NULL: a new one. */
+bool operation_open(Operation *op, const Conf *conf, const char *uuid, const char *verb,
+                    const char *command, EventSink *sink, void *data, const Wait *wait,
+                    GError **error) MUST_USE;
 void operation_close(Operation *op);
 /* oplog.c: from now on log.h's lines are this operation's; the logs of old ones are thinned out. */
 bool operation_log_open(Operation *op, GError **error) MUST_USE;
 void operation_log_close(Operation *op);
+/* Another lane of @op, for another thread. */
+bool operation_lane(const Operation *op, Operation *lane, GError **error) MUST_USE;
+void operation_lane_close(Operation *lane);
+/* Its row on @store, and a keeper that stands by it until operation_end writes how it ended. */
+bool operation_begin(Operation *op, Store *store, GError **error) MUST_USE;
+void operation_end(Operation *op, Store *store, const char *state);
+/* A mailbox is begun: it waits for nobody any more. */
+void operation_running(Operation *op);
+/* Between two items, never in a window: returns when no pause is wanted (any more). True if one was.
+ * @wait keeps alive what has to live through it. @paused is told of it (may be NULL). */
+bool operation_gate(Operation *op, const Wait *wait, void (*paused)(void *data, const char *by),
+                    void *data);
 /* Opened once, kept for the operation; an error names the store. */
 Store *operation_store(Operation *op, const char *hostname, GError **error) MUST_USE;
 /* Of one who looks: this store is known to be out of reach. Takes @why. */
@@ -96,6 +131,7 @@ typedef struct Move {
     unsigned index, total; /* for events */
 
     Claim claim;
+    unsigned slots[2]; /* places in flight on source and target; 0: none */
     Wait wait;               /* the operation's; keeps the claim young while something takes its time */
     uint32_t source_mailbox; /* 0: the account has no mailbox */
     unsigned source_group;
@@ -108,6 +144,7 @@ typedef struct Move {
     uint32_t old_mailbox; /* id of the older copy there; 0 if none */
     unsigned old_group;   /* its group, by the record */
     bool window_soon;     /* stages has account */
+    bool window_ours;     /* of the operation's windows, it is this mailbox's turn */
 
     Catalogue *catalogue;
     GPtrArray *trouble; /* of BlobTrouble, of the last round */
@@ -127,11 +164,27 @@ typedef struct Move {
     int64_t committed_at; /* monotonic us */
 } Move;
 
+/* batch.c */
+/* All mailboxes of op->request, from selection to the last one's end, into the report. */
+bool batch_run(Operation *op, GError **error) MUST_USE;
+
+/* crew.c */
+typedef struct CrewJob {
+    const GArray *places; /* of guint: which of the report's mailboxes, in this order */
+    bool account;         /* with stage account; else only what goes before it */
+    bool last;            /* how it ends is how the mailbox ends; false: it is held */
+} CrewJob;
+/* So many at a time as threads says, which setOperation may change meanwhile. What it did not come to is
+ * NOT_REACHED. */
+void crew_run(Operation *op, const CrewJob *job);
+
 /* plan.c */
 /* Fills report->mailboxes with what is selected, one result each; those that are skipped or refused
  * are marked, the rest is returned (of Account, owned by the array). An unknown name is an error.
  */
 GPtrArray *plan_select(Operation *op, GError **error) MUST_USE;
+/* Can it be tried, as the directory shows it now? If not, @result says why. */
+bool plan_may_go(Operation *op, const Account *account, MailboxResult *result);
 /* What the stores' rows say that the mailboxes of @accounts hold, all together. A guess for
  * progress: a store that does not answer adds nothing. */
 uint64_t plan_sizes(Operation *op, const GPtrArray *accounts);
@@ -159,12 +212,18 @@ Move *move_new(Operation *op, Account *account, Store *source, Store *target,
 void move_free(Move *move);
 /* Tells what is done with the mailbox now, and with @cause why. */
 void move_state(Move *move, const char *state, const char *cause);
+/* operation_gate, between two items of this mailbox. */
+bool move_gate(Move *move);
 /* Times a part of the window under the step now running. */
 void move_timed(Move *move, const char *name, int64_t since);
 bool move_begin_claims(Move *move, GError **error) MUST_USE;
 /* An account with an unfinished window is refused to everybody but doRecover. */
 bool move_nothing_unfinished(Store *store, const Account *account, GError **error) MUST_USE;
 void move_note(Move *move, const char *fmt, ...) G_GNUC_PRINTF(2, 3);
+
+/* slots.c */
+bool slots_wait(Move *move, GError **error) MUST_USE;
+void slots_release(Move *move);
 
 /* insist.c */
 typedef bool MovePart(Move *move, GError **error);

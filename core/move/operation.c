@@ -11,41 +11,11 @@ static void new_uuid(char out[37])
     g_strlcpy(out, uuid, 37);
 }
 
-static void bad_item_free(BadItem *item)
-{
-    g_free(item->cause);
-    g_free(item->folder);
-    g_free(item->subject);
-    g_free(item);
-}
-
-static void result_free(MailboxResult *result)
-{
-    g_free(result->address);
-    g_free(result->account_id);
-    g_free(result->source);
-    g_free(result->destination);
-    g_free(result->reason);
-    g_free(result->forecast);
-    g_array_unref(result->window_steps);
-    g_ptr_array_unref(result->notes);
-    g_ptr_array_unref(result->bad_items);
-    g_free(result);
-}
-
 MailboxResult *operation_add_result(Operation *op, const char *address, const char *account_id,
                                     const char *source, const char *destination)
 {
-    MailboxResult *result = g_new0(MailboxResult, 1);
+    MailboxResult *result = result_new(address, account_id, source, destination);
 
-    result->address = g_strdup(address);
-    result->account_id = g_strdup(account_id);
-    result->source = g_strdup(source);
-    result->destination = g_strdup(destination);
-    result->outcome = OUTCOME_FAILED;
-    result->window_steps = g_array_new(FALSE, FALSE, sizeof(StepTime));
-    result->notes = g_ptr_array_new_with_free_func(g_free);
-    result->bad_items = g_ptr_array_new_with_free_func((GDestroyNotify)bad_item_free);
     g_ptr_array_add(op->report->mailboxes, result);
     return result;
 }
@@ -70,6 +40,7 @@ void report_free(Report *report)
     g_ptr_array_unref(report->notes);
     g_ptr_array_unref(report->disks);
     g_ptr_array_unref(report->risks);
+    g_strfreev(report->notifications);
     g_free(report->mail_problem);
     g_free(report->halted);
     g_free(report->log_path);
@@ -78,16 +49,65 @@ void report_free(Report *report)
     g_free(report);
 }
 
-bool operation_open(Operation *op, const Conf *conf, const char *verb, const char *command,
-                    EventSink *sink, void *data, const Wait *wait, GError **error)
+static Common *common_new(const Wait *wait)
+{
+    Common *common = g_new0(Common, 1);
+
+    g_mutex_init(&common->mutex);
+    g_cond_init(&common->window_free);
+    common->sessions =
+        g_hash_table_new_full(g_str_hash, g_str_equal, g_free, (GDestroyNotify)ssh_close);
+    common->board = board_new();
+    tally_init(&common->tally);
+    if (wait != NULL)
+        common->wait = *wait;
+    return common;
+}
+
+static void common_free(Common *common)
+{
+    keeper_end(common->keeper);
+    g_hash_table_unref(common->sessions);
+    board_free(common->board);
+    tally_clear(&common->tally);
+    g_mutex_clear(&common->mutex);
+    g_cond_clear(&common->window_free);
+    g_free(common);
+}
+
+/* What each lane has of its own. */
+static bool open_directory(Operation *op, GError **error)
+{
+    op->stores =
+        g_hash_table_new_full(g_str_hash, g_str_equal, g_free, (GDestroyNotify)store_close);
+    op->gone = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, (GDestroyNotify)g_error_free);
+    op->directory = directory_open(op->conf, error);
+    if (op->directory == NULL)
+        return false;
+    op->servers = directory_servers(op->directory, error);
+    if (op->servers == NULL)
+        return false;
+    op->client_memcached = directory_client_memcached(op->directory, error);
+    return op->client_memcached != NULL;
+}
+
+bool operation_open(Operation *op, const Conf *conf, const char *uuid, const char *verb,
+                    const char *command, EventSink *sink, void *data, const Wait *wait,
+                    GError **error)
 {
     Report *report = g_new0(Report, 1);
+    Common *common = common_new(wait);
 
-    *op = (Operation){
-        .conf = conf, .sink = sink, .sink_data = data, .wait = wait, .report = report
-    };
-    tally_init(&op->tally);
-    new_uuid(op->uuid);
+    *op = (Operation){ .conf = conf,
+                       .common = common,
+                       .sink = sink,
+                       .sink_data = data,
+                       .wait = &common->wait,
+                       .report = report };
+    if (uuid != NULL)
+        g_strlcpy(op->uuid, uuid, sizeof op->uuid);
+    else
+        new_uuid(op->uuid);
     memcpy(report->operation, op->uuid, sizeof report->operation);
     report->verb = g_strdup(verb);
     report->command = g_strdup(command);
@@ -98,34 +118,115 @@ bool operation_open(Operation *op, const Conf *conf, const char *verb, const cha
     report->notes = g_ptr_array_new_with_free_func(g_free);
     report->disks = g_ptr_array_new_with_free_func((GDestroyNotify)disk_free);
     report->risks = g_ptr_array_new_with_free_func(g_free);
-    op->gone = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, (GDestroyNotify)g_error_free);
-    op->stores =
-        g_hash_table_new_full(g_str_hash, g_str_equal, g_free, (GDestroyNotify)store_close);
-    if (!operation_log_open(op, error))
-        return false;
-    op->directory = directory_open(conf, error);
-    if (op->directory == NULL)
-        return false;
-    op->servers = directory_servers(op->directory, error);
-    if (op->servers == NULL)
-        return false;
-    op->client_memcached = directory_client_memcached(op->directory, error);
-    return op->client_memcached != NULL;
+    return operation_log_open(op, error) && open_directory(op, error);
 }
 
 void operation_close(Operation *op)
 {
     if (op->report != NULL)
         op->report->ended = g_get_real_time() / 1000;
-    g_clear_pointer(&op->stores, g_hash_table_unref);
-    g_clear_pointer(&op->gone, g_hash_table_unref);
-    g_clear_pointer(&op->silent, g_hash_table_unref);
+    operation_lane_close(op);
     g_clear_pointer(&op->sizes, g_hash_table_unref);
-    g_clear_pointer(&op->client_memcached, g_strfreev);
-    directory_close(op->directory);
-    op->directory = NULL;
+    g_clear_pointer(&op->common, common_free);
     operation_log_close(op);
-    tally_clear(&op->tally);
+}
+
+bool operation_lane(const Operation *op, Operation *lane, GError **error)
+{
+    *lane = *op;
+    lane->stores = lane->gone = lane->silent = NULL;
+    lane->directory = NULL;
+    lane->client_memcached = NULL;
+    return open_directory(lane, error);
+}
+
+void operation_lane_close(Operation *lane)
+{
+    g_clear_pointer(&lane->stores, g_hash_table_unref);
+    g_clear_pointer(&lane->gone, g_hash_table_unref);
+    g_clear_pointer(&lane->silent, g_hash_table_unref);
+    g_clear_pointer(&lane->client_memcached, g_strfreev);
+    g_clear_pointer(&lane->directory, directory_close);
+}
+
+bool operation_begin(Operation *op, Store *store, GError **error)
+{
+    const JournalEntry entry = { .operation = op->uuid,
+                                 .verb = op->report->verb,
+                                 .parameters = op->report->command,
+                                 .batch_name = op->report->batch_name,
+                                 .comment = op->report->comment };
+    Common *common = op->common;
+
+    if (op->again ? !journal_begin_again(store, op->uuid, error)
+                  : !journal_begin(store, &entry, error))
+        return false;
+    common->keeper = keeper_start(op->conf, store->where, op->uuid, common->board);
+    common->wait.order = keeper_stop(common->keeper);
+    return true;
+}
+
+/* "2 moved, 1 failed". */
+static char *summary(const Operation *op)
+{
+    static const char *const names[] = {
+        [OUTCOME_MOVED] = "moved",         [OUTCOME_STAGED] = "staged",
+        [OUTCOME_SKIPPED] = "skipped",     [OUTCOME_FAILED] = "failed",
+        [OUTCOME_IN_DOUBT] = "in doubt",   [OUTCOME_PURGED] = "purged",
+        [OUTCOME_KEPT] = "kept",           [OUTCOME_FINISHED] = "finished",
+        [OUTCOME_UNDONE] = "undone",       [OUTCOME_EXPLAINED] = "explained",
+        [OUTCOME_PLANNED] = "planned",     [OUTCOME_NOT_REACHED] = "not reached",
+    };
+    unsigned counts[G_N_ELEMENTS(names)] = { 0 };
+    GString *out = g_string_new(NULL);
+
+    for (guint i = 0; i < op->report->mailboxes->len; i++)
+        counts[((const MailboxResult *)g_ptr_array_index(op->report->mailboxes, i))->outcome]++;
+    for (guint i = 0; i < G_N_ELEMENTS(names); i++)
+        if (counts[i] > 0)
+            g_string_append_printf(out, "%s%u %s", out->len > 0 ? ", " : "", counts[i], names[i]);
+    return g_string_free(out, FALSE);
+}
+
+/* The row may be out of reach when its store is; the report is not. */
+void operation_end(Operation *op, Store *store, const char *state)
+{
+    g_autofree char *result = summary(op);
+    g_autoptr(GError) problem = NULL;
+
+    g_clear_pointer(&op->common->keeper, keeper_end);
+    op->common->wait.order = NULL;
+    if (!store_revive(store, &problem) ||
+        !journal_end(store, op->uuid, state, result, &problem))
+        log_warning("%s: %s", store->name, problem->message);
+}
+
+void operation_running(Operation *op)
+{
+    g_mutex_lock(&op->common->mutex);
+    op->common->begun = true;
+    g_mutex_unlock(&op->common->mutex);
+    keeper_say(op->common->keeper, "running", NULL);
+}
+
+bool operation_gate(Operation *op, const Wait *wait, void (*paused)(void *data, const char *by),
+                    void *data)
+{
+    Keeper *keeper = op->common->keeper;
+    g_autofree char *by = NULL;
+
+    if (!keeper_paused(keeper, &by))
+        return false;
+    log_info("paused %s", by);
+    keeper_say(keeper, "paused", by);
+    if (paused != NULL)
+        paused(data, by);
+    do {
+        g_clear_pointer(&by, g_free);
+        wait_pause(wait, WAIT_SLICE_MS);
+    } while (!wait_stopped(wait) && keeper_paused(keeper, &by));
+    keeper_say(keeper, "running", NULL);
+    return true;
 }
 
 static const ServerInfo *server_called(Operation *op, const char *hostname, GError **error)
@@ -142,7 +243,7 @@ void operation_gone(Operation *op, const char *hostname, GError *why)
     g_hash_table_replace(op->gone, g_ascii_strdown(hostname, -1), why);
 }
 
-/* One that does not answer costs its timeout once. */
+/* One that looks opens nothing twice that did not open. */
 static Store *look_into(Operation *op, const ServerInfo *server, const char *key, GError **error)
 {
     const GError *why = g_hash_table_lookup(op->gone, key);
@@ -159,6 +260,34 @@ static Store *look_into(Operation *op, const ServerInfo *server, const char *key
     return NULL;
 }
 
+/* sshd allows ten programs a session (MaxSessions), and every lane has its agent there. */
+#define LANES_A_SESSION 8
+
+/* The session that another lane has to the store; NULL: there is none to share. */
+static Ssh *take_session(Operation *op, const char *key)
+{
+    Ssh *ssh;
+
+    g_mutex_lock(&op->common->mutex);
+    ssh = g_hash_table_lookup(op->common->sessions, key);
+    if (ssh != NULL)
+        ssh = ssh_share(ssh, LANES_A_SESSION + 1); /* and the table itself */
+    g_mutex_unlock(&op->common->mutex);
+    return ssh;
+}
+
+/* The newest is the one to share next. */
+static void offer_session(Operation *op, const char *key, Store *store)
+{
+    Ssh *ssh = store->ssh != NULL ? ssh_share(store->ssh, LANES_A_SESSION) : NULL;
+
+    if (ssh == NULL)
+        return;
+    g_mutex_lock(&op->common->mutex);
+    g_hash_table_replace(op->common->sessions, g_strdup(key), ssh);
+    g_mutex_unlock(&op->common->mutex);
+}
+
 Store *operation_store(Operation *op, const char *hostname, GError **error)
 {
     g_autofree char *key = g_ascii_strdown(hostname, -1);
@@ -169,9 +298,11 @@ Store *operation_store(Operation *op, const char *hostname, GError **error)
         return store;
     if (op->looking)
         return look_into(op, server, key, error);
-    store = store_open(op->conf, server, error);
-    if (store != NULL)
-        g_hash_table_insert(op->stores, g_steal_pointer(&key), store);
+    store = store_open(op->conf, server, take_session(op, key), error);
+    if (store == NULL)
+        return NULL;
+    offer_session(op, key, store);
+    g_hash_table_insert(op->stores, g_steal_pointer(&key), store);
     return store;
 }
 
@@ -199,12 +330,14 @@ void operation_note(Operation *op, const char *fmt, ...)
     va_start(args, fmt);
     note = g_strdup_vprintf(fmt, args);
     va_end(args);
+    g_mutex_lock(&op->common->mutex);
     if (g_ptr_array_find_with_equal_func(notes, note, g_str_equal, NULL)) {
         g_free(note);
-        return;
+    } else {
+        log_info("note: %s", note);
+        g_ptr_array_add(notes, note);
     }
-    log_info("note: %s", note);
-    g_ptr_array_add(notes, note);
+    g_mutex_unlock(&op->common->mutex);
 }
 
 uint64_t operation_size(const Operation *op, const char *account_id)
@@ -218,8 +351,8 @@ void operation_emit(Operation *op, const Event *event)
 {
     Event whole = *event;
 
-    if (op->sink == NULL)
-        return;
     whole.operation = op->uuid;
-    op->sink(op->sink_data, &whole);
+    board_take(op->common->board, &whole);
+    if (op->sink != NULL)
+        op->sink(op->sink_data, &whole);
 }

@@ -51,8 +51,7 @@ static void skip_if_finished(Operation *op, const Account *account, MailboxResul
     g_error_free(problem);
 }
 
-/* True if the account can be tried. */
-static bool may_go(Operation *op, const Account *account, MailboxResult *result)
+bool plan_may_go(Operation *op, const Account *account, MailboxResult *result)
 {
     const char *wanted = op->request->source_host;
     const ServerInfo *server;
@@ -258,7 +257,7 @@ static GPtrArray *choose(Operation *op, GPtrArray *accounts)
 
         if (globs_match(exclude, account))
             skip(result, "excluded");
-        else if (may_go(op, account, result)) {
+        else if (plan_may_go(op, account, result)) {
             over = quota_take(&quota, operation_size(op, account->id));
             if (over != NULL)
                 skip(result, over);

@@ -5,6 +5,12 @@
 #include "core/base/log.h"
 #include <string.h>
 
+/* Accounts that go back to the same store. */
+typedef struct WayBack {
+    MoveRequest move;
+    GPtrArray *ids; /* of char *, NULL at its end: move.accounts */
+} WayBack;
+
 /* An account that left a store, as that store recorded it. */
 typedef struct Departure {
     char *account_id, *address, *operation, *from, *to;
@@ -319,7 +325,8 @@ static bool select_accounts(Operation *op, const RollbackRequest *request, GPtrA
     return true;
 }
 
-GPtrArray *rollback_select(Operation *op, const RollbackRequest *request, GError **error)
+/* Of WayBack. NULL with an error if nothing can be begun. */
+static GPtrArray *rollback_select(Operation *op, const RollbackRequest *request, GError **error)
 {
     g_autoptr(GPtrArray) ways = g_ptr_array_new_with_free_func((GDestroyNotify)way_back_free);
 
@@ -333,4 +340,52 @@ GPtrArray *rollback_select(Operation *op, const RollbackRequest *request, GError
         way->move.accounts = (char **)way->ids->pdata;
     }
     return g_steal_pointer(&ways);
+}
+
+static MailboxResult *result_with_id(const Operation *op, const char *account_id)
+{
+    for (guint i = 0; i < op->report->mailboxes->len; i++) {
+        MailboxResult *result = g_ptr_array_index(op->report->mailboxes, i);
+
+        if (strcmp(result->account_id, account_id) == 0)
+            return result;
+    }
+    return NULL;
+}
+
+/* A store that cannot be gone back to is the failure of those that would have. */
+static void none_went(Operation *op, const WayBack *way, const GError *problem)
+{
+    for (guint i = 0; way->ids->pdata[i] != NULL; i++) {
+        const char *id = g_ptr_array_index(way->ids, i);
+        MailboxResult *result = result_with_id(op, id);
+
+        if (result == NULL)
+            result = operation_add_result(op, id, id, NULL, way->move.destination);
+        if (result->outcome != OUTCOME_FAILED || result->reason != NULL)
+            continue;
+        result->code = error_code(problem);
+        result->reason = g_strdup(problem->message);
+    }
+}
+
+bool rollback_run(Operation *op, const RollbackRequest *request, GError **error)
+{
+    g_autoptr(GPtrArray) ways = rollback_select(op, request, error);
+
+    if (ways == NULL)
+        return false;
+    for (guint i = 0; i < ways->len; i++) {
+        WayBack *way = g_ptr_array_index(ways, i);
+        GError *problem = NULL;
+
+        way->move.command = request->command;
+        op->request = &way->move;
+        if (!batch_run(op, &problem)) {
+            none_went(op, way, problem);
+            g_error_free(problem);
+        }
+    }
+    op->request = NULL;
+    return true;
 }

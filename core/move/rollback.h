@@ -4,14 +4,8 @@
 
 #include "core/move/move.h"
 
-/* Accounts that go back to the same store. */
-typedef struct WayBack {
-    MoveRequest move;
-    GPtrArray *ids; /* of char *, NULL at its end: move.accounts */
-} WayBack;
-
-/* Of WayBack. Who cannot go back gets a result that says why. NULL with an error if nothing can be
- * begun. */
-GPtrArray *rollback_select(Operation *op, const RollbackRequest *request, GError **error) MUST_USE;
+/* One operation, to as many stores as its accounts came from. Who cannot go back gets a result that says
+ * why. */
+bool rollback_run(Operation *op, const RollbackRequest *request, GError **error) MUST_USE;
 
 #endif

@@ -14,6 +14,8 @@
 struct Ssh {
     char *name;
     SshPump *pump;
+    gint users;           /* atomic; who has to close it */
+    GMutex lock;          /* of what follows */
     char *directory;      /* of the forwards' sockets; NULL while there are none */
     GHashTable *forwards; /* "host:port" -> path */
 };
@@ -221,6 +223,8 @@ Ssh *ssh_connect_store(const SshTarget *target, GError **error)
     ssh = g_new0(Ssh, 1);
     ssh->name = g_strdup(target->name);
     ssh->pump = pump;
+    ssh->users = 1;
+    g_mutex_init(&ssh->lock);
     ssh->forwards = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
     return g_steal_pointer(&ssh);
 
@@ -291,7 +295,7 @@ void ssh_abandon(void)
 
 void ssh_close(Ssh *ssh)
 {
-    if (ssh == NULL)
+    if (ssh == NULL || !g_atomic_int_dec_and_test(&ssh->users))
         return;
     ssh_pump_stop(ssh->pump);
     if (ssh->directory != NULL) {
@@ -301,9 +305,18 @@ void ssh_close(Ssh *ssh)
         g_mutex_unlock(&directories_lock);
     }
     g_hash_table_unref(ssh->forwards);
+    g_mutex_clear(&ssh->lock);
     g_free(ssh->directory);
     g_free(ssh->name);
     g_free(ssh);
+}
+
+Ssh *ssh_share(Ssh *ssh, int most)
+{
+    if (!ssh_alive(ssh, NULL) || g_atomic_int_get(&ssh->users) >= most)
+        return NULL;
+    g_atomic_int_inc(&ssh->users);
+    return ssh;
 }
 
 int ssh_run(Ssh *ssh, const char *command, GError **error)
@@ -332,7 +345,7 @@ static int listen_at(const char *path, GError **error)
     return -1;
 }
 
-const char *ssh_forward(Ssh *ssh, const char *host, unsigned port, GError **error)
+static const char *forward(Ssh *ssh, const char *host, unsigned port, GError **error)
 {
     g_autofree char *place = g_strdup_printf("%s:%u", host, port);
     g_autofree char *path = NULL;
@@ -354,6 +367,16 @@ const char *ssh_forward(Ssh *ssh, const char *host, unsigned port, GError **erro
     known = path;
     g_hash_table_insert(ssh->forwards, g_steal_pointer(&place), g_steal_pointer(&path));
     return known;
+}
+
+const char *ssh_forward(Ssh *ssh, const char *host, unsigned port, GError **error)
+{
+    const char *path;
+
+    g_mutex_lock(&ssh->lock);
+    path = forward(ssh, host, port, error);
+    g_mutex_unlock(&ssh->lock);
+    return path;
 }
 
 bool ssh_alive(Ssh *ssh, const char **why)

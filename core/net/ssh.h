@@ -40,8 +40,11 @@ SshKnown ssh_key_known(const char *text, const SshHostKey *key, char **recorded)
 char *ssh_key_put(const char *text, const SshHostKey *key, GError **error) MUST_USE;
 
 Ssh *ssh_connect_store(const SshTarget *target, GError **error) MUST_USE;
-/* Closes all channels and removes the forwards' sockets. Descriptors given out end with EOF. */
+/* The last one to close it closes all channels and removes the forwards' sockets. Descriptors given out
+ * end with EOF. */
 void ssh_close(Ssh *ssh);
+/* One more who uses it and has to close it; NULL if it is lost, or if @most use it already. */
+Ssh *ssh_share(Ssh *ssh, int most);
 
 /* Runs @command there. Its stdin and stdout are the descriptor returned (a socket; shutdown(fd,
  * SHUT_WR) sends EOF); stderr is logged with the store's name. -1 on error. */

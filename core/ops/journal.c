@@ -1,18 +1,31 @@
 /* journal.c - see journal.h. */
 #include "core/ops/journal.h"
+#include "core/ops/result.h"
 #include <unistd.h>
 
-bool journal_begin(Store *store, const char *operation, const char *verb, const char *parameters,
-                   const char *batch_name, const char *comment, GError **error)
+/* Rows of a list that go in one statement: their texts are short. */
+#define LIST_ROWS 100
+
+bool journal_begin(Store *store, const JournalEntry *entry, GError **error)
 {
     return db_exec(
         store->control, NULL, error,
         "INSERT INTO zxmove.operation (uuid, verb, parameters, host, pid, who, batch_name, "
         "comment, state, started, heartbeat)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, 'running', UTC_TIMESTAMP(3), UTC_TIMESTAMP(3))",
-        DB_ARGS(db_text(operation), db_text(verb), db_text(parameters), db_text(g_get_host_name()),
-                db_u64((uint64_t)getpid()), db_text(g_get_user_name()), db_text(batch_name),
-                db_text(comment)));
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, 'queued', UTC_TIMESTAMP(3), UTC_TIMESTAMP(3))",
+        DB_ARGS(db_text(entry->operation), db_text(entry->verb), db_text(entry->parameters),
+                db_text(g_get_host_name()), db_u64((uint64_t)getpid()), db_text(g_get_user_name()),
+                db_text(entry->batch_name), db_text(entry->comment)));
+}
+
+bool journal_begin_again(Store *store, const char *operation, GError **error)
+{
+    return db_exec(store->control, NULL, error,
+                   "UPDATE zxmove.operation SET state = 'queued', cause = NULL, ended = NULL,"
+                   " result = NULL, wanted = 'go', wanted_by = NULL, wanted_comment = NULL,"
+                   " host = ?, pid = ?, who = ?, heartbeat = UTC_TIMESTAMP(3) WHERE uuid = ?",
+                   DB_ARGS(db_text(g_get_host_name()), db_u64((uint64_t)getpid()),
+                           db_text(g_get_user_name()), db_text(operation)));
 }
 
 bool journal_batch(Store *store, const char *operation, char **batch_name, GError **error)
@@ -30,9 +43,103 @@ bool journal_end(Store *store, const char *operation, const char *state, const c
                  GError **error)
 {
     return db_exec(store->control, NULL, error,
-                   "UPDATE zxmove.operation SET state = ?, result = ?, ended = UTC_TIMESTAMP(3) "
-                   "WHERE uuid = ?",
+                   "UPDATE zxmove.operation SET state = ?, cause = NULL, result = ?,"
+                   " ended = UTC_TIMESTAMP(3), heartbeat = UTC_TIMESTAMP(3) WHERE uuid = ?",
                    DB_ARGS(db_text(state), db_text(result), db_text(operation)));
+}
+
+static bool list_some(Store *store, const char *operation, const GPtrArray *mailboxes, guint first,
+                      guint from, guint to, unsigned *seq, GError **error)
+{
+    GString *sql = g_string_new("INSERT INTO zxmove.operation_mailbox (operation, account_id, place,"
+                                " address, source, destination, seq, ended, result) VALUES");
+    GArray *args = g_array_new(FALSE, FALSE, sizeof(DbValue));
+    g_autoptr(GPtrArray) texts = g_ptr_array_new_with_free_func(g_free);
+    const DbValue end = { .type = DB_END };
+    bool done;
+
+    for (guint i = from; i < to; i++) {
+        const MailboxResult *result = g_ptr_array_index(mailboxes, i);
+        bool ended = result->reason != NULL;
+        char *text = ended ? result_text(result) : NULL;
+        const DbValue row[] = {
+            db_text(operation),
+            db_text(result->account_id),
+            db_u64(i - first),
+            db_text(result->address),
+            db_text(result->source != NULL ? result->source : ""),
+            db_text(result->destination),
+            ended ? db_u64(++*seq) : db_text(NULL),
+            ended ? db_sql("UTC_TIMESTAMP(3)") : db_text(NULL),
+            db_text(text),
+        };
+
+        g_ptr_array_add(texts, text);
+        g_string_append(sql, i > from ? ", (?, ?, ?, ?, ?, ?, ?, ?, ?)"
+                                      : " (?, ?, ?, ?, ?, ?, ?, ?, ?)");
+        g_array_append_vals(args, row, G_N_ELEMENTS(row));
+    }
+    g_array_append_val(args, end);
+    done = db_exec(store->control, NULL, error, sql->str, (const DbValue *)(void *)args->data);
+    g_array_free(args, TRUE);
+    g_string_free(sql, TRUE);
+    return done;
+}
+
+bool journal_list(Store *store, const char *operation, const GPtrArray *mailboxes, guint first,
+                  GError **error)
+{
+    unsigned seq = 0;
+
+    for (guint from = first; from < mailboxes->len; from += LIST_ROWS)
+        if (!list_some(store, operation, mailboxes, first, from,
+                       MIN(from + LIST_ROWS, mailboxes->len), &seq, error))
+            return false;
+    return true;
+}
+
+bool journal_mailbox(Store *store, const char *operation, unsigned place, unsigned seq,
+                     const MailboxResult *result, GError **error)
+{
+    g_autofree char *text = result_text(result);
+
+    return db_exec(store->control, NULL, error,
+                   "UPDATE zxmove.operation_mailbox SET seq = ?, ended = UTC_TIMESTAMP(3),"
+                   " result = ? WHERE operation = ? AND place = ?",
+                   DB_ARGS(db_u64(seq), db_text(text), db_text(operation), db_u64(place)));
+}
+
+static void mailbox_free(JournalMailbox *mailbox)
+{
+    result_free(mailbox->result);
+    g_free(mailbox);
+}
+
+GPtrArray *journal_mailboxes(Db *db, const char *operation, int after, GError **error)
+{
+    g_autoptr(GPtrArray) list = g_ptr_array_new_with_free_func((GDestroyNotify)mailbox_free);
+    g_autoptr(Rows) rows = db_query(
+        db, error,
+        "SELECT address, account_id, source, destination, seq, released, result"
+        " FROM zxmove.operation_mailbox WHERE operation = ? AND (? < 0 OR seq > ?)"
+        " ORDER BY IF(? < 0, place, seq)",
+        DB_ARGS(db_text(operation), db_i64(after), db_i64(after), db_i64(after)));
+
+    if (rows == NULL)
+        return NULL;
+    for (unsigned i = 0; i < rows_count(rows); i++) {
+        JournalMailbox *mailbox = g_new0(JournalMailbox, 1);
+
+        mailbox->result = result_new(rows_text(rows, i, 0), rows_text(rows, i, 1),
+                                     rows_text(rows, i, 2), rows_text(rows, i, 3));
+        mailbox->result->outcome = OUTCOME_NOT_REACHED;
+        mailbox->seq = (unsigned)rows_u64(rows, i, 4);
+        mailbox->released = rows_u64(rows, i, 5) != 0;
+        g_ptr_array_add(list, mailbox);
+        if (mailbox->seq != 0 && !result_read(mailbox->result, rows_text(rows, i, 6), error))
+            return NULL;
+    }
+    return g_steal_pointer(&list);
 }
 
 bool journal_intent(Store *store, const char *operation, const char *account_id, const char *step,
@@ -42,10 +149,7 @@ bool journal_intent(Store *store, const char *operation, const char *account_id,
                    "INSERT INTO zxmove.step (operation, account_id, name, intent) VALUES (?, ?, ?, "
                    "UTC_TIMESTAMP(3))"
                    " ON DUPLICATE KEY UPDATE intent = UTC_TIMESTAMP(3), done = NULL",
-                   DB_ARGS(db_text(operation), db_text(account_id), db_text(step))) &&
-           db_exec(store->control, NULL, error,
-                   "UPDATE zxmove.operation SET heartbeat = UTC_TIMESTAMP(3) WHERE uuid = ?",
-                   DB_ARGS(db_text(operation)));
+                   DB_ARGS(db_text(operation), db_text(account_id), db_text(step)));
 }
 
 bool journal_done(Store *store, const char *operation, const char *account_id, const char *step,
@@ -55,4 +159,9 @@ bool journal_done(Store *store, const char *operation, const char *account_id, c
                    "UPDATE zxmove.step SET done = UTC_TIMESTAMP(3) WHERE operation = ? AND "
                    "account_id = ? AND name = ?",
                    DB_ARGS(db_text(operation), db_text(account_id), db_text(step)));
+}
+
+char *journal_lock(const char *operation)
+{
+    return g_strdup_printf("zxmove.operation.%s", operation);
 }

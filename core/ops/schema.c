@@ -11,14 +11,24 @@ static const char *const statements[] = {
     /* Empty for ever: TRUNCATE makes InnoDB write its log (hazard 36). */
     "CREATE TABLE IF NOT EXISTS zxmove.log_flush (nothing TINYINT) ENGINE=InnoDB",
 
-    /* What an operation is and how far it got; on the destination (of a purge: on the store purged). */
+    /* What an operation is and how it stands; on the destination (of a purge: on the first store). `wanted` and
+     * `limits` are what others ask of it, `progress` is what it shows (board.h). */
     "CREATE TABLE IF NOT EXISTS zxmove.operation ("
-    " uuid CHAR(36) NOT NULL PRIMARY KEY, verb VARCHAR(64) NOT NULL, parameters TEXT NOT NULL,"
+    " uuid CHAR(36) NOT NULL PRIMARY KEY, verb VARCHAR(64) NOT NULL, parameters MEDIUMTEXT NOT NULL,"
     " host VARCHAR(255) NOT NULL, pid INT UNSIGNED NOT NULL, who VARCHAR(255) NOT NULL,"
-    " state ENUM('running','done','partial','failed','stopped','interrupted') NOT NULL,"
-    " started DATETIME(3) NOT NULL, heartbeat DATETIME(3) NOT NULL, ended DATETIME(3), result TEXT,"
-    " batch_name VARCHAR(255), comment TEXT"
+    " state ENUM('queued','running','paused','held','done','partial','failed','stopped','removed','interrupted') NOT NULL,"
+    " cause TEXT, started DATETIME(3) NOT NULL, heartbeat DATETIME(3) NOT NULL, ended DATETIME(3), result MEDIUMTEXT,"
+    " batch_name VARCHAR(255), comment TEXT, progress MEDIUMTEXT,"
+    " wanted ENUM('go','pause','stop','complete') NOT NULL DEFAULT 'go', wanted_by VARCHAR(255), wanted_comment TEXT,"
+    " limits TEXT, KEY (started)"
     ") ENGINE=InnoDB",
+
+    /* Its mailboxes in their order. `seq`: the how manieth that ended, NULL until then; `result`: result.h. */
+    "CREATE TABLE IF NOT EXISTS zxmove.operation_mailbox ("
+    " operation CHAR(36) NOT NULL, account_id CHAR(36) NOT NULL, place INT UNSIGNED NOT NULL,"
+    " address VARCHAR(255) NOT NULL, source VARCHAR(255) NOT NULL, destination VARCHAR(255) NOT NULL,"
+    " released BOOLEAN NOT NULL DEFAULT FALSE, seq INT UNSIGNED, ended DATETIME(3), result MEDIUMTEXT,"
+    " PRIMARY KEY (operation, place), KEY (operation, seq)) ENGINE=InnoDB",
 
     /* Intent before effect, completion after it. */
     "CREATE TABLE IF NOT EXISTS zxmove.step ("

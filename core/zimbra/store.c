@@ -183,10 +183,14 @@ static bool open_all(Store *store, GError **error)
            declare_volumes(store, error);
 }
 
-Store *store_open(const Conf *conf, const ServerInfo *server, GError **error)
+Store *store_open(const Conf *conf, const ServerInfo *server, Ssh *ssh, GError **error)
 {
     g_autoptr(Store) store = store_new(conf, server, error);
 
+    if (store == NULL)
+        ssh_close(ssh);
+    else
+        store->ssh = ssh;
     if (store == NULL || !open_all(store, error))
         return NULL;
     return g_steal_pointer(&store);

@@ -31,8 +31,9 @@ typedef struct Store {
     bool bare; /* opened to look: there is no database zxmove, and none was made */
 } Store;
 
-/* Opens everything and reads the facts; creates the database `zxmove` if it is not there. */
-Store *store_open(const Conf *conf, const ServerInfo *server, GError **error) MUST_USE;
+/* Opens everything and reads the facts; creates the database `zxmove` if it is not there. @ssh: a session to
+ * it that others use, too (ssh_share), which goes over to the store; NULL: one of its own. */
+Store *store_open(const Conf *conf, const ServerInfo *server, Ssh *ssh, GError **error) MUST_USE;
 
 /* The same for who changes nothing: without a database `zxmove` the store is `bare`. */
 Store *store_open_unchanged(const Conf *conf, const ServerInfo *server, GError **error) MUST_USE;

@@ -158,7 +158,8 @@ try:
         one_moment()
         carried()
         reserved()
-    is_(dict(connections.most), {one.name: 2, two.name: 2}, "two connections a store are the most it ever had")
+    is_(dict(connections.most), {one.name: 2, two.name: 3},
+        "two connections a store are the most it ever had, and one for the row of the operation")
 finally:
     lab.stop()
 done()

@@ -1,0 +1,339 @@
+/* operations.c - the operations that the stores have rows of: listed, or one by its name; and one watched
+ * while it works. */
+#include "core/look/look.h"
+#include "core/ops/board.h"
+#include "core/ops/journal.h"
+#include "core/ops/result.h"
+#include <string.h>
+
+/* A living keeper writes every second and holds a lock, which it takes again after its connection broke. */
+#define SILENT_MS 5000
+#define WATCH_MS  500
+#define LISTED    500
+
+typedef struct Question {
+    char *pattern;
+    unsigned which;
+} Question;
+
+/* What the question selects, as columns of the table `o`. */
+#define COLUMNS                                                                              \
+    "SELECT o.uuid, o.verb, o.parameters, o.host, o.pid, o.who, o.state, o.cause,"           \
+    " CAST(UNIX_TIMESTAMP(o.started) * 1000 AS UNSIGNED),"                                   \
+    " CAST(IFNULL(UNIX_TIMESTAMP(o.ended), 0) * 1000 AS UNSIGNED),"                          \
+    " TIMESTAMPDIFF(MICROSECOND, o.heartbeat, UTC_TIMESTAMP(3)) DIV 1000,"                   \
+    " o.result, o.batch_name, o.comment, o.progress, o.wanted, o.wanted_by,"                 \
+    " IS_FREE_LOCK(CONCAT('zxmove.operation.', o.uuid)),"                                    \
+    " (SELECT COUNT(*) FROM zxmove.fence f WHERE f.operation = o.uuid"                       \
+    "  AND f.state NOT IN ('done', 'undone'))"                                               \
+    " FROM zxmove.operation o"
+enum {
+    UUID, VERB, PARAMETERS, HOST, PID, WHO, STATE, CAUSE, STARTED, ENDED, SILENT, RESULT, BATCH,
+    COMMENT, PROGRESS, WANTED, WANTED_BY, FREE, WINDOWS,
+};
+
+static void look_free(OperationLook *look)
+{
+    g_free(look->operation);
+    g_free(look->store);
+    g_free(look->verb);
+    g_free(look->command);
+    g_free(look->host);
+    g_free(look->who);
+    g_free(look->state);
+    g_free(look->cause);
+    g_free(look->batch_name);
+    g_free(look->comment);
+    g_free(look->result);
+    g_free(look->wanted);
+    g_free(look->wanted_by);
+    g_free(look);
+}
+
+static char *text(const Rows *rows, unsigned i, unsigned column)
+{
+    return g_strdup(rows_text(rows, i, column));
+}
+
+static OperationLook *look_new(const char *store, const Rows *rows, unsigned i)
+{
+    OperationLook *look = g_new0(OperationLook, 1);
+    BoardSum sum = board_sum(rows_text(rows, i, PROGRESS));
+
+    *look = (OperationLook){
+        .operation = text(rows, i, UUID),
+        .store = g_strdup(store),
+        .verb = text(rows, i, VERB),
+        .command = text(rows, i, PARAMETERS),
+        .host = text(rows, i, HOST),
+        .pid = (unsigned)rows_u64(rows, i, PID),
+        .who = text(rows, i, WHO),
+        .cause = text(rows, i, CAUSE),
+        .started = rows_i64(rows, i, STARTED),
+        .ended = rows_i64(rows, i, ENDED),
+        .silent_ms = MAX(rows_i64(rows, i, SILENT), 0),
+        .result = text(rows, i, RESULT),
+        .batch_name = text(rows, i, BATCH),
+        .comment = text(rows, i, COMMENT),
+        .windows = (unsigned)rows_u64(rows, i, WINDOWS),
+        .mailboxes = sum.mailboxes,
+        .done = sum.done,
+        .failed = sum.failed,
+        .bytes = sum.bytes,
+        .bytes_done = sum.bytes_done,
+    };
+    look->ended_yet = look->ended != 0;
+    if (strcmp(rows_text(rows, i, WANTED), "go") != 0) {
+        look->wanted = text(rows, i, WANTED);
+        look->wanted_by = text(rows, i, WANTED_BY);
+    }
+    look->state = !look->ended_yet && rows_u64(rows, i, FREE) != 0 && look->silent_ms > SILENT_MS
+                      ? g_strdup("lost")
+                      : text(rows, i, STATE);
+    return look;
+}
+
+static bool is_wanted(const OperationLook *look, unsigned which)
+{
+    bool lost = strcmp(look->state, "lost") == 0;
+
+    if (which & OPERATIONS_UNFINISHED)
+        return lost || (look->ended_yet && look->windows > 0);
+    return (which & (look->ended_yet ? OPERATIONS_ENDED : OPERATIONS_GOING)) != 0;
+}
+
+static void visit(Site *site, const void *data)
+{
+    const Question *question = data;
+    g_autoptr(Rows) rows = NULL;
+    GError *problem = NULL;
+
+    if (site->store->control == NULL || !site->records)
+        return;
+    rows = db_query(site->store->control, &problem,
+                    COLUMNS " WHERE o.uuid LIKE ? ORDER BY o.started DESC LIMIT ?",
+                    DB_ARGS(db_text(question->pattern), db_u64(LISTED)));
+    if (rows == NULL) {
+        site_failed(site, problem);
+        return;
+    }
+    for (unsigned i = 0; i < rows_count(rows); i++) {
+        OperationLook *look = look_new(site->where->name, rows, i);
+
+        if (is_wanted(look, question->which))
+            g_ptr_array_add(site->found, look);
+        else
+            look_free(look);
+    }
+}
+
+static int newest_first(const void *a, const void *b)
+{
+    const OperationLook *x = *(OperationLook *const *)a, *y = *(OperationLook *const *)b;
+
+    return (x->started < y->started) - (x->started > y->started);
+}
+
+/* A way back to several stores has a row on each; the newest is the one that goes on. */
+static void drop_doubles(GPtrArray *looks)
+{
+    g_autoptr(GHashTable) seen = g_hash_table_new(g_str_hash, g_str_equal);
+
+    for (guint i = 0; i < looks->len;)
+        if (g_hash_table_add(seen, ((OperationLook *)g_ptr_array_index(looks, i))->operation))
+            i++;
+        else
+            g_ptr_array_remove_index(looks, i);
+}
+
+/* A prefix of letters and digits only: nothing in it means anything to LIKE. */
+static bool is_prefix(const char *prefix, GError **error)
+{
+    if (strspn(prefix, "0123456789abcdefABCDEF-") == strlen(prefix))
+        return true;
+    return fail(error, ZX_ERROR_USAGE, "%s is no operation: a uuid is wanted, or how it begins",
+                prefix);
+}
+
+Looked *look_operations(const Conf *conf, const char *operation, unsigned which, const Wait *wait,
+                        GError **error)
+{
+    const unsigned parts = STORE_PART(STORE_DATABASE);
+    g_autofree char *prefix = g_ascii_strdown(operation != NULL ? operation : "", -1);
+    g_autofree char *pattern = g_strconcat(prefix, "%", NULL);
+    const Question question = { .pattern = pattern, .which = which };
+    const Sites sites = { .conf = conf,
+                          .parts = parts,
+                          .visit = visit,
+                          .question = &question,
+                          .free_found = (GDestroyNotify)look_free };
+    g_autoptr(Looked) looked = looked_new((GDestroyNotify)look_free);
+    g_autoptr(GPtrArray) visited = NULL;
+
+    if (!is_prefix(prefix, error) || (visited = sites_visit(&sites, wait, error)) == NULL)
+        return NULL;
+    looked_take(looked, visited);
+    looked_miss_sites(looked, visited, parts);
+    g_ptr_array_sort(looked->items, newest_first);
+    drop_doubles(looked->items);
+    return g_steal_pointer(&looked);
+}
+
+Looked *look_operation(const Conf *conf, const char *operation, const Wait *wait, GError **error)
+{
+    unsigned which = OPERATIONS_GOING | (operation != NULL ? OPERATIONS_ENDED : 0);
+    g_autoptr(Looked) looked = look_operations(conf, operation, which, wait, error);
+
+    if (looked == NULL)
+        return NULL;
+    if (looked->items->len > 1 && operation != NULL)
+        fail(error, ZX_ERROR_USAGE, "%u operations begin with %s: give more of it",
+             looked->items->len, operation);
+    else if (looked->items->len == 0 && looked->unreached->len > 0) {
+        const Unreached *unreached = g_ptr_array_index(looked->unreached, 0);
+
+        fail(error, unreached->code, "%s could not be asked for its operations: %s",
+             unreached->server, unreached->reason);
+    } else if (looked->items->len == 0 && operation != NULL)
+        fail(error, ZX_ERROR_NOT_FOUND, "no store has a record of an operation %s\nsee: "
+             "getOperationLog", operation);
+    else if (looked->items->len == 0)
+        fail(error, ZX_ERROR_NOT_FOUND, "no operation is going on\nsee: getOperationLog");
+    else {
+        g_ptr_array_set_size(looked->items, 1);
+        return g_steal_pointer(&looked);
+    }
+    return NULL;
+}
+
+/* One that is being watched. */
+typedef struct Watch {
+    const Conf *conf;
+    const OperationLook *operation;
+    Store *store; /* NULL: not connected */
+    GPtrArray *results;
+    GHashTable *told;
+    unsigned seen, tried; /* mailboxes that ended; those of them that were not skipped */
+    EventSink *sink;
+    void *data;
+} Watch;
+
+static OperationLook *read_row(Watch *watch, char **progress, GError **error)
+{
+    g_autoptr(Rows) row =
+        db_query_one(watch->store->control, error, COLUMNS " WHERE o.uuid = ?",
+                     DB_ARGS(db_text(watch->operation->operation)));
+
+    if (row == NULL)
+        return NULL;
+    *progress = text(row, 0, PROGRESS);
+    return look_new(watch->operation->store, row, 0);
+}
+
+static bool tell_ended(Watch *watch, const OperationLook *now, GError **error)
+{
+    g_autoptr(GPtrArray) ended = journal_mailboxes(
+        watch->store->control, watch->operation->operation, (int)watch->seen, error);
+
+    for (guint i = 0; ended != NULL && i < ended->len; i++) {
+        JournalMailbox *mailbox = g_ptr_array_index(ended, i);
+        MailboxResult *result = g_steal_pointer(&mailbox->result);
+
+        watch->seen = mailbox->seq;
+        g_ptr_array_add(watch->results, result);
+        if (result->outcome == OUTCOME_SKIPPED)
+            continue;
+        watch->sink(watch->data, &(Event){ .type = EVENT_MAILBOX_DONE,
+                                           .operation = now->operation,
+                                           .account = result->address,
+                                           .index = ++watch->tried,
+                                           .total = now->mailboxes,
+                                           .mailbox_bytes = result->bytes,
+                                           .result = result });
+    }
+    return ended != NULL;
+}
+
+/* One look; NULL if the store could not be asked. */
+static OperationLook *look_once(Watch *watch, GError **error)
+{
+    const ConfStore *where = conf_store(watch->conf, watch->operation->store);
+    g_autofree char *progress = NULL;
+    OperationLook *now;
+
+    if (watch->store == NULL)
+        watch->store = store_open_look(watch->conf, where, error);
+    if (watch->store == NULL)
+        return NULL;
+    now = read_row(watch, &progress, error);
+    if (now == NULL)
+        return NULL;
+    board_tell(progress, now->operation, watch->told, watch->sink, watch->data);
+    if (tell_ended(watch, now, error))
+        return now;
+    look_free(now);
+    return NULL;
+}
+
+static bool is_over(const OperationLook *look)
+{
+    return look->ended_yet || strcmp(look->state, "lost") == 0;
+}
+
+Looked *look_watch(const Conf *conf, const OperationLook *operation, GPtrArray *results,
+                   EventSink *sink, void *data, const Wait *wait, GError **error)
+{
+    g_autoptr(Looked) looked = looked_new((GDestroyNotify)look_free);
+    g_autoptr(GHashTable) told = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
+    Watch watch = { .conf = conf,
+                    .operation = operation,
+                    .results = results,
+                    .told = told,
+                    .sink = sink,
+                    .data = data };
+    OperationLook *now = NULL;
+    bool silent = false; /* said that the store does not answer */
+
+    while (!wait_stopped(wait)) {
+        g_autoptr(GError) problem = NULL;
+
+        now = look_once(&watch, &problem);
+        if (now != NULL && is_over(now))
+            break;
+        if (now == NULL) {
+            g_clear_pointer(&watch.store, store_close);
+            if (!silent)
+                sink(data, &(Event){ .type = EVENT_NOTE,
+                                     .operation = operation->operation,
+                                     .text = problem->message });
+        }
+        silent = now == NULL;
+        g_clear_pointer(&now, look_free);
+        wait_pause(wait, WATCH_MS);
+    }
+    store_close(watch.store);
+    if (now == NULL) {
+        fail(error, ZX_ERROR_INTERRUPTED, "interrupted");
+        return NULL;
+    }
+    g_ptr_array_add(looked->items, now);
+    return g_steal_pointer(&looked);
+}
+
+GPtrArray *look_operation_mailboxes(const Conf *conf, const OperationLook *operation, GError **error)
+{
+    g_autoptr(Store) store = store_open_look(conf, conf_store(conf, operation->store), error);
+    g_autoptr(GPtrArray) list =
+        store != NULL ? journal_mailboxes(store->control, operation->operation, -1, error) : NULL;
+    GPtrArray *results;
+
+    if (list == NULL)
+        return NULL;
+    results = g_ptr_array_new_with_free_func((GDestroyNotify)result_free);
+    for (guint i = 0; i < list->len; i++) {
+        JournalMailbox *mailbox = g_ptr_array_index(list, i);
+
+        g_ptr_array_add(results, g_steal_pointer(&mailbox->result));
+    }
+    return results;
+}

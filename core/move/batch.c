@@ -1,0 +1,368 @@
+/* batch.c - the mailboxes of a move: selected, listed in the journal, waited with, held, and given to the
+ * crew; or taken up again where another process left them. */
+#include "core/base/log.h"
+#include "core/move/move.h"
+#include <string.h>
+
+#define LOOK_MS 1000
+
+typedef struct Batch {
+    Operation *op;
+    Store *target;  /* NULL: nothing is to be tried */
+    GArray *places; /* of guint: those of the report's mailboxes that are to be tried */
+} Batch;
+
+static MailboxResult *result_at(const Operation *op, const GArray *places, guint i)
+{
+    return g_ptr_array_index(op->report->mailboxes, g_array_index(places, guint, i));
+}
+
+static bool find_target(Batch *batch, GError **error)
+{
+    batch->target = operation_store(batch->op, batch->op->request->destination, error);
+    return batch->target != NULL;
+}
+
+/* Skips and refusals are decided; the others are tried in the order of the report. */
+static void find_places(Batch *batch)
+{
+    const GPtrArray *mailboxes = batch->op->report->mailboxes;
+    Common *common = batch->op->common;
+
+    for (guint i = common->first; i < mailboxes->len; i++)
+        if (((const MailboxResult *)g_ptr_array_index(mailboxes, i))->reason == NULL)
+            g_array_append_val(batch->places, i);
+    common->ended = mailboxes->len - common->first - batch->places->len;
+}
+
+/* Answers how much mail is to be moved; 0 of a single mailbox, of which its own progress says it all. */
+static bool select_all(Batch *batch, uint64_t *bytes, GError **error)
+{
+    Operation *op = batch->op;
+    g_autoptr(GPtrArray) accounts = NULL;
+
+    op->common->first = op->report->mailboxes->len;
+    accounts = plan_select(op, error);
+    if (accounts == NULL)
+        return false;
+    if (op->looking)
+        return forecast_all(op, accounts, error);
+    find_places(batch);
+    if (batch->places->len == 0)
+        return true;
+    *bytes = accounts->len > 1 ? plan_sizes(op, accounts) : 0;
+    return find_target(batch, error);
+}
+
+/* One that the directory does not know any more fails when it is its turn. */
+static GPtrArray *accounts_of(const Batch *batch)
+{
+    GPtrArray *accounts = g_ptr_array_new_with_free_func((GDestroyNotify)account_free);
+
+    for (guint i = 0; i < batch->places->len; i++) {
+        const MailboxResult *result = result_at(batch->op, batch->places, i);
+        g_autoptr(GError) ignored = NULL;
+        Account *account =
+            directory_account(batch->op->directory, result->account_id, &ignored);
+
+        if (account != NULL)
+            g_ptr_array_add(accounts, account);
+    }
+    return accounts;
+}
+
+/* The same from the journal: what the process before us had finished stays so. */
+static bool take_up(Batch *batch, uint64_t *bytes, GError **error)
+{
+    Operation *op = batch->op;
+    g_autoptr(GPtrArray) listed = NULL;
+    g_autoptr(GPtrArray) accounts = NULL;
+
+    if (!find_target(batch, error))
+        return false;
+    listed = journal_mailboxes(batch->target->control, op->uuid, -1, error);
+    if (listed == NULL)
+        return false;
+    if (listed->len == 0)
+        return fail(error, ZX_ERROR_NOT_FOUND,
+                    "operation %s has no list of mailboxes on %s: it ended before it began",
+                    op->uuid, batch->target->name);
+    for (guint i = 0; i < listed->len; i++) {
+        JournalMailbox *mailbox = g_ptr_array_index(listed, i);
+
+        op->common->ended = MAX(op->common->ended, mailbox->seq);
+        g_ptr_array_add(op->report->mailboxes, g_steal_pointer(&mailbox->result));
+        if (mailbox->seq == 0)
+            g_array_append_val(batch->places, i);
+    }
+    accounts = accounts_of(batch);
+    *bytes = plan_sizes(op, accounts);
+    return true;
+}
+
+static void note(Operation *op, const char *text)
+{
+    log_info("%s", text);
+    operation_emit(op, &(Event){ .type = EVENT_NOTE, .text = text });
+}
+
+static char *time_text(int64_t ms)
+{
+    g_autoptr(GDateTime) time = g_date_time_new_from_unix_local(ms / 1000);
+
+    return time != NULL ? g_date_time_format(time, "%Y-%m-%d %H:%M:%S %Z") : g_strdup("?");
+}
+
+static int64_t now_ms(void)
+{
+    return g_get_real_time() / 1000;
+}
+
+/* False if it is stopped before. */
+static bool wait_for_start(Operation *op)
+{
+    int64_t start = op->request->start_after;
+    g_autofree char *when = NULL;
+    g_autofree char *cause = NULL;
+
+    if (start <= now_ms())
+        return !wait_stopped(op->wait);
+    when = time_text(start);
+    cause = g_strdup_printf("begins at %s", when);
+    keeper_say(op->common->keeper, "queued", cause);
+    note(op, cause);
+    while (!wait_stopped(op->wait) && now_ms() < start)
+        wait_pause(op->wait, (int)MIN(start - now_ms(), LOOK_MS));
+    return !wait_stopped(op->wait);
+}
+
+static int64_t complete_at(const Operation *op)
+{
+    Limits limits = keeper_limits(op->common->keeper);
+    int64_t at =
+        limits.complete_after >= 0 ? limits.complete_after : op->request->complete_after;
+
+    limits_clear(&limits);
+    return at;
+}
+
+/* Places that doCompleteMove named. What cannot be asked now is asked again a moment later. */
+static GHashTable *released(Batch *batch)
+{
+    GHashTable *places = g_hash_table_new(NULL, NULL);
+    g_autoptr(GError) problem = NULL;
+    g_autoptr(Rows) rows = NULL;
+
+    if (store_revive(batch->target, &problem))
+        rows = db_query(batch->target->control, &problem,
+                        "SELECT place FROM zxmove.operation_mailbox"
+                        " WHERE operation = ? AND released AND seq IS NULL",
+                        DB_ARGS(db_text(batch->op->uuid)));
+    if (rows == NULL)
+        log_warning("%s", problem->message);
+    for (unsigned i = 0; rows != NULL && i < rows_count(rows); i++)
+        g_hash_table_add(places, GUINT_TO_POINTER(batch->op->common->first +
+                                                  (guint)rows_u64(rows, i, 0)));
+    return places;
+}
+
+/* Those of @waiting that may go now; taken out of it. */
+static GArray *take_released(Batch *batch, GArray *waiting)
+{
+    Operation *op = batch->op;
+    GArray *go = g_array_new(FALSE, FALSE, sizeof(guint));
+    int64_t at = complete_at(op);
+    bool all = keeper_complete(op->common->keeper) || (at >= 0 && now_ms() >= at);
+    g_autoptr(GHashTable) some = all ? NULL : released(batch);
+
+    for (guint i = waiting->len; i > 0; i--) {
+        guint place = g_array_index(waiting, guint, i - 1);
+
+        if (!all && !g_hash_table_contains(some, GUINT_TO_POINTER(place)))
+            continue;
+        g_array_prepend_val(go, place);
+        g_array_remove_index(waiting, i - 1);
+    }
+    return go;
+}
+
+static void say_held(Operation *op, guint count, int64_t resync)
+{
+    int64_t at = complete_at(op);
+    g_autofree char *until = at >= 0 ? time_text(at) : NULL;
+    g_autofree char *next = time_text(resync);
+    g_autofree char *cause = g_strdup_printf(
+        "%u mailbox%s wait%s for %s%s, kept up to date; next round at %s", count,
+        count == 1 ? "" : "es", count == 1 ? "s" : "", until != NULL ? "" : "doCompleteMove",
+        until != NULL ? until : "", next);
+
+    keeper_say(op->common->keeper, "held", cause);
+    note(op, cause);
+}
+
+/* Until some of @waiting may go (they are answered), or a round is due, or it is stopped. */
+static GArray *wait_held(Batch *batch, GArray *waiting)
+{
+    Operation *op = batch->op;
+    int64_t every = op->request->resync_interval > 0 ? op->request->resync_interval
+                                                     : (int64_t)op->conf->resync_interval_s * 1000;
+    int64_t resync = now_ms() + every;
+    GArray *go = take_released(batch, waiting);
+
+    if (go->len == 0)
+        say_held(op, waiting->len, resync);
+    while (go->len == 0 && !wait_stopped(op->wait) && now_ms() < resync) {
+        wait_pause(op->wait, LOOK_MS);
+        operation_gate(op, op->wait, NULL, NULL);
+        g_array_unref(go);
+        go = take_released(batch, waiting);
+    }
+    return go;
+}
+
+static void set_held_back(const Operation *op, const GArray *waiting)
+{
+    for (guint i = 0; i < waiting->len; i++) {
+        MailboxResult *result = result_at(op, waiting, i);
+
+        result->outcome = OUTCOME_NOT_REACHED;
+        result->code = op->report->halted != NULL ? ZX_ERROR_DATA : wait_stop_code(op->wait);
+        g_free(result->reason);
+        result->reason = g_strdup("it ended while this mailbox was held; what was copied stays");
+    }
+}
+
+/* Rounds for all that wait, as often as resync_interval says, and the window for those that may go. */
+static void hold(Batch *batch)
+{
+    Operation *op = batch->op;
+    g_autoptr(GArray) waiting = g_array_new(FALSE, FALSE, sizeof(guint));
+
+    g_array_append_vals(waiting, batch->places->data, batch->places->len);
+    while (waiting->len > 0 && !wait_stopped(op->wait) && op->report->halted == NULL) {
+        g_autoptr(GArray) go = NULL;
+
+        crew_run(op, &(CrewJob){ .places = waiting });
+        if (wait_stopped(op->wait) || op->report->halted != NULL)
+            break;
+        do {
+            if (go != NULL)
+                g_array_unref(go);
+            go = wait_held(batch, waiting);
+            if (go->len > 0)
+                crew_run(op, &(CrewJob){ .places = go, .account = true, .last = true });
+        } while (go->len > 0 && waiting->len > 0);
+    }
+    set_held_back(op, waiting);
+}
+
+static void run_all(Batch *batch)
+{
+    Operation *op = batch->op;
+    bool account = (op->request->stages & STAGE_ACCOUNT) != 0;
+
+    if (!wait_for_start(op))
+        crew_run(op, &(CrewJob){ .places = batch->places, .last = true }); /* says so of each */
+    else if (account && (op->request->hold || op->request->complete_after > now_ms()))
+        hold(batch);
+    else
+        crew_run(op, &(CrewJob){ .places = batch->places, .account = account, .last = true });
+}
+
+static const char *end_state(const Operation *op)
+{
+    unsigned failed = 0, others = 0;
+    bool unfinished = false, missed = false; /* missed: strict, and one was skipped */
+
+    for (guint i = 0; i < op->report->mailboxes->len; i++) {
+        const MailboxResult *result = g_ptr_array_index(op->report->mailboxes, i);
+
+        unfinished = unfinished || result->unfinished;
+        if (result->outcome == OUTCOME_FAILED || result->outcome == OUTCOME_IN_DOUBT)
+            failed++;
+        else if (result->outcome == OUTCOME_SKIPPED && op->request->strict)
+            missed = true;
+        else
+            others++;
+    }
+    if (wait_stopped(op->wait))
+        return wait_stop_code(op->wait) == ZX_ERROR_INTERRUPTED ? "interrupted"
+               : op->common->begun                              ? "stopped"
+                                                                : "removed";
+    if (op->report->halted != NULL)
+        return "failed";
+    if (failed == 0 && !unfinished)
+        return missed ? "partial" : "done";
+    return others > 0 ? "partial" : "failed";
+}
+
+/* Stopped before anything was begun, it never was more than a place in the queue. */
+static void set_removed(const Operation *op)
+{
+    for (guint i = 0; i < op->report->mailboxes->len; i++) {
+        MailboxResult *result = g_ptr_array_index(op->report->mailboxes, i);
+
+        if (result->code == ZX_ERROR_STOPPED)
+            result->code = ZX_ERROR_REMOVED;
+    }
+}
+
+static void take_notifications(Operation *op)
+{
+    Limits limits = keeper_limits(op->common->keeper);
+
+    op->report->notifications = g_strdupv(limits.notifications);
+    limits_clear(&limits);
+}
+
+static bool run_listed(Batch *batch, uint64_t bytes, GError **error)
+{
+    Operation *op = batch->op;
+    const char *state;
+
+    if (!operation_begin(op, batch->target, error))
+        return false;
+    if (!op->again &&
+        !journal_list(batch->target, op->uuid, op->report->mailboxes, op->common->first,
+                      error)) {
+        operation_end(op, batch->target, "failed");
+        return false;
+    }
+    operation_emit(op, &(Event){ .type = EVENT_SELECTED,
+                                 .total = batch->places->len,
+                                 .expected_bytes = bytes });
+    run_all(batch);
+    take_notifications(op);
+    state = end_state(op);
+    if (strcmp(state, "removed") == 0)
+        set_removed(op);
+    operation_end(op, batch->target, state);
+    return true;
+}
+
+static bool batch_begin(Batch *batch, GError **error)
+{
+    Operation *op = batch->op;
+    uint64_t bytes = 0;
+
+    if (directory_server(op->servers, op->request->destination) == NULL)
+        return fail(error, ZX_ERROR_NOT_FOUND, "no server %s in the directory",
+                    op->request->destination);
+    if (op->again ? !take_up(batch, &bytes, error) : !select_all(batch, &bytes, error))
+        return false;
+    if (op->looking)
+        return true;
+    if (batch->target != NULL)
+        return run_listed(batch, bytes, error);
+    operation_emit(op, &(Event){ .type = EVENT_SELECTED });
+    return true;
+}
+
+bool batch_run(Operation *op, GError **error)
+{
+    Batch batch = { .op = op, .places = g_array_new(FALSE, FALSE, sizeof(guint)) };
+    bool done = batch_begin(&batch, error);
+
+    g_array_unref(batch.places);
+    return done;
+}

@@ -1,0 +1,67 @@
+/* slots.c - a mailbox waits until both its stores have a place for one more (max_in_flight). */
+#include "core/move/move.h"
+#include "core/ops/slot.h"
+#include <string.h>
+
+#define LOOK_MS 500
+
+void slots_release(Move *move)
+{
+    for (int i = 0; i < 2; i++) {
+        if (move->slots[i] != 0)
+            slot_release(i == 0 ? move->source : move->target, move->slots[i]);
+        move->slots[i] = 0;
+    }
+}
+
+/* False without an error: a store has no place, and *full says which and who has one. */
+static bool take_both(Move *move, char **full, GError **error)
+{
+    Store *const stores[] = { move->source, move->target };
+    unsigned most = move->op->conf->max_in_flight;
+
+    for (int i = 0; i < 2; i++) {
+        g_autofree char *holder = NULL;
+
+        if (!slot_take(stores[i], most, &move->slots[i], &holder, error)) {
+            move->slots[i] = 0;
+            slots_release(move);
+            return false;
+        }
+        if (move->slots[i] != 0)
+            continue;
+        *full = g_strdup_printf("%s has %u mailboxes in flight%s%s", stores[i]->name, most,
+                                holder != NULL ? ", one of operation " : "",
+                                holder != NULL ? holder : "");
+        slots_release(move); /* whoever has one of two places keeps nobody else waiting */
+        return false;
+    }
+    return true;
+}
+
+bool slots_wait(Move *move, GError **error)
+{
+    g_autofree char *said = NULL;
+
+    for (;;) {
+        g_autofree char *full = NULL;
+        GError *problem = NULL;
+
+        if (take_both(move, &full, &problem))
+            return true;
+        if (problem != NULL) {
+            g_propagate_error(error, problem);
+            return false;
+        }
+        if (g_strcmp0(full, said) != 0) {
+            move_state(move, "queued", full);
+            if (!move->op->common->begun)
+                keeper_say(move->op->common->keeper, "queued", full);
+            g_free(said);
+            said = g_steal_pointer(&full);
+        }
+        wait_pause(&move->wait, LOOK_MS);
+        if (!wait_check(&move->wait, "waiting for a place", error))
+            return false;
+    }
+}

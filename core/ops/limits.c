@@ -1,0 +1,71 @@
+/* limits.c - see limits.h. */
+#include "core/ops/limits.h"
+#include <jansson.h>
+
+Limits limits_read(const char *text)
+{
+    json_t *object = text != NULL ? json_loads(text, 0, NULL) : NULL;
+    const json_t *threads = json_object_get(object, "threads"),
+                 *after = json_object_get(object, "complete_after"),
+                 *notifications = json_object_get(object, "notifications");
+    Limits limits = {
+        .threads = json_is_integer(threads) ? (long)json_integer_value(threads) : -1,
+        .complete_after = json_is_integer(after) ? json_integer_value(after) : -1,
+    };
+
+    if (json_is_array(notifications)) {
+        limits.notifications = g_new0(char *, json_array_size(notifications) + 1);
+        for (size_t i = 0; i < json_array_size(notifications); i++)
+            limits.notifications[i] =
+                g_strdup(json_string_value(json_array_get(notifications, i)));
+    }
+    json_decref(object);
+    return limits;
+}
+
+char *limits_text(const Limits *limits)
+{
+    json_t *object = json_object();
+    g_autofree char *dumped = NULL;
+
+    if (limits->threads >= 0)
+        json_object_set_new(object, "threads", json_integer(limits->threads));
+    if (limits->complete_after >= 0)
+        json_object_set_new(object, "complete_after", json_integer(limits->complete_after));
+    if (limits->notifications != NULL) {
+        json_t *list = json_array();
+
+        for (char **to = limits->notifications; *to != NULL; to++)
+            json_array_append_new(list, json_string(*to));
+        json_object_set_new(object, "notifications", list);
+    }
+    dumped = json_dumps(object, JSON_COMPACT);
+    json_decref(object);
+    return g_strdup(dumped);
+}
+
+Limits limits_copy(const Limits *limits)
+{
+    Limits copy = *limits;
+
+    copy.notifications = g_strdupv(limits->notifications);
+    return copy;
+}
+
+void limits_merge(Limits *limits, const Limits *change)
+{
+    if (change->threads >= 0)
+        limits->threads = change->threads;
+    if (change->complete_after >= 0)
+        limits->complete_after = change->complete_after;
+    if (change->notifications != NULL) {
+        g_strfreev(limits->notifications);
+        limits->notifications = g_strdupv(change->notifications);
+    }
+}
+
+void limits_clear(Limits *limits)
+{
+    g_strfreev(limits->notifications);
+    limits->notifications = NULL;
+}
