@@ -45,7 +45,6 @@ static const char *const later[] = {
     "doSuspend",
     "doResume",
     "setOperation",
-    "report",
 };
 
 bool foreign_verb(const char *name, GError **error)

@@ -1,6 +1,6 @@
 /* formats.c - the Report for programs: JSON, which is also what is kept, and CSV, which is mailed.
  */
-#include "commands/report.h"
+#include "commands/saved.h"
 #include <string.h>
 
 json_t *text_json(const char *text)
@@ -104,6 +104,8 @@ json_t *report_mailbox_json(const Report *report, const MailboxResult *mailbox)
     set_text(object, "outcome", report_outcome(mailbox->outcome));
     set_text(object, "code", has_problem(mailbox) ? error_name(mailbox->code) : NULL);
     set_text(object, "reason", mailbox->reason);
+    if (mailbox->unfinished)
+        json_object_set_new(object, "unfinished", json_true());
     set_text(object, "next", next);
     set_text(object, "source", mailbox->source);
     set_text(object, "destination", mailbox->destination);
@@ -179,6 +181,7 @@ json_t *report_json(const Report *report, const ReportText *text)
     set_text(object, "host", report->host);
     set_time(object, "started", report->started);
     set_time(object, "ended", report->ended);
+    json_object_set_new(object, "took_ms", json_integer(report->ended - report->started));
     json_object_set_new(object, "totals", totals_json(report, &totals));
     if (totals.window_longest > 0)
         json_object_set_new(object, "window",
@@ -191,6 +194,7 @@ json_t *report_json(const Report *report, const ReportText *text)
     json_object_set_new(object, "mailboxes", mailboxes);
     plan_json(object, report);
     set_notes(object, report->notes);
+    json_object_set_new(object, "asked", saved_asked(text));
     set_text(object, "mail_problem", report->mail_problem);
     set_text(object, "log", report->log_path);
     set_text(object, "mailbox_logs", report->mailbox_logs);

@@ -1,5 +1,6 @@
 /* mail.c - the notification of an operation, and the end that all operations share: mail it, keep
  * it, tell it. */
+#include "commands/post.h"
 #include "commands/report.h"
 #include "conf/units.h"
 #include "core/base/file.h"
@@ -27,14 +28,17 @@ static void append_problems(GString *out, const Report *report)
         g_autofree char *next = report_next(report, mailbox);
 
         not_reached += mailbox->outcome == OUTCOME_NOT_REACHED;
-        if (!report_is_bad(mailbox) && mailbox->outcome != OUTCOME_SKIPPED)
+        if (!report_is_bad(mailbox) && !mailbox->unfinished &&
+            mailbox->outcome != OUTCOME_SKIPPED)
             continue;
         if (!any)
             g_string_append(out, "\nNot done:\n");
         any = true;
         g_string_append_printf(out, "  %s  %s: %s\n", mailbox->address,
                                report_outcome(mailbox->outcome),
-                               mailbox->reason != NULL ? mailbox->reason : "no reason was given");
+                               mailbox->reason != NULL  ? mailbox->reason
+                               : mailbox->unfinished    ? "something is left to do, see below"
+                                                        : "no reason was given");
         if (next != NULL)
             g_string_append_printf(out, "      next: %s\n", next);
     }
@@ -145,21 +149,6 @@ char *mail_body(const Report *report, const ReportText *text)
     return g_string_free(out, FALSE);
 }
 
-static void send_mail(Session *session, Core *core, Report *report, const ReportText *text)
-{
-    g_autofree char *subject = mail_subject(report, text);
-    g_autofree char *body = mail_body(report, text);
-    g_autofree char *csv = report_csv(report);
-    g_autofree char *name = g_strdup_printf("zxmove-%s.csv", report->operation);
-    g_autoptr(GError) error = NULL;
-
-    if (core_mail(core, text->notifications, subject, body, name, csv, &error))
-        return;
-    g_free(report->mail_problem);
-    report->mail_problem = g_strdup(error->message);
-    session_note(session, "the notification could not be sent: %s", error->message);
-}
-
 static void keep_report(Session *session, Report *report, const ReportText *text)
 {
     g_autofree char *directory = g_build_filename(session->conf->state_dir, "reports", NULL);
@@ -179,6 +168,40 @@ static void keep_report(Session *session, Report *report, const ReportText *text
     session_note(session, "the report could not be kept: %s",
                  error != NULL ? error->message : "it is not valid UTF-8");
     g_clear_pointer(&report->report_path, g_free);
+}
+
+/* What cannot be sent now is tried again when the operation is long over; the report says so first,
+ * for whoever tries corrects it. */
+static void keep_and_send(Session *session, Core *core, Report *report, const ReportText *text)
+{
+    g_autofree char *subject = mail_subject(report, text);
+    g_autofree char *body = mail_body(report, text);
+    g_autofree char *csv = report_csv(report);
+    const Post post = { .to = text->notifications,
+                        .operation = report->operation,
+                        .subject = subject,
+                        .body = body,
+                        .table = csv };
+    const unsigned again_s = session->conf->smtp.retry_for_s;
+    g_autofree char *again = units_format_time((double)again_s * 1000);
+    g_autoptr(GError) error = NULL, not_kept = NULL;
+    bool sent = post_send(core, &post, &error);
+
+    if (!sent) {
+        g_free(report->mail_problem);
+        report->mail_problem = g_strdup(error->message);
+    }
+    keep_report(session, report, text);
+    if (sent)
+        return;
+    if (again_s == 0)
+        session_note(session, "the notification could not be sent: %s", error->message);
+    else if (post_later(session->conf, &post, &not_kept))
+        session_note(session, "the notification could not be sent, and is tried again for %s: %s",
+                     again, error->message);
+    else
+        session_note(session, "the notification could not be sent: %s; nor kept: %s",
+                     error->message, not_kept->message);
 }
 
 static void set_problem(const Report *report, const ReportText *text, Result *result)
@@ -213,8 +236,9 @@ void report_finish(Session *session, Core *core, Report *report, ReportText *tex
     text->retention_days = session->conf->retention_days;
     text->interrupted = wait_stopped(&session->wait);
     if (text->notifications != NULL)
-        send_mail(session, core, report, text);
-    keep_report(session, report, text);
+        keep_and_send(session, core, report, text);
+    else
+        keep_report(session, report, text);
     result->status = report_status(report, text);
     result->response = report_json(report, text);
     summary = report_summary(report, text);

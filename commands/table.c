@@ -11,6 +11,7 @@ const Command *const commands[] = {
     &cmd_run_bulk_delete,
     &cmd_trust,
     &cmd_status,
+    &cmd_report,
     &cmd_get_servers,
     &cmd_get_all_volumes,
     &cmd_get_volume_stats,
@@ -24,6 +25,7 @@ const Command *const commands[] = {
     &cmd_version,
     &cmd_quit,
     &cmd_docs,
+    &cmd_mailer,
     NULL,
 };
 

@@ -54,6 +54,7 @@ typedef struct Conf {
     } memcached; /* host:port; NULL: from the directory */
     struct {
         char *url, *from;
+        unsigned retry_for_s, retry_interval_s;
     } smtp;
     struct {
         char *target, *level;

@@ -62,6 +62,9 @@ const ConfItem conf_items[] = {
     { "smtp.url",                 CONF_TEXT,    "smtp://127.0.0.1:25", NULL, NULL, "who takes notifications", IN_CONF(smtp.url) },
     { "smtp.from",                CONF_TEXT,    NULL,    NULL,   NULL,    "their sender; default: zxmove at this host", IN_CONF(smtp.from) },
 
+    { "smtp.retry_for",           CONF_SECONDS, "1h",    "0s",   "7d",    "a notification that cannot be sent is tried again for so long", IN_CONF(smtp.retry_for_s) },
+    { "smtp.retry_interval",      CONF_SECONDS, "60s",   "1s",   "1h",    "the time between two attempts", IN_CONF(smtp.retry_interval_s) },
+
     { "addresses.*",              CONF_TEXT,    NULL,    NULL,   NULL,    "where a server that is not in stores is reached; default: its name", .offset = 0 },
     { 0 },
 };

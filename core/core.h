@@ -149,6 +149,10 @@ typedef struct Report {
     char *mailbox_logs;          /* directory of the logs of single mailboxes, or NULL */
 } Report;
 void report_free(Report *report);
+/* For whoever reads a report that was kept: with nothing in it; and a mailbox more, failed until it is
+ * known better. */
+Report *report_empty(void);
+MailboxResult *report_add_mailbox(Report *report, const char *address, const char *account_id, const char *source, const char *destination);
 
 /* Facts while they happen; progress may be dropped by a slow sink, the others not. */
 typedef struct Event {

@@ -1,5 +1,6 @@
 /* error.c - see error.h. */
 #include "core/base/error.h"
+#include <string.h>
 
 static const struct {
     const char *name;
@@ -23,6 +24,17 @@ G_DEFINE_QUARK(zxmove, zx_error)
 const char *error_name(ZxError code)
 {
     return errors[code].name;
+}
+
+bool error_named(const char *name, ZxError *code)
+{
+    for (size_t i = 0; i < G_N_ELEMENTS(errors); i++) {
+        if (strcmp(errors[i].name, name) != 0)
+            continue;
+        *code = (ZxError)i;
+        return true;
+    }
+    return false;
 }
 
 int error_exit_status(ZxError code)

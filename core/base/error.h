@@ -70,6 +70,8 @@ GQuark zx_error_quark(void);
 
 /* "CONNECT": the stable name used in JSON and reports. */
 const char *error_name(ZxError code);
+/* The code of such a name; false if there is none. */
+bool error_named(const char *name, ZxError *code);
 int error_exit_status(ZxError code);
 bool error_may_retry(ZxError code);
 /* The code of @error; FAILED for an error that is not ours. */

@@ -11,19 +11,36 @@ static void new_uuid(char out[37])
     g_strlcpy(out, uuid, 37);
 }
 
-MailboxResult *operation_add_result(Operation *op, const char *address, const char *account_id,
-                                    const char *source, const char *destination)
+MailboxResult *report_add_mailbox(Report *report, const char *address, const char *account_id,
+                                  const char *source, const char *destination)
 {
     MailboxResult *result = result_new(address, account_id, source, destination);
 
-    g_ptr_array_add(op->report->mailboxes, result);
+    g_ptr_array_add(report->mailboxes, result);
     return result;
+}
+
+MailboxResult *operation_add_result(Operation *op, const char *address, const char *account_id,
+                                    const char *source, const char *destination)
+{
+    return report_add_mailbox(op->report, address, account_id, source, destination);
 }
 
 static void disk_free(DiskForecast *disk)
 {
     g_free(disk->what);
     g_free(disk);
+}
+
+Report *report_empty(void)
+{
+    Report *report = g_new0(Report, 1);
+
+    report->mailboxes = g_ptr_array_new_with_free_func((GDestroyNotify)result_free);
+    report->notes = g_ptr_array_new_with_free_func(g_free);
+    report->disks = g_ptr_array_new_with_free_func((GDestroyNotify)disk_free);
+    report->risks = g_ptr_array_new_with_free_func(g_free);
+    return report;
 }
 
 void report_free(Report *report)
@@ -95,7 +112,7 @@ bool operation_open(Operation *op, const Conf *conf, const char *uuid, const cha
                     const char *command, EventSink *sink, void *data, const Wait *wait,
                     GError **error)
 {
-    Report *report = g_new0(Report, 1);
+    Report *report = report_empty();
     Common *common = common_new(wait);
 
     *op = (Operation){ .conf = conf,
@@ -114,10 +131,6 @@ bool operation_open(Operation *op, const Conf *conf, const char *uuid, const cha
     report->who = g_strdup(g_get_user_name());
     report->host = g_strdup(g_get_host_name());
     report->started = g_get_real_time() / 1000;
-    report->mailboxes = g_ptr_array_new_with_free_func((GDestroyNotify)result_free);
-    report->notes = g_ptr_array_new_with_free_func(g_free);
-    report->disks = g_ptr_array_new_with_free_func((GDestroyNotify)disk_free);
-    report->risks = g_ptr_array_new_with_free_func(g_free);
     return operation_log_open(op, error) && open_directory(op, error);
 }
 

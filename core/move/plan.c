@@ -24,16 +24,21 @@ static void refuse(MailboxResult *result, const char *test, const char *fmt, ...
     va_end(args);
 }
 
-/* Our own login must not lose its token in mid-window (hazard 52b). */
-static bool is_own_login(const Operation *op, const Account *account)
+static bool is_called(const Account *account, const char *name)
 {
-    const char *login = op->conf->admin.user;
-    bool own = g_ascii_strcasecmp(login, account->address) == 0 ||
-               g_ascii_strcasecmp(login, account->id) == 0;
+    bool called = g_ascii_strcasecmp(name, account->address) == 0 ||
+                  g_ascii_strcasecmp(name, account->id) == 0;
 
-    for (char **alias = account->aliases; *alias != NULL && !own; alias++)
-        own = g_ascii_strcasecmp(login, *alias) == 0;
-    return own;
+    for (char **alias = account->aliases; *alias != NULL && !called; alias++)
+        called = g_ascii_strcasecmp(name, *alias) == 0;
+    return called;
+}
+
+/* What it sends would come from a mailbox in maintenance. */
+static bool is_sender(const Operation *op, const Account *account)
+{
+    return op->request->notifications != NULL && (op->request->stages & STAGE_ACCOUNT) &&
+           op->conf->smtp.from != NULL && is_called(account, op->conf->smtp.from);
 }
 
 /* Being there is not enough: a mover that died after the commit may have left the user out. */
@@ -90,7 +95,12 @@ bool plan_may_go(Operation *op, const Account *account, MailboxResult *result)
                "run: zmprov md"
                " %s zimbraDomainStatus maintenance",
                account->domain, account->domain_status, account->domain);
-    else if (is_own_login(op, account))
+    else if (is_sender(op, account))
+        refuse(result, "notifications",
+               "the notification's sender (smtp.from) is this account: set another sender, or move "
+               "it without notifications");
+    /* Our own login must not lose its token in mid-window (hazard 52b). */
+    else if (is_called(account, op->conf->admin.user))
         refuse(result, "own_login",
                "zxmove itself logs in as this account: log in as another administrator "
                "(admin.user) to move it");

@@ -44,7 +44,7 @@ is_(schema.of_event({"type": "progress", "time": "x", "schema": 1, "items": 1.5}
 # and rollback.t, LOOK those of tests/lab/look.t
 # and trust.t.
 verbs = re.findall(r"^  (\w+)  ", place.run("help").stdout, re.M)
-LAB = {"doMailboxMove", "plan", "doRollback", "doPurgeMailboxes", "doRecover", "getMovedMailboxes"}
+LAB = {"doMailboxMove", "plan", "doRollback", "doPurgeMailboxes", "doRecover", "getMovedMailboxes", "report"}
 LOOK = {"trust", "status", "getServers", "getAllVolumes", "getVolumeStats", "getServices", "getNonLocalMailboxes"}
 CHECKED = {"doCheckBlobs"}  # by tests of their own
 ok(LAB | LOOK <= set(verbs) and {"help", "version", "quit"} <= set(verbs), "help lists the verbs")
