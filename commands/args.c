@@ -11,6 +11,7 @@
 typedef struct Parser {
     const Command *command;
     const char *const *next; /* the word at hand; NULL at the end */
+    const char *compat;      /* whose defaults; NULL or "none": ours */
     void *request;
     uint64_t given;  /* a bit for each row */
     const Arg *last; /* the row given last */
@@ -476,10 +477,21 @@ static bool parse_named(Parser *parser, GError **error)
     return true;
 }
 
+/* What other versions of the same commands did when it was left out, for scripts that rely on it. */
+static const char *default_of(const Parser *parser, const Arg *arg)
+{
+    const char *other = g_strcmp0(parser->compat, "zextras3") == 0   ? arg->zextras3
+                        : g_strcmp0(parser->compat, "zextras2") == 0 ? arg->zextras2
+                                                                     : NULL;
+
+    return other != NULL ? other : arg->fallback;
+}
+
 static bool parse_defaults(Parser *parser, GError **error)
 {
     for (const Arg *arg = parser->command->args; arg != NULL && arg->name != NULL; arg++) {
         void *field = (char *)parser->request + arg->offset;
+        const char *fallback = default_of(parser, arg);
 
         if (arg->flags & ARG_ABSENT)
             continue;
@@ -489,7 +501,7 @@ static bool parse_defaults(Parser *parser, GError **error)
             *(double *)field = -1;
         else if (arg->type == ARG_TIME)
             *(int64_t *)field = -1;
-        if (arg->fallback != NULL && !set_value(parser, arg, arg->fallback, error))
+        if (fallback != NULL && !set_value(parser, arg, fallback, error))
             return fail_prefix(error, "default of %s", arg->name);
     }
     return true;
@@ -514,9 +526,10 @@ static bool parse_omitted(Parser *parser, bool anything, GError **error)
     return true;
 }
 
-void *args_parse(const Command *command, const char *const *words, GPtrArray *notes, GError **error)
+void *args_parse(const Command *command, const char *const *words, const char *compat,
+                 GPtrArray *notes, GError **error)
 {
-    Parser parser = { .command = command, .next = words, .notes = notes };
+    Parser parser = { .command = command, .next = words, .compat = compat, .notes = notes };
 
     if (command->recognise != NULL && !command->recognise(words, error))
         return NULL;

@@ -60,6 +60,7 @@ typedef struct Arg {
     ArgOffers offers;
     const char *expected; /* help's EXPECTED VALUES, where the type does not say it */
     const char *fallback; /* the default, parsed like anything typed; NULL: unset */
+    const char *zextras3, *zextras2; /* the default under compat_defaults; NULL: the same */
     const char *unset;    /* what help shows as the default when there is no fallback */
     long min, max;
     const char
@@ -183,10 +184,10 @@ bool switch_wants_value(const char *word);
 /* "zxsuite", "powerstore", ...: may stand before any verb. */
 bool is_prefix_word(const char *word);
 
-/* Words after the verb to a request. A sentence for each thing that was read differently from how
+/* Words after the verb to a request; what is left out is as @compat (compat_defaults; NULL: none) has it. A sentence for each thing that was read differently from how
  * it was typed goes to @notes. NULL with USAGE otherwise. */
-void *args_parse(const Command *command, const char *const *words, GPtrArray *notes,
-                 GError **error) MUST_USE;
+void *args_parse(const Command *command, const char *const *words, const char *compat,
+                 GPtrArray *notes, GError **error) MUST_USE;
 void args_free(const Command *command, void *request);
 const Arg *args_find(const Command *command, const char *name);
 /* The name of a row that @name was most likely meant to be, or NULL. */

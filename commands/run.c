@@ -121,6 +121,22 @@ static bool show_page(const Command *command, Result *result)
     return true;
 }
 
+static bool has_other_defaults(const Command *command)
+{
+    for (const Arg *arg = command->args; arg != NULL && arg->name != NULL; arg++)
+        if (arg->zextras3 != NULL || arg->zextras2 != NULL)
+            return true;
+    return false;
+}
+
+/* A configuration that cannot be read is said when the verb needs it. */
+static const char *compat_of(Session *session, const Command *command)
+{
+    if (!has_other_defaults(command) || (session->conf == NULL && !session_conf(session, NULL)))
+        return NULL;
+    return session->conf->compat_defaults;
+}
+
 static bool run_verb(Session *session, const Command *command, const char *const *words,
                      Result *result, GError **error)
 {
@@ -135,7 +151,7 @@ static bool run_verb(Session *session, const Command *command, const char *const
         (strcmp(words[0], "help") == 0 || strcmp(words[0], "--help") == 0))
         return show_page(command, result);
 
-    request = args_parse(command, words, notes, error);
+    request = args_parse(command, words, compat_of(session, command), notes, error);
     if (request == NULL)
         return false;
     for (guint i = 0; i < notes->len; i++)
@@ -172,7 +188,7 @@ bool command_understood(const char *const *words)
     if (!switches_take(&words, false, &now, NULL) || *words == NULL ||
         (command = command_find(*words)) == NULL)
         return false;
-    request = args_parse(command, words + 1, notes, NULL);
+    request = args_parse(command, words + 1, NULL, notes, NULL);
     args_free(command, request);
     return request != NULL;
 }

@@ -62,6 +62,7 @@ typedef struct Conf {
         unsigned keep, keep_days;
     } log;
     bool separate_logs;
+    char *compat_defaults;
     GHashTable *addresses;             /* name -> address, for servers that are not in `stores` */
     unsigned retention_days;           /* 30 */
     unsigned net_timeout_s;            /* 30: one network read */

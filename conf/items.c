@@ -19,6 +19,7 @@ const ConfItem conf_items[] = {
     { "cutover_timeout",          CONF_MILLIS,  "60s",   "5s",   "1h",    "a window not committed by then is undone", IN_CONF(cutover_timeout_ms) },
     { "cutover_retries",          CONF_COUNT,   "3",     "0",    "20",    "how often a window that was undone is tried again", IN_CONF(cutover_retries) },
     { "min_free",                 CONF_PERCENT, "5",     "0",    "50",    "percent of each disk of the destination that must remain free", IN_CONF(min_free_percent) },
+    { "compat_defaults",          CONF_CHOICE,  "none",  NULL,   NULL,    "what a parameter of doMailboxMove that is left out means: as in that version of Zextras Suite", IN_CONF(compat_defaults), .values = "none|zextras3|zextras2" },
     { "separate_logs",            CONF_BOOL,    "false", NULL,   NULL,    "beside the log of an operation one of each mailbox, named by its address", IN_CONF(separate_logs) },
     { "max_in_flight",            CONF_COUNT,   "4",     "1",    "64",    "mailboxes in flight on one store, over all operations", IN_CONF(max_in_flight) },
     { "resync_interval",          CONF_SECONDS, "6h",    "15m",  "30d",   "time between two rounds of an operation that is held", IN_CONF(resync_interval_s) },

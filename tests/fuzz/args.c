@@ -50,7 +50,7 @@ static char *understood(const char *const *words)
 
     if (switches_take(&words, true, &now, &error) && *words != NULL &&
         (command = command_get(*words, &error)) != NULL) {
-        request = args_parse(command, words + 1, notes, &error);
+        request = args_parse(command, words + 1, NULL, notes, &error);
         if (request != NULL) {
             shown = args_show(command, request);
             g_assert(shown != NULL);

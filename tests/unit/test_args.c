@@ -84,7 +84,7 @@ static char *parse(const char *line, GPtrArray *notes)
     g_auto(GStrv) words = g_strsplit(line, " ", -1);
     const Command *command = command_find(words[0]);
     g_autoptr(GError) error = NULL;
-    void *request = args_parse(command, (const char *const *)words + 1, notes, &error);
+    void *request = args_parse(command, (const char *const *)words + 1, NULL, notes, &error);
     char *text;
 
     if (request == NULL) {
@@ -375,7 +375,7 @@ static void types(void **state G_GNUC_UNUSED)
         g_autoptr(GPtrArray) notes = g_ptr_array_new_with_free_func(g_free);
         g_auto(GStrv) words = g_strsplit(cases[i].words, " ", -1);
         g_autoptr(GError) error = NULL;
-        void *request = args_parse(&command, (const char *const *)words, notes, &error);
+        void *request = args_parse(&command, (const char *const *)words, NULL, notes, &error);
         json_t *object = request != NULL ? args_show(&command, request) : NULL;
         char *shown = object != NULL ? json_dumps(object, JSON_COMPACT) : NULL;
 

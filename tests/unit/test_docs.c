@@ -19,7 +19,7 @@ static void examples_parse(void **state G_GNUC_UNUSED)
             void *request;
 
             assert_ptr_equal(command_find(words[0]), *command);
-            request = args_parse(*command, (const char *const *)words + 1, notes, &error);
+            request = args_parse(*command, (const char *const *)words + 1, NULL, notes, &error);
             if (request == NULL)
                 fail_msg("%s: %s", *example, error->message);
             args_free(*command, request);
