@@ -22,6 +22,12 @@
 #include "core/zimbra/directory.h"
 #include "core/zimbra/store.h"
 
+/* Of a row of zxmove.operation in SQL: its state, or `lost`. A living keeper writes every second and holds a
+ * lock, which it takes again after its connection broke. */
+#define LOOK_OPERATION_STATE                                                                      \
+    "IF(ended IS NULL AND heartbeat < UTC_TIMESTAMP(3) - INTERVAL 5 SECOND"                       \
+    " AND IS_FREE_LOCK(CONCAT('zxmove.operation.', uuid)), 'lost', state)"
+
 /* A store as one look sees it, and what was found there. */
 typedef struct Site {
     const Conf *conf;

@@ -6,8 +6,6 @@
 #include "core/ops/result.h"
 #include <string.h>
 
-/* A living keeper writes every second and holds a lock, which it takes again after its connection broke. */
-#define SILENT_MS 5000
 #define WATCH_MS  500
 #define LISTED    500
 
@@ -18,18 +16,17 @@ typedef struct Question {
 
 /* What the question selects, as columns of the table `o`. */
 #define COLUMNS                                                                              \
-    "SELECT o.uuid, o.verb, o.parameters, o.host, o.pid, o.who, o.state, o.cause,"           \
+    "SELECT o.uuid, o.verb, o.parameters, o.host, o.pid, o.who, " LOOK_OPERATION_STATE ", o.cause," \
     " CAST(UNIX_TIMESTAMP(o.started) * 1000 AS UNSIGNED),"                                   \
     " CAST(IFNULL(UNIX_TIMESTAMP(o.ended), 0) * 1000 AS UNSIGNED),"                          \
     " TIMESTAMPDIFF(MICROSECOND, o.heartbeat, UTC_TIMESTAMP(3)) DIV 1000,"                   \
     " o.result, o.batch_name, o.comment, o.progress, o.wanted, o.wanted_by,"                 \
-    " IS_FREE_LOCK(CONCAT('zxmove.operation.', o.uuid)),"                                    \
     " (SELECT COUNT(*) FROM zxmove.fence f WHERE f.operation = o.uuid"                       \
     "  AND f.state NOT IN ('done', 'undone'))"                                               \
     " FROM zxmove.operation o"
 enum {
     UUID, VERB, PARAMETERS, HOST, PID, WHO, STATE, CAUSE, STARTED, ENDED, SILENT, RESULT, BATCH,
-    COMMENT, PROGRESS, WANTED, WANTED_BY, FREE, WINDOWS,
+    COMMENT, PROGRESS, WANTED, WANTED_BY, WINDOWS,
 };
 
 static void look_free(OperationLook *look)
@@ -68,6 +65,7 @@ static OperationLook *look_new(const char *store, const Rows *rows, unsigned i)
         .host = text(rows, i, HOST),
         .pid = (unsigned)rows_u64(rows, i, PID),
         .who = text(rows, i, WHO),
+        .state = text(rows, i, STATE),
         .cause = text(rows, i, CAUSE),
         .started = rows_i64(rows, i, STARTED),
         .ended = rows_i64(rows, i, ENDED),
@@ -87,9 +85,6 @@ static OperationLook *look_new(const char *store, const Rows *rows, unsigned i)
         look->wanted = text(rows, i, WANTED);
         look->wanted_by = text(rows, i, WANTED_BY);
     }
-    look->state = !look->ended_yet && rows_u64(rows, i, FREE) != 0 && look->silent_ms > SILENT_MS
-                      ? g_strdup("lost")
-                      : text(rows, i, STATE);
     return look;
 }
 

@@ -54,7 +54,7 @@ static bool read_operations(const Site *site, const char *prefix, GError **error
     g_autofree char *pattern = g_strdup_printf("%s%%", prefix);
     g_autoptr(Rows) rows =
         db_query(site->store->control, error,
-                 "SELECT uuid, verb, parameters, host, pid, who, state,"
+                 "SELECT uuid, verb, parameters, host, pid, who, " LOOK_OPERATION_STATE ","
                  " CAST(UNIX_TIMESTAMP(started) * 1000 AS UNSIGNED),"
                  " CAST(IFNULL(UNIX_TIMESTAMP(ended), 0) * 1000 AS UNSIGNED)"
                  " FROM zxmove.operation WHERE uuid LIKE ?",
@@ -183,8 +183,10 @@ static char *verdict(const Trace *trace)
         return g_strdup("at work");
     if (unfinished)
         return g_strdup_printf("ended in a window: run doRecover operation %s", trace->operation);
-    if (g_strcmp0(trace->state, "running") == 0)
-        return g_strdup("has no account at the moment, or ended without a word");
+    if (g_strcmp0(trace->state, "lost") == 0)
+        return g_strdup_printf("gives no sign of life: run doResume %s", trace->operation);
+    if (trace->state != NULL && trace->ended == 0)
+        return g_strdup("goes on, and has no account in hand at the moment");
     return g_strdup("ended, nothing is left to do");
 }
 

@@ -159,8 +159,9 @@ try:
     move.finish()
     wait_for(lambda: "nobody works on it any more, run doRecover accounts" in verdict("held"), 90,
              "the dead mover's claim to end", every=1)
-    ok("ended in a window: run doRecover operation" in
-       look(0, "status", "operation_uuid", operation)["operations"][0]["verdict"], "and the operation says so")
+    trace = look(0, "status", "operation_uuid", operation)["operations"][0]
+    ok("ended in a window: run doRecover operation" in trace["verdict"], "and the operation says so")
+    is_(trace["state"], "lost", "its row is nobody's any more")
 
     # A store that is down.
     two.mariadb_kill()
