@@ -18,6 +18,7 @@ const Command *const commands[] = {
     &cmd_get_non_local_mailboxes,
     &cmd_get_services,
     &cmd_config,
+    &cmd_import_conf,
     &cmd_do_check_blobs,
     &cmd_help,
     &cmd_source,

@@ -427,8 +427,8 @@ static char *write_draft(const char *path, const char *text, const struct stat *
 }
 
 /* What the draft means is what was wanted. @path stands in messages for the draft. */
-static bool check_draft(const char *draft, const char *path, const char *name, const char *value,
-                        const Conf *before, GError **error)
+static bool check_draft(const char *draft, const char *path, const char *name, const Conf *before,
+                        GError **error)
 {
     g_autoptr(GError) problem = NULL;
     g_autoptr(Conf) after = conf_load(draft, &problem);
@@ -445,7 +445,7 @@ static bool check_draft(const char *draft, const char *path, const char *name, c
         return false;
     if (!setting->present)
         return fail(error, ZX_ERROR_REFUSED, "%s: %s would have no effect: please edit the file",
-                    path, value);
+                    path, name);
     return nothing_else_changed(before, after, name, error);
 }
 
@@ -493,7 +493,7 @@ bool settings_write(const Conf *conf, const char *path, const char *name, const 
         secret_wipe(changed);
     if (draft == NULL)
         return false;
-    ok = check_draft(draft, real, name, value, before, error) && replace(draft, real, &st, error);
+    ok = check_draft(draft, real, name, before, error) && replace(draft, real, &st, error);
     if (!ok)
         unlink(draft);
     return ok;

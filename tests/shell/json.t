@@ -52,7 +52,8 @@ is_([verb for verb in verbs if verb not in schema.SECTIONS], [], "doc/json.md ha
 for verb in verbs:
     if verb in LAB | LOOK | CHECKED | {"history"}:
         continue
-    words = {"source": ["source", place.file("batch", "")], "config": ["config", "list"]}.get(verb, [verb])
+    words = {"source": ["source", place.file("batch", "")], "config": ["config", "list"],
+             "importConf": ["importConf", place.file("mailboxmove.conf", "[zimbra-config]\nldap_server=a\n[store-config]\n[[b]]\nuser=zimbra\n")]}.get(verb, [verb])
     for answer in answers(*words, lines=0 if verb == "source" else 1)[0]:
         documented(schema.of_answer(verb, answer), f"{verb}: the document has its keys")
 
