@@ -85,7 +85,10 @@ static void append_purged(GString *out, const MailboxResult *mailbox)
     g_string_append_printf(out, "  mailbox %u", mailbox->source_mailbox);
     if (mailbox->outcome != OUTCOME_KEPT)
         g_string_append_printf(out, ", %s", freed);
-    g_string_append_printf(out, "  %s -> %s %s", mailbox->source, mailbox->destination, day);
+    if (mailbox->destination == NULL || *mailbox->destination == '\0')
+        g_string_append_printf(out, "  on %s", mailbox->source);
+    else
+        g_string_append_printf(out, "  %s -> %s %s", mailbox->source, mailbox->destination, day);
 }
 
 /* How many mailboxes of one kind, or items of a mailbox, are named on the terminal: there may be

@@ -13,9 +13,9 @@ typedef struct PurgeArgs {
 
 static const Arg args[] = {
     PURGE(request.mailbox, .name = "mailbox", .type = ARG_TEXT, .flags = ARG_REQUIRED,
-          .expected = "mailbox id (with --host), an address, a batch name, or all", .omitted = "all",
+          .expected = "mailbox id (with --host), an address, a batch name, orphans, or all", .omitted = "all",
           .offers = OFFERS_OLD_COPIES,
-          .help = "whose old copies: of one address, one id of one store, a batch of moves, or all that are due"),
+          .help = "whose old copies: of one address, one id of one store, a batch of moves, orphans (see purge_orphan), or all that are due"),
     PURGE(request.ignore_retention, .name = "ignore_retention", .type = ARG_BOOL,
           .fallback = "false", .help = "also those moved more recently than retention_days"),
     PURGE(request.notifications, .name = "notifications", .type = ARG_ADDRESSES,
@@ -27,9 +27,10 @@ static const Arg args[] = {
     PURGE(request.accept_data_loss, .name = "accept_data_loss", .type = ARG_BOOL,
           .fallback = "false",
           .help = "also copies of mailboxes that were moved with damaged items"),
-    NO_ARG(.name = "purge_orphan", .type = ARG_BOOL, .fallback = "false",
-           .help = "also mailboxes whose account is no longer in the directory"),
-    NO_ARG(.name = "max_delete_bytes", .type = ARG_SIZE, .help = "stop when so much was deleted"),
+    PURGE(request.purge_orphan, .name = "purge_orphan", .type = ARG_BOOL, .fallback = "false",
+          .help = "with all: also mailboxes whose account is no longer in the directory, and copies of moves that never came to their end"),
+    PURGE(request.max_delete_bytes, .name = "max_delete_bytes", .type = ARG_SIZE,
+          .help = "stop before more than so much is deleted"),
     { 0 },
 };
 /* clang-format on */
@@ -43,8 +44,10 @@ static bool check(void *data, GError **error)
 {
     const PurgeRequest *request = &((const PurgeArgs *)data)->request;
 
-    return g_ascii_strcasecmp(request->mailbox, "orphans") != 0 ||
-           fail(error, ZX_ERROR_USAGE, "mailbox: orphans are not in this version of zxmove");
+    return !request->purge_orphan || g_ascii_strcasecmp(request->mailbox, "all") == 0 ||
+           g_ascii_strcasecmp(request->mailbox, "orphans") == 0 ||
+           fail(error, ZX_ERROR_USAGE,
+                "purge_orphan goes with all; for nothing but orphans: doPurgeMailboxes orphans");
 }
 
 /* The store this program runs on, if the configuration says so. */

@@ -47,10 +47,12 @@ typedef struct MoveRequest {
 } MoveRequest;
 
 typedef struct PurgeRequest {
-    char *mailbox;       /* id, address, batch name, "all" */
+    char *mailbox;       /* id, address, batch name, "all", "orphans" */
     char *host;          /* only this store; NULL: every store's records */
     bool ignore_retention, dry_run, accept_data_loss;
+    bool purge_orphan;   /* all: what nobody has a use for as well */
     long retention_days; /* -1: the configuration's */
+    uint64_t max_delete_bytes; /* 0: any number */
     char **notifications;
     char *command;
 } PurgeRequest;

@@ -71,7 +71,7 @@ bool agent_index_remove(Agent *agent, const WireFrame *frame, WireIn *in, GError
     fd = tree_mailbox_dir(tree, mailbox, TREE_LOOK);
     if (fd < 0 && errno != ENOENT)
         return fail_errno(error, errno, tree->info.path);
-    ok = fd < 0 || tree_walk(fd, "index", true, agent_step, &usage, error);
+    ok = fd < 0 || tree_walk(fd, "index", TREE_ALL, agent_step, &usage, error);
     if (fd >= 0)
         close(fd);
     if (!ok)

@@ -27,7 +27,8 @@ enum {
     AGENT_SPACE,           /* u8 volume -> SPACE */
     AGENT_SPACE_PATH,      /* text absolute directory -> SPACE */
     AGENT_USAGE,           /* u8 volume, u32 mailbox -> USAGE */
-    AGENT_REMOVE,          /* u8 volume, u32 mailbox -> USAGE (what was removed) */
+    AGENT_REMOVE,          /* u8 volume, u32 mailbox, u32 at most so many files -> USAGE (what was
+                              removed; fewer files: all is gone) */
     AGENT_CALCACHE_SEEN,   /* text directory, u32 mailbox -> SEEN */
     AGENT_CALCACHE_REMOVE, /* text directory, u32 mailbox -> OK */
     AGENT_SYNCFS,          /* u8 volume -> OK: everything written there is durable */

@@ -258,13 +258,18 @@ int tree_index_dir(Tree *tree, uint32_t mailbox, TreeMake make)
 }
 
 typedef struct Walk {
-    bool remove;
+    uint64_t remove; /* at most so many files; 0: only look */
     dev_t device; /* another file system mounted below is not ours to touch */
     void (*step)(void);
     TreeUsage *usage;
 } Walk;
 
 static bool walk_below(const Walk *walk, int at, unsigned depth, GError **error);
+
+static bool is_enough(const Walk *walk)
+{
+    return walk->remove != 0 && walk->usage->files >= walk->remove;
+}
 
 static bool walk_entry(const Walk *walk, int at, const char *name, unsigned depth, GError **error)
 {
@@ -276,7 +281,7 @@ static bool walk_entry(const Walk *walk, int at, const char *name, unsigned dept
     if (fstatat(at, name, &st, AT_SYMLINK_NOFOLLOW) != 0)
         return errno == ENOENT ? true : fail_errno(error, errno, name);
     if (!S_ISDIR(st.st_mode)) {
-        if (walk->remove && unlinkat(at, name, 0) != 0 && errno != ENOENT)
+        if (walk->remove != 0 && unlinkat(at, name, 0) != 0 && errno != ENOENT)
             return fail_errno(error, errno, name);
         walk->usage->files++;
         walk->usage->bytes += S_ISREG(st.st_mode) ? (uint64_t)st.st_size : 0;
@@ -288,7 +293,7 @@ static bool walk_entry(const Walk *walk, int at, const char *name, unsigned dept
     if (fd < 0)
         return fail_errno(error, errno, name);
     ok = walk_below(walk, fd, depth + 1, error);
-    if (ok && walk->remove && unlinkat(at, name, AT_REMOVEDIR) != 0)
+    if (ok && walk->remove != 0 && !is_enough(walk) && unlinkat(at, name, AT_REMOVEDIR) != 0)
         return fail_errno(error, errno, name);
     return ok;
 }
@@ -304,16 +309,16 @@ static bool walk_below(const Walk *walk, int at, unsigned depth, GError **error)
         close(at);
         return fail_errno(error, errno, "reading a directory");
     }
-    while (ok && (errno = 0, entry = readdir(dir)) != NULL)
+    while (ok && !is_enough(walk) && (errno = 0, entry = readdir(dir)) != NULL)
         if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
             ok = walk_entry(walk, at, entry->d_name, depth, error);
-    if (ok && errno != 0)
+    if (ok && !is_enough(walk) && errno != 0)
         ok = fail_errno(error, errno, "reading a directory");
     closedir(dir);
     return ok;
 }
 
-bool tree_walk(int at, const char *name, bool remove, void (*step)(void), TreeUsage *usage,
+bool tree_walk(int at, const char *name, uint64_t remove, void (*step)(void), TreeUsage *usage,
                GError **error)
 {
     Walk walk = { .remove = remove, .step = step, .usage = usage };

@@ -51,9 +51,11 @@ bool tree_adopt(Tree *tree, int fd, GError **error);
 typedef struct TreeUsage {
     uint64_t files, bytes;
 } TreeUsage;
-/* Counts what is below @at/@name, and removes it if asked to. No such name: zeros. @step is called
- * often, so that a long walk shows that it is alive. */
-bool tree_walk(int at, const char *name, bool remove, void (*step)(void), TreeUsage *usage,
+#define TREE_ALL UINT64_MAX
+/* Counts what is below @at/@name, and removes it, but no more files than @remove (0: none): less was
+ * removed when all is gone. No such name: zeros. @step is called often, so that a long walk shows that
+ * it is alive. */
+bool tree_walk(int at, const char *name, uint64_t remove, void (*step)(void), TreeUsage *usage,
                GError **error);
 
 #endif

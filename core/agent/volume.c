@@ -104,9 +104,9 @@ bool agent_space_path(Agent *agent, const WireFrame *frame, WireIn *in, GError *
 /* USAGE and REMOVE. */
 bool agent_usage(Agent *agent, const WireFrame *frame, WireIn *in, GError **error)
 {
-    bool remove = frame->type == AGENT_REMOVE;
     unsigned volume = wire_u8(in);
     uint32_t mailbox = wire_u32(in);
+    uint32_t remove = frame->type == AGENT_REMOVE ? wire_u32(in) : 0;
     TreeUsage usage = { 0 };
     char name[12];
     Tree *tree;
@@ -115,7 +115,7 @@ bool agent_usage(Agent *agent, const WireFrame *frame, WireIn *in, GError **erro
 
     if (!wire_end(in, error) || (tree = agent_tree(agent, volume, error)) == NULL)
         return false;
-    if (remove && agent->writer.active)
+    if (remove != 0 && agent->writer.active)
         return fail(error, ZX_ERROR_CONNECT, "a mailbox is removed while a file is written");
     fd = tree_mailbox_dir(tree, mailbox, TREE_LOOK);
     if (fd < 0 && errno != ENOENT)
@@ -176,7 +176,7 @@ bool agent_calcache(Agent *agent, const WireFrame *frame, WireIn *in, GError **e
     if (fd >= 0) {
         seen = fstatat(fd, name, &st, AT_SYMLINK_NOFOLLOW) == 0;
         if (seen && remove)
-            ok = tree_walk(fd, name, true, agent_step, &usage, error);
+            ok = tree_walk(fd, name, TREE_ALL, agent_step, &usage, error);
         close(fd);
     }
     if (!ok)

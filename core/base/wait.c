@@ -77,3 +77,10 @@ void wait_pause(const Wait *wait, int ms)
         g_usleep((gulong)MIN(left, WAIT_SLICE_MS * 1000));
     }
 }
+
+void wait_rest(const Wait *wait, int64_t since)
+{
+    enum { LONGEST_MS = 200 };
+
+    wait_pause(wait, (int)MIN((g_get_monotonic_time() - since) / 1000, LONGEST_MS));
+}

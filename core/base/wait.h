@@ -38,6 +38,10 @@ void wait_tick(const Wait *wait);
 /* False with TIMEOUT ("@what: no answer in time"), INTERRUPTED or STOPPED when it is over. @wait may be NULL. */
 bool wait_check(const Wait *wait, const char *what, GError **error) MUST_USE;
 
+/* After a piece of work on disks that others need as well: rests as long as it took since @since
+ * (monotonic us), but not for long. */
+void wait_rest(const Wait *wait, int64_t since);
+
 /* Lets @ms pass between two looks at a condition, or less when the wait is over. */
 void wait_pause(const Wait *wait, int ms);
 

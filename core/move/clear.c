@@ -61,6 +61,10 @@ static bool begin_deletion(Move *move, GError **error)
 
 bool clear_apply(Move *move, GError **error)
 {
+    Deletion deletion = { .op = move->op,
+                          .address = move->account->address,
+                          .claim = &move->claim,
+                          .store = move->target };
     g_autofree char *why = NULL;
     uint32_t row = 0;
     unsigned group = 0;
@@ -71,6 +75,8 @@ bool clear_apply(Move *move, GError **error)
     probe = admin_probe(move->target->soap, move->account->id, &move->wait, &why);
     if (!mailbox_row_find(move->target->control, move->account->id, &row, &group, NULL, error))
         return false;
+    deletion.mailbox = row != 0 ? row : move->old_mailbox;
+    deletion.group = row != 0 ? group : move->old_group;
     switch (move->old_copy) {
     case OLD_NONE:
         if (probe == PROBE_UNMAPPED && row == 0)
@@ -81,8 +87,7 @@ bool clear_apply(Move *move, GError **error)
             break;
         return shared_find(move->op, move->target, error) && claim_check(&move->claim, error) &&
                target_is_not_home(move, error) &&
-               delete_remains(&move->claim, move->target, row, group, move->blob_volume->id,
-                              move->index_volume, error);
+               delete_remains(&deletion, move->blob_volume->id, move->index_volume, error);
     case OLD_REUSE_EMPTY:
         /* Not in the map any more: the store was restarted meanwhile, which is as good. */
         if ((probe == PROBE_NO_SUCH_MBOX || probe == PROBE_UNMAPPED) && row == 0)
@@ -91,17 +96,14 @@ bool clear_apply(Move *move, GError **error)
     case OLD_ROWS:
         if (probe != PROBE_UNMAPPED || (row != 0 && row != move->old_mailbox))
             break;
-        return begin_deletion(move, error) &&
-               delete_behind(&move->claim, move->target, move->old_mailbox, move->old_group,
-                             error) &&
+        return begin_deletion(move, error) && delete_behind(&deletion, error) &&
                mark(move, "purged", error);
     case OLD_LOCKED:
     case OLD_CACHED:
         if (row != move->old_mailbox || (probe != PROBE_LOCKED && probe != PROBE_CACHED))
             break;
         return begin_deletion(move, error) &&
-               delete_through_mailboxd(move->op, &move->claim, move->target, row, group,
-                                       probe == PROBE_LOCKED, error) &&
+               delete_through_mailboxd(&deletion, probe == PROBE_LOCKED, error) &&
                mark(move, "purged", error);
     }
     return fail(error, ZX_ERROR_CHANGED,

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #define DELETE_TRIES 5
+#define BATCH_FILES  1000
 #define GRACE_S      15 /* as of a lock-out (5.2): over the lock timeout of the store */
 
 /* Whether files of the id may be removed from the volume; an error if nobody asked the other
@@ -28,22 +29,46 @@ static bool remove_calendar_cache(Store *store, uint32_t mailbox_id, GError **er
     return directory == NULL || peer_calcache_remove(store->peer, directory, mailbox_id, error);
 }
 
-/* From all volumes but the two named; 0 is none. */
-static bool remove_files(Store *store, uint32_t mailbox_id, unsigned keep, unsigned keep_too,
-                         GError **error)
+/* Many at a time, with a rest after each time: a store has other things to do. */
+static bool remove_from(Deletion *deletion, const Volume *volume, GError **error)
 {
+    for (;;) {
+        int64_t since = g_get_monotonic_time();
+        uint64_t files = 0, bytes = 0;
+
+        if (!peer_mailbox_remove(deletion->store->peer, volume->id, deletion->mailbox, BATCH_FILES,
+                                 &files, &bytes, error) ||
+            !failpoint("delete:files", error))
+            return false;
+        deletion->files += files;
+        deletion->bytes += bytes;
+        operation_emit(deletion->op, &(Event){ .type = EVENT_PROGRESS,
+                                               .account = deletion->address,
+                                               .text = "blobs",
+                                               .done = deletion->files,
+                                               .done_bytes = deletion->bytes,
+                                               .expected_bytes = deletion->expected_bytes });
+        if (files < BATCH_FILES)
+            return true;
+        wait_rest(&deletion->claim->wait, since);
+    }
+}
+
+/* From all volumes but the two named; 0 is none. */
+static bool remove_files(Deletion *deletion, unsigned keep, unsigned keep_too, GError **error)
+{
+    Store *store = deletion->store;
+
     for (guint i = 0; i < store->volumes->len; i++) {
         const Volume *volume = g_ptr_array_index(store->volumes, i);
-        uint64_t freed = 0;
         bool ours;
 
         if (volume->id == keep || volume->id == keep_too)
             continue;
-        if (!is_ours(store, volume, &ours, error) ||
-            (ours && !peer_mailbox_remove(store->peer, volume->id, mailbox_id, &freed, error)))
+        if (!is_ours(store, volume, &ours, error) || (ours && !remove_from(deletion, volume, error)))
             return false;
     }
-    return remove_calendar_cache(store, mailbox_id, error);
+    return remove_calendar_cache(store, deletion->mailbox, error);
 }
 
 /* Nothing of the id may be left, in any table or on any volume of its own. */
@@ -88,20 +113,22 @@ bool delete_unchanged(Store *store, uint32_t mailbox_id, unsigned group, const c
                 mailbox_id, store->name);
 }
 
-bool delete_behind(Claim *claim, Store *store, uint32_t mailbox_id, unsigned group, GError **error)
+bool delete_behind(Deletion *deletion, GError **error)
 {
+    Store *store = deletion->store;
     uint64_t rows;
 
-    return rows_remove(store->control, group, mailbox_id, &claim->wait, &rows, error) &&
-           failpoint("purge:rows", error) && remove_files(store, mailbox_id, 0, 0, error) &&
-           assert_gone(store, mailbox_id, group, error);
+    return rows_remove(store->control, deletion->group, deletion->mailbox, &deletion->claim->wait,
+                       &rows, error) &&
+           failpoint("purge:rows", error) && remove_files(deletion, 0, 0, error) &&
+           assert_gone(store, deletion->mailbox, deletion->group, error);
 }
 
-bool delete_remains(Claim *claim, Store *store, uint32_t mailbox_id, unsigned group,
-                    unsigned blobs, unsigned index, GError **error)
+bool delete_remains(Deletion *deletion, unsigned blobs, unsigned index, GError **error)
 {
-    return rows_remove_uncopied(store->control, group, mailbox_id, &claim->wait, error) &&
-           remove_files(store, mailbox_id, blobs, index, error);
+    return rows_remove_uncopied(deletion->store->control, deletion->group, deletion->mailbox,
+                                &deletion->claim->wait, error) &&
+           remove_files(deletion, blobs, index, error);
 }
 
 /* The request would reach the live mailbox if this store were home: asked of the master, last
@@ -223,11 +250,11 @@ bool delete_allowed(const Store *store, uint32_t mailbox_id, GError **error)
                 store->name, mailbox_id);
 }
 
-bool delete_through_mailboxd(Operation *op, Claim *claim, Store *store, uint32_t mailbox_id,
-                             unsigned group, bool locked, GError **error)
+bool delete_through_mailboxd(Deletion *deletion, bool locked, GError **error)
 {
     /* `watch` and the calendar cache are what mailboxd leaves behind. */
-    return delete_allowed(store, mailbox_id, error) &&
-           delete_in_memory(op, claim, store, mailbox_id, locked, error) &&
-           delete_behind(claim, store, mailbox_id, group, error);
+    return delete_allowed(deletion->store, deletion->mailbox, error) &&
+           delete_in_memory(deletion->op, deletion->claim, deletion->store, deletion->mailbox,
+                            locked, error) &&
+           delete_behind(deletion, error);
 }

@@ -367,20 +367,27 @@ bool shared_find(Operation *op, Store *store, GError **error) MUST_USE;
 
 /* delete.c, used by purge and clear; files on shared volumes stay. @claim is that on the account; it is
  * kept young however long a deletion takes. */
+typedef struct Deletion {
+    Operation *op;
+    const char *address; /* of the account, for progress */
+    Claim *claim;
+    Store *store;
+    uint32_t mailbox;
+    unsigned group;
+    uint64_t expected_bytes; /* 0: unknown */
+    uint64_t files, bytes;   /* gone so far */
+} Deletion;
 /* REFUSED if the old copy is not what its record's @fingerprints say. */
 bool delete_unchanged(Store *store, uint32_t mailbox_id, unsigned group, const char *fingerprints,
                       GError **error) MUST_USE;
 /* REFUSED with a shared volume: mailboxd deletes files on all of them. */
 bool delete_allowed(const Store *store, uint32_t mailbox_id, GError **error) MUST_USE;
 /* Deletes an old copy through mailboxd (5.4) and verifies that nothing is left of it. */
-bool delete_through_mailboxd(Operation *op, Claim *claim, Store *store, uint32_t mailbox_id,
-                             unsigned group, bool locked, GError **error) MUST_USE;
+bool delete_through_mailboxd(Deletion *deletion, bool locked, GError **error) MUST_USE;
 /* Rows and files of an id that mailboxd has not in memory. */
-bool delete_behind(Claim *claim, Store *store, uint32_t mailbox_id, unsigned group,
-                   GError **error) MUST_USE;
+bool delete_behind(Deletion *deletion, GError **error) MUST_USE;
 /* Of an id that is used again: what the older copy has and no move brings, files on other volumes
  * than @blobs and @index among it. */
-bool delete_remains(Claim *claim, Store *store, uint32_t mailbox_id, unsigned group,
-                    unsigned blobs, unsigned index, GError **error) MUST_USE;
+bool delete_remains(Deletion *deletion, unsigned blobs, unsigned index, GError **error) MUST_USE;
 
 #endif

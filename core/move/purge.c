@@ -3,7 +3,8 @@
  * Through mailboxd where its memory has the mailbox, behind its back where it has not. */
 #include "core/base/failpoint.h"
 #include "core/base/log.h"
-#include "core/move/move.h"
+#include "core/move/purge.h"
+#include "conf/units.h"
 #include <stdlib.h>
 #include <string.h>
 
@@ -17,6 +18,16 @@ static bool is_number(const char *text)
     return g_ascii_string_to_unsigned(text, 10, 1, G_MAXUINT32, NULL, NULL);
 }
 
+bool purge_names_id(const PurgeRequest *request)
+{
+    return is_number(request->mailbox);
+}
+
+bool leftover_only(const PurgeRequest *request)
+{
+    return g_ascii_strcasecmp(request->mailbox, "orphans") == 0;
+}
+
 /* All, or a batch: there may be copies on every store. */
 static bool is_set(const PurgeRequest *request)
 {
@@ -24,45 +35,23 @@ static bool is_set(const PurgeRequest *request)
            (strchr(request->mailbox, '@') == NULL && !is_number(request->mailbox));
 }
 
-/* A row of zxmove.moved. */
-typedef struct Record {
-    uint32_t mailbox, new_mailbox;
-    char *account_id, *address, *moved_to, *fingerprints, *operation;
-    unsigned group, bad_items;
-    uint64_t item_checkpoint, change_checkpoint;
-    int64_t committed, age_s; /* Unix ms; by the store's clock */
-} Record;
-
-static void record_free(Record *record)
+void copy_free(Copy *copy)
 {
-    g_free(record->account_id);
-    g_free(record->address);
-    g_free(record->moved_to);
-    g_free(record->fingerprints);
-    g_free(record->operation);
-    g_free(record);
+    g_free(copy->account_id);
+    g_free(copy->address);
+    g_free(copy->moved_to);
+    g_free(copy->fingerprints);
+    g_free(copy->operation);
+    g_free(copy);
 }
-
-/* One copy on its way out. */
-typedef struct Purge {
-    Operation *op;
-    const PurgeRequest *request;
-    Store *store, *home;
-    const Record *record;
-    Account *account;
-    MailboxResult *result;
-    Claim claim;
-    Probe probe;
-    bool has_row, begun; /* begun: a purge before this one announced its deletion */
-} Purge;
 
 /* The proofs before a deletion. Each false keeps the copy. */
 
 /* Asked of the master, last thing before the locks, after them, and before the deletion. */
-static bool home_is_elsewhere(Purge *purge, GError **error)
+bool purge_home_is_elsewhere(Purge *purge, GError **error)
 {
     account_free(purge->account);
-    purge->account = directory_account(purge->op->directory, purge->record->account_id, error);
+    purge->account = directory_account(purge->op->directory, purge->copy->account_id, error);
     if (purge->account == NULL)
         return false;
     if (purge->account->mail_host == NULL)
@@ -77,7 +66,7 @@ static bool home_is_elsewhere(Purge *purge, GError **error)
     return true;
 }
 
-static bool open_home(Purge *purge, GError **error)
+bool purge_open_home(Purge *purge, GError **error)
 {
     g_free(purge->result->destination);
     purge->result->destination = g_strdup(purge->account->mail_host);
@@ -92,8 +81,8 @@ static bool record_stands(Purge *purge, GError **error)
         purge->store->control, error,
         "SELECT state FROM zxmove.moved WHERE mailbox_id = ? AND account_id = ? AND operation = ?"
         " AND state IN ('kept', 'purging')",
-        DB_ARGS(db_u64(purge->record->mailbox), db_text(purge->record->account_id),
-                db_text(purge->record->operation)));
+        DB_ARGS(db_u64(purge->copy->mailbox), db_text(purge->copy->account_id),
+                db_text(purge->copy->operation)));
 
     if (rows == NULL)
         return false;
@@ -103,13 +92,13 @@ static bool record_stands(Purge *purge, GError **error)
     return true;
 }
 
-static bool nothing_unfinished(const Purge *purge, GError **error)
+bool purge_nothing_unfinished(const Purge *purge, GError **error)
 {
     Store *const stores[] = { purge->store, purge->home };
 
-    for (guint i = 0; i < G_N_ELEMENTS(stores); i++) {
+    for (guint i = 0; i < G_N_ELEMENTS(stores) && stores[i] != NULL; i++) {
         GError *problem = NULL;
-        g_autoptr(Fence) fence = fence_find(stores[i], purge->record->account_id, &problem);
+        g_autoptr(Fence) fence = fence_find(stores[i], purge->copy->account_id, &problem);
 
         if (problem != NULL) {
             g_propagate_error(error, problem);
@@ -119,29 +108,29 @@ static bool nothing_unfinished(const Purge *purge, GError **error)
             return fail(error, ZX_ERROR_CONFLICT,
                         "operation %s left the account unfinished: zxmove doRecover accounts"
                         " %s dry_run false",
-                        fence->operation, purge->record->address);
+                        fence->operation, purge->copy->address);
     }
     return true;
 }
 
-static bool home_has_the_mailbox(const Purge *purge, GError **error)
+bool purge_home_has_the_mailbox(const Purge *purge, GError **error)
 {
     g_autoptr(Rows) rows =
         db_query(purge->home->control, error,
                  "SELECT id, item_id_checkpoint, change_checkpoint FROM zimbra.mailbox"
                  " WHERE account_id = ?",
-                 DB_ARGS(db_text(purge->record->account_id)));
+                 DB_ARGS(db_text(purge->copy->account_id)));
     uint32_t answered;
 
     if (rows == NULL)
         return false;
     if (rows_count(rows) != 1)
         return fail(error, ZX_ERROR_REFUSED, "its home %s has no mailbox of it", purge->home->name);
-    if (rows_u64(rows, 0, 1) < purge->record->item_checkpoint ||
-        rows_u64(rows, 0, 2) < purge->record->change_checkpoint)
+    if (rows_u64(rows, 0, 1) < purge->copy->item_checkpoint ||
+        rows_u64(rows, 0, 2) < purge->copy->change_checkpoint)
         return fail(error, ZX_ERROR_REFUSED, "the mailbox on %s is older than this copy",
                     purge->home->name);
-    if (!admin_mailbox_id(purge->home->soap, purge->record->account_id, NULL, &answered, error))
+    if (!admin_mailbox_id(purge->home->soap, purge->copy->account_id, NULL, &answered, error))
         return false;
     if (answered != (uint32_t)rows_u64(rows, 0, 0))
         return fail(error, ZX_ERROR_REFUSED, "%s answers mailbox %u, its database says %s",
@@ -155,12 +144,12 @@ static bool in_memory(Probe probe)
     return probe == PROBE_LOCKED || probe == PROBE_CACHED;
 }
 
-static bool ask_mailboxd(Purge *purge, GError **error)
+bool purge_ask_mailboxd(Purge *purge, GError **error)
 {
     g_autofree char *why = NULL;
 
     purge->probe =
-        admin_probe(purge->store->soap, purge->record->account_id, purge->op->wait, &why);
+        admin_probe(purge->store->soap, purge->copy->account_id, purge->op->wait, &why);
     return purge->probe != PROBE_UNKNOWN || fail(error, ZX_ERROR_REFUSED, "%s", why);
 }
 
@@ -172,17 +161,17 @@ static bool copy_is_unchanged(Purge *purge, GError **error)
     uint32_t row = 0;
     unsigned group = 0;
 
-    if (!mailbox_row_find(purge->store->control, purge->record->account_id, &row, &group, NULL,
+    if (!mailbox_row_find(purge->store->control, purge->copy->account_id, &row, &group, NULL,
                           error))
         return false;
     purge->has_row = row != 0;
-    if (purge->begun && (row == 0 || (row == purge->record->mailbox && !in_memory(purge->probe))))
+    if (purge->begun && (row == 0 || (row == purge->copy->mailbox && !in_memory(purge->probe))))
         return true;
-    if (row != purge->record->mailbox || group != purge->record->group)
+    if (row != purge->copy->mailbox || group != purge->copy->group)
         return fail(error, ZX_ERROR_REFUSED,
                     "%s has mailbox %u of the account, not the recorded %u", purge->store->name,
-                    row, purge->record->mailbox);
-    return delete_unchanged(purge->store, row, group, purge->record->fingerprints, error);
+                    row, purge->copy->mailbox);
+    return delete_unchanged(purge->store, row, group, purge->copy->fingerprints, error);
 }
 
 static bool own_view_names_home(Purge *purge, GError **error)
@@ -192,12 +181,12 @@ static bool own_view_names_home(Purge *purge, GError **error)
     for (;;) {
         g_autofree char *host = NULL;
 
-        if (!admin_view_host(purge->store->soap, purge->record->account_id, &wait, &host, error))
+        if (!admin_view_host(purge->store->soap, purge->copy->account_id, &wait, &host, error))
             return false;
         if (host != NULL && g_ascii_strcasecmp(host, purge->home->name) == 0)
             return true;
         if (!wait_check(&wait, "the account's cache there", error) ||
-            !admin_flush(purge->store->soap, purge->record->account_id, true, &wait, error))
+            !admin_flush(purge->store->soap, purge->copy->account_id, true, &wait, error))
             return false;
         wait_pause(&wait, 100);
     }
@@ -205,39 +194,63 @@ static bool own_view_names_home(Purge *purge, GError **error)
 
 static bool no_data_loss(const Purge *purge, GError **error)
 {
-    if (purge->record->bad_items == 0 || purge->request->accept_data_loss)
+    if (purge->copy->bad_items == 0 || purge->request->accept_data_loss)
         return true;
     return fail(error, ZX_ERROR_REFUSED,
                 "it was moved with %u bad items: this copy may have them. Purge it with"
                 " accept_data_loss true",
-                purge->record->bad_items);
+                purge->copy->bad_items);
 }
 
 static bool prove_again(Purge *purge, GError **error)
 {
-    return home_is_elsewhere(purge, error) && record_stands(purge, error) &&
-           nothing_unfinished(purge, error) && no_data_loss(purge, error) &&
-           home_has_the_mailbox(purge, error) && ask_mailboxd(purge, error) &&
+    return purge_home_is_elsewhere(purge, error) && record_stands(purge, error) &&
+           purge_nothing_unfinished(purge, error) && no_data_loss(purge, error) &&
+           purge_home_has_the_mailbox(purge, error) && purge_ask_mailboxd(purge, error) &&
            copy_is_unchanged(purge, error) && own_view_names_home(purge, error) &&
            shared_find(purge->op, purge->store, error);
 }
 
-static bool set_state(Purge *purge, const char *state, GError **error)
+/* A copy without a record gets one, so that a deletion that is interrupted is known and finished. */
+static bool write_record(Purge *purge, const char *state, GError **error)
 {
-    return db_exec(
-               purge->store->control, NULL, error,
-               "UPDATE zxmove.moved SET state = ?, purged = UTC_TIMESTAMP(3) WHERE mailbox_id = ?",
-               DB_ARGS(db_text(state), db_u64(purge->record->mailbox))) &&
-           store_durable(purge->store, error);
+    const Copy *copy = purge->copy;
+    g_autofree char *sums = rows_fingerprints_alone(purge->store->data, copy->group, copy->mailbox,
+                                                    error);
+
+    return sums != NULL &&
+           db_exec(purge->store->control, NULL, error,
+                   "INSERT INTO zxmove.moved (mailbox_id, account_id, address, group_id, moved_to,"
+                   " new_mailbox, operation, committed, bytes, blobs, item_checkpoint,"
+                   " change_checkpoint, fingerprints, state, purged) VALUES (?, ?, ?, ?, ?, 0, ?,"
+                   " UTC_TIMESTAMP(3), ?, 0, 0, 0, ?, ?, UTC_TIMESTAMP(3))",
+                   DB_ARGS(db_u64(copy->mailbox), db_text(copy->account_id), db_text(copy->address),
+                           db_u64(copy->group),
+                           db_text(purge->home != NULL ? purge->home->name : ""),
+                           db_text(purge->op->uuid), db_u64(purge->result->bytes_freed),
+                           db_text(sums), db_text(state)));
+}
+
+bool purge_set_state(Purge *purge, const char *state, GError **error)
+{
+    uint64_t changed = 0;
+
+    return db_exec(purge->store->control, &changed, error,
+                   "UPDATE zxmove.moved SET state = ?, purged = UTC_TIMESTAMP(3)"
+                   " WHERE mailbox_id = ? AND account_id = ?",
+                   DB_ARGS(db_text(state), db_u64(purge->copy->mailbox),
+                           db_text(purge->copy->account_id))) &&
+           (changed != 0 || write_record(purge, state, error)) && store_durable(purge->store, error);
 }
 
 /* Not soon after the commit: the redo log and queued mail may still name the old mailbox (hazards
  * 41, 43). What mailboxd deleted itself may be cleaned up after at any time. */
 static bool late_enough(const Purge *purge, GError **error)
 {
-    int64_t left = (int64_t)purge->op->conf->purge_wait_s - purge->record->age_s;
+    int64_t left = (int64_t)purge->op->conf->purge_wait_s - purge->copy->age_s;
 
-    if (left <= 0 || (!purge->has_row && purge->probe == PROBE_UNMAPPED))
+    /* Nobody knows of a commit that would have made it superfluous. */
+    if (left <= 0 || purge->copy->committed == 0 || (!purge->has_row && purge->probe == PROBE_UNMAPPED))
         return true;
     return fail(error, ZX_ERROR_REFUSED,
                 "mailboxd of %s has not got it in memory, so it is removed behind its back,"
@@ -245,14 +258,16 @@ static bool late_enough(const Purge *purge, GError **error)
                 purge->store->name, left / 60 + 1);
 }
 
-static bool count_bytes(Purge *purge, GError **error)
+bool purge_count_bytes(Purge *purge, GError **error)
 {
+    g_autofree char *size = NULL, *room = NULL;
+
     for (guint i = 0; i < purge->store->volumes->len; i++) {
         const Volume *volume = g_ptr_array_index(purge->store->volumes, i);
         uint64_t files, bytes = 0;
 
         if (volume->store_type == 1 && volume->sharing == VOLUME_OWN &&
-            !peer_mailbox_usage(purge->store->peer, volume->id, purge->record->mailbox, &files,
+            !peer_mailbox_usage(purge->store->peer, volume->id, purge->copy->mailbox, &files,
                                 &bytes, error))
             return false;
         if (volume->sharing == VOLUME_SHARED)
@@ -262,15 +277,32 @@ static bool count_bytes(Purge *purge, GError **error)
                                             volume->name, purge->store->name));
         purge->result->bytes_freed += bytes;
     }
-    return true;
+    if (purge->result->bytes_freed <= purge->room)
+        return true;
+    purge->over = true;
+    size = units_format_size(purge->result->bytes_freed);
+    room = units_format_size(purge->room);
+    return fail(error, ZX_ERROR_REFUSED, "its %s are more than the %s that max_delete_bytes leaves",
+                size, room);
 }
 
-static bool delete_copy(Purge *purge, GError **error)
+Deletion purge_deletion(Purge *purge)
 {
-    const Record *record = purge->record;
+    return (Deletion){ .op = purge->op,
+                       .address = purge->result->address,
+                       .claim = &purge->claim,
+                       .store = purge->store,
+                       .mailbox = purge->copy->mailbox,
+                       .group = purge->copy->group,
+                       .expected_bytes = purge->result->bytes_freed };
+}
+
+bool purge_delete(Purge *purge, GError **error)
+{
+    Deletion deletion = purge_deletion(purge);
     Probe before = purge->probe;
 
-    if (!ask_mailboxd(purge, error))
+    if (!purge_ask_mailboxd(purge, error))
         return false;
     if (purge->probe != before)
         return fail(error, ZX_ERROR_CHANGED, "mailboxd of %s said %s and now says %s: run it again",
@@ -281,117 +313,170 @@ static bool delete_copy(Purge *purge, GError **error)
                     " restart mailboxd there first",
                     purge->store->name);
     if ((!in_memory(purge->probe) && !late_enough(purge, error)) ||
-        !set_state(purge, "purging", error) || !failpoint("purge:intent", error) ||
-        !claim_check(&purge->claim, error) || !home_is_elsewhere(purge, error))
+        !purge_set_state(purge, "purging", error) || !failpoint("purge:intent", error) ||
+        !claim_check(&purge->claim, error) || !purge_home_is_elsewhere(purge, error))
         return false;
-    if (in_memory(purge->probe))
-        return delete_through_mailboxd(purge->op, &purge->claim, purge->store, record->mailbox,
-                                       record->group, purge->probe == PROBE_LOCKED, error);
-    return delete_behind(&purge->claim, purge->store, record->mailbox, record->group, error);
+    purge_state(purge, "delete");
+    return in_memory(purge->probe)
+               ? delete_through_mailboxd(&deletion, purge->probe == PROBE_LOCKED, error)
+               : delete_behind(&deletion, error);
 }
 
-static bool within_retention(const Purge *purge, long days, GError **error)
+static bool within_retention(const Purge *purge, GError **error)
 {
+    const PurgeRequest *request = purge->request;
+    long days = request->retention_days >= 0 ? request->retention_days
+                                             : (long)purge->op->conf->retention_days;
     g_autoptr(GDateTime) due = NULL;
     g_autofree char *text = NULL;
 
-    if (purge->request->ignore_retention || purge->record->age_s >= days * 86400L)
+    /* The record of an orphan may be no older than its deletion, which is to be finished. */
+    if (request->ignore_retention || purge->copy->committed == 0 ||
+        (purge->copy->kind == COPY_ORPHAN && purge->copy->begun) ||
+        purge->copy->age_s >= days * 86400L)
         return false;
-    due = g_date_time_new_from_unix_local(purge->record->committed / 1000 + days * 86400L);
+    due = g_date_time_new_from_unix_local(purge->copy->committed / 1000 + days * 86400L);
     text = g_date_time_format(due, "%Y-%m-%d %H:%M");
     fail(error, ZX_ERROR_REFUSED,
          "in retention until %s; to purge it now add: ignore_retention true", text);
     return true;
 }
 
-static bool purge_copy(Purge *purge, GError **error)
+static bool purge_moved(Purge *purge, GError **error)
 {
     bool good;
 
-    if (!home_is_elsewhere(purge, error) || !open_home(purge, error) ||
-        !claim_take(&purge->claim, purge->record->account_id, purge->op->uuid, purge->store,
+    if (!purge_home_is_elsewhere(purge, error) || !purge_open_home(purge, error) ||
+        !claim_take(&purge->claim, purge->copy->account_id, purge->op->uuid, purge->store,
                     purge->home, purge->op->conf->lease_s, error))
         return false;
-    good = prove_again(purge, error) && count_bytes(purge, error);
+    good = prove_again(purge, error) && purge_count_bytes(purge, error);
     if (good && !purge->request->dry_run)
-        good = delete_copy(purge, error) && set_state(purge, "purged", error);
+        good = purge_delete(purge, error) && purge_set_state(purge, "purged", error);
     claim_release(&purge->claim);
     return good;
 }
 
-static void run_one(Operation *op, const PurgeRequest *request, Store *store, const Record *record)
+void purge_state(const Purge *purge, const char *state)
 {
-    MailboxResult *result = operation_add_result(op, record->address, record->account_id,
-                                                 store->name, record->moved_to);
-    Purge purge = {
-        .op = op, .request = request, .store = store, .record = record, .result = result
-    };
-    long days =
-        request->retention_days >= 0 ? request->retention_days : (long)op->conf->retention_days;
+    operation_emit(purge->op, &(Event){ .type = EVENT_STATE,
+                                        .account = purge->result->address,
+                                        .text = state,
+                                        .index = purge->index,
+                                        .total = purge->total,
+                                        .mailbox_bytes = purge->copy->bytes });
+}
+
+static void judge(Purge *purge)
+{
+    MailboxResult *result = purge->result;
     GError *problem = NULL;
 
-    log_context(op->uuid, record->address);
-    result->source_mailbox = record->mailbox;
-    result->destination_mailbox = record->new_mailbox;
-    result->committed = record->committed;
-    if (within_retention(&purge, days, &problem))
-        result->outcome = is_all(request) ? OUTCOME_SKIPPED : OUTCOME_KEPT;
-    else if (purge_copy(&purge, &problem))
-        result->outcome = request->dry_run ? OUTCOME_EXPLAINED : OUTCOME_PURGED;
+    purge_state(purge, "prove");
+    if (within_retention(purge, &problem))
+        result->outcome = is_all(purge->request) || leftover_only(purge->request) ? OUTCOME_SKIPPED
+                                                                                  : OUTCOME_KEPT;
+    else if (purge->copy->kind == COPY_MOVED ? purge_moved(purge, &problem)
+                                             : leftover_purge(purge, &problem))
+        result->outcome = purge->request->dry_run ? OUTCOME_EXPLAINED : OUTCOME_PURGED;
     else
         result->outcome = OUTCOME_KEPT;
-    if (problem != NULL) {
-        result->code = error_code(problem);
-        result->reason = g_strdup(problem->message);
-        result->bytes_freed = 0;
-        log_warning("kept: %s", problem->message);
-        g_error_free(problem);
+    if (problem == NULL)
+        return;
+    result->code = error_code(problem);
+    result->reason = g_strdup(problem->message);
+    result->bytes_freed = 0;
+    log_warning("kept: %s", problem->message);
+    g_error_free(problem);
+}
+
+/* What all copies of one run share. */
+typedef struct Run {
+    Operation *op;
+    const PurgeRequest *request;
+    uint64_t freed;
+    bool full; /* one was more than max_delete_bytes leaves: the rest is not begun */
+} Run;
+
+static void run_one(Run *run, const Copy *copy, unsigned index, unsigned total)
+{
+    Operation *op = run->op;
+    uint64_t most = run->request->max_delete_bytes;
+    MailboxResult *result = operation_add_result(op, copy->address, copy->account_id,
+                                                 copy->store->name, copy->moved_to);
+    Purge purge = { .op = op,
+                    .request = run->request,
+                    .store = copy->store,
+                    .copy = copy,
+                    .result = result,
+                    .index = index,
+                    .total = total,
+                    .room = most == 0 ? G_MAXUINT64 : most - MIN(most, run->freed) };
+
+    log_context(op->uuid, copy->address);
+    result->source_mailbox = copy->mailbox;
+    result->destination_mailbox = copy->new_mailbox;
+    result->committed = copy->committed;
+    if (run->full || wait_stopped(op->wait)) {
+        result->outcome = OUTCOME_NOT_REACHED;
+        result->code = run->full ? ZX_ERROR_PARTIAL : ZX_ERROR_INTERRUPTED;
+        result->reason = g_strdup(run->full ? "max_delete_bytes was reached before its turn"
+                                            : "interrupted before its turn");
+    } else {
+        judge(&purge);
+        run->full = purge.over;
+        run->freed += result->bytes_freed;
     }
     account_free(purge.account);
-    operation_emit(
-        op, &(Event){ .type = EVENT_MAILBOX_DONE, .account = record->address, .result = result });
+    operation_emit(op, &(Event){ .type = EVENT_MAILBOX_DONE,
+                                 .account = copy->address,
+                                 .index = index,
+                                 .total = total,
+                                 .mailbox_bytes = copy->bytes,
+                                 .result = result });
     log_context(op->uuid, NULL);
 }
 
-static GPtrArray *records_of(Store *store, const PurgeRequest *request, GError **error)
+/* Of the records of @store those that @wanted (all, an address, an id, an operation, a batch) means. */
+bool purge_find(Store *store, const char *wanted, GPtrArray *copies, GError **error)
 {
-    bool all = is_all(request);
+    bool all = g_ascii_strcasecmp(wanted, "all") == 0;
     g_autoptr(Rows) rows = db_query(
         store->control, error,
         "SELECT mailbox_id, new_mailbox, account_id, address, moved_to, fingerprints, operation,"
         " group_id, bad_items, item_checkpoint, change_checkpoint,"
         " CAST(UNIX_TIMESTAMP(committed) * 1000 AS UNSIGNED),"
-        " TIMESTAMPDIFF(SECOND, committed, UTC_TIMESTAMP(3)) FROM zxmove.moved"
+        " TIMESTAMPDIFF(SECOND, committed, UTC_TIMESTAMP(3)), bytes, state = 'purging' FROM zxmove.moved"
         " WHERE state IN ('kept', 'purging') AND (? OR address = ? OR account_id = ?"
         " OR CAST(mailbox_id AS CHAR) = ? OR operation = ? OR batch_name = ?) ORDER BY"
         " committed",
-        DB_ARGS(db_u64(all), db_text(request->mailbox), db_text(request->mailbox),
-                db_text(request->mailbox), db_text(request->mailbox),
-                db_text(request->mailbox)));
-    GPtrArray *records;
+        DB_ARGS(db_u64(all), db_text(wanted), db_text(wanted), db_text(wanted), db_text(wanted),
+                db_text(wanted)));
 
     if (rows == NULL)
-        return NULL;
-    records = g_ptr_array_new_with_free_func((GDestroyNotify)record_free);
+        return false;
     for (unsigned i = 0; i < rows_count(rows); i++) {
-        Record *record = g_new0(Record, 1);
+        Copy *copy = g_new0(Copy, 1);
 
-        record->mailbox = (uint32_t)rows_u64(rows, i, 0);
-        record->new_mailbox = (uint32_t)rows_u64(rows, i, 1);
-        record->account_id = g_strdup(rows_text(rows, i, 2));
-        record->address = g_strdup(rows_text(rows, i, 3));
-        record->moved_to = g_strdup(rows_text(rows, i, 4));
-        record->fingerprints = g_strdup(rows_text(rows, i, 5));
-        record->operation = g_strdup(rows_text(rows, i, 6));
-        record->group = (unsigned)rows_u64(rows, i, 7);
-        record->bad_items = (unsigned)rows_u64(rows, i, 8);
-        record->item_checkpoint = rows_u64(rows, i, 9);
-        record->change_checkpoint = rows_u64(rows, i, 10);
-        record->committed = rows_i64(rows, i, 11);
-        record->age_s = rows_i64(rows, i, 12);
-        g_ptr_array_add(records, record);
+        copy->store = store;
+        copy->mailbox = (uint32_t)rows_u64(rows, i, 0);
+        copy->new_mailbox = (uint32_t)rows_u64(rows, i, 1);
+        copy->account_id = g_strdup(rows_text(rows, i, 2));
+        copy->address = g_strdup(rows_text(rows, i, 3));
+        copy->moved_to = g_strdup(rows_text(rows, i, 4));
+        copy->fingerprints = g_strdup(rows_text(rows, i, 5));
+        copy->operation = g_strdup(rows_text(rows, i, 6));
+        copy->group = (unsigned)rows_u64(rows, i, 7);
+        copy->bad_items = (unsigned)rows_u64(rows, i, 8);
+        copy->item_checkpoint = rows_u64(rows, i, 9);
+        copy->change_checkpoint = rows_u64(rows, i, 10);
+        copy->committed = rows_i64(rows, i, 11);
+        copy->age_s = rows_i64(rows, i, 12);
+        copy->bytes = rows_u64(rows, i, 13);
+        copy->begun = rows_u64(rows, i, 14) != 0;
+        g_ptr_array_add(copies, copy);
     }
-    return records;
+    return true;
 }
 
 /* A set is not done while a store could not be asked for its copies. */
@@ -404,10 +489,35 @@ static void note_unasked(Operation *op, const char *store, const GError *problem
     result->reason = g_strdup(problem->message);
 }
 
+static bool find_at(Operation *op, const PurgeRequest *request, const char *name,
+                    GPtrArray *copies, GError **error)
+{
+    Store *store = operation_store(op, name, error);
+
+    return store != NULL &&
+           (leftover_only(request) || purge_find(store, request->mailbox, copies, error)) &&
+           leftover_find(op, request, store, copies, error);
+}
+
+static void run_all(Operation *op, const PurgeRequest *request, const GPtrArray *copies)
+{
+    Run run = { .op = op, .request = request };
+    uint64_t bytes = 0;
+
+    for (guint i = 0; i < copies->len; i++)
+        bytes += ((const Copy *)g_ptr_array_index(copies, i))->bytes;
+    operation_emit(op, &(Event){ .type = EVENT_SELECTED,
+                                 .total = copies->len,
+                                 .expected_bytes = bytes });
+    for (guint i = 0; i < copies->len; i++)
+        run_one(&run, g_ptr_array_index(copies, i), i + 1, copies->len);
+}
+
 /* A store that does not answer is said and passed over: what was purged on the others is in the
  * report. */
 bool purge_run(Operation *op, const PurgeRequest *request, GError **error)
 {
+    g_autoptr(GPtrArray) copies = g_ptr_array_new_with_free_func((GDestroyNotify)copy_free);
     GError *first = NULL;
     guint unasked = 0;
 
@@ -416,31 +526,25 @@ bool purge_run(Operation *op, const PurgeRequest *request, GError **error)
                     "mailbox ids are per store: say which with --host STORE, or give the address");
     for (guint i = 0; i < op->conf->stores->len; i++) {
         const ConfStore *where = g_ptr_array_index(op->conf->stores, i);
-        g_autoptr(GPtrArray) records = NULL;
         GError *problem = NULL;
-        Store *store;
 
-        if (request->host != NULL && g_ascii_strcasecmp(request->host, where->name) != 0)
+        if ((request->host != NULL && g_ascii_strcasecmp(request->host, where->name) != 0) ||
+            find_at(op, request, where->name, copies, &problem))
             continue;
-        store = operation_store(op, where->name, &problem);
-        if (store == NULL || (records = records_of(store, request, &problem)) == NULL) {
-            if (is_set(request))
-                note_unasked(op, where->name, problem);
-            log_warning("%s", problem->message);
-            g_clear_error(&first);
-            first = g_steal_pointer(&problem);
-            unasked++;
-            continue;
-        }
-        for (guint r = 0; r < records->len && !wait_stopped(op->wait); r++)
-            run_one(op, request, store, g_ptr_array_index(records, r));
+        if (is_set(request))
+            note_unasked(op, where->name, problem);
+        log_warning("%s", problem->message);
+        g_clear_error(&first);
+        first = problem;
+        unasked++;
     }
+    run_all(op, request, copies);
     if (op->report->mailboxes->len == (is_set(request) ? unasked : 0) && first != NULL) {
         g_propagate_error(error, first);
         return false;
     }
     g_clear_error(&first);
-    if (op->report->mailboxes->len == 0 && !is_all(request))
+    if (op->report->mailboxes->len == 0 && !is_all(request) && !leftover_only(request))
         return fail(error, ZX_ERROR_NOT_FOUND,
                     "no retained copy of %s on %s: see getMovedMailboxes", request->mailbox,
                     request->host != NULL ? request->host : "any store");

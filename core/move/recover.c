@@ -33,6 +33,19 @@ static Fence *find_same(GPtrArray *fences, const Fence *fence)
     return NULL;
 }
 
+/* Both ends have a row of the same window: one is enough to begin with. */
+static void forget_second_rows(GPtrArray *fences)
+{
+    for (guint i = 0; i < fences->len; i++) {
+        Fence *same = find_same(fences, g_ptr_array_index(fences, i));
+
+        if (same == NULL)
+            continue;
+        g_ptr_array_remove(fences, same);
+        fence_free(same);
+    }
+}
+
 /* A store that cannot be asked is passed over: the other end's row is enough to know of the
  * account. */
 static bool collect(Operation *op, const RecoverRequest *request, const char *store_name,
@@ -230,6 +243,12 @@ static bool forward(Move *move, GError **error)
 
 static bool go(Move *move, Way way, GError **error)
 {
+    static const char *const states[] = { [WAY_FORWARD] = "open",
+                                          [WAY_IN_DOUBT] = "commit",
+                                          [WAY_BACK] = "undo" };
+
+    if (way != WAY_REFUSED)
+        move_state(move, states[way], NULL);
     switch (way) {
     case WAY_IN_DOUBT:
         move->in_doubt = true;
@@ -317,7 +336,8 @@ static Store *reachable_part(Operation *op, MailboxResult *result, const char *h
     return store;
 }
 
-static void recover_one(Operation *op, const RecoverRequest *request, Fence *known)
+static void recover_one(Operation *op, const RecoverRequest *request, Fence *known, unsigned index,
+                        unsigned total)
 {
     MailboxResult *result = operation_add_result(op, known->address, known->account_id,
                                                  known->source_host, known->destination_host);
@@ -334,6 +354,8 @@ static void recover_one(Operation *op, const RecoverRequest *request, Fence *kno
     else {
         Move *move = move_new(op, account, source, target, result);
 
+        move->index = index;
+        move->total = total;
         if (!recover_move(move, known, request, &problem))
             result->outcome = move->in_doubt || move->committed ? OUTCOME_IN_DOUBT : OUTCOME_FAILED;
         move_free(move);
@@ -345,8 +367,11 @@ static void recover_one(Operation *op, const RecoverRequest *request, Fence *kno
         log_error("%s", problem->message);
         g_error_free(problem);
     }
-    operation_emit(
-        op, &(Event){ .type = EVENT_MAILBOX_DONE, .account = result->address, .result = result });
+    operation_emit(op, &(Event){ .type = EVENT_MAILBOX_DONE,
+                                 .account = result->address,
+                                 .index = index,
+                                 .total = total,
+                                 .result = result });
     log_context(op->uuid, NULL);
 }
 
@@ -386,16 +411,9 @@ bool recover_run(Operation *op, const RecoverRequest *request, GError **error)
         first = problem;
         unasked = name;
     }
-    while (fences->len > 0) {
-        Fence *known = g_ptr_array_index(fences, 0);
-        Fence *same = find_same(fences, known);
-
-        g_ptr_array_remove(fences, known);
-        if (same != NULL) {
-            g_ptr_array_remove(fences, same);
-            fence_free(same);
-        }
-        recover_one(op, request, known);
-    }
+    forget_second_rows(fences);
+    operation_emit(op, &(Event){ .type = EVENT_SELECTED, .total = fences->len });
+    for (guint i = 0; i < fences->len; i++)
+        recover_one(op, request, g_ptr_array_index(fences, i), i + 1, fences->len);
     return first == NULL || judge_unasked(op, request, unasked, first, error);
 }

@@ -382,12 +382,19 @@ static bool reserve_new(Move *move, const Known *known, GError **error)
 
 static bool drop_other_reservation(Move *move, const Known *known, GError **error)
 {
+    Deletion deletion = { .op = move->op,
+                          .address = move->account->address,
+                          .claim = &move->claim,
+                          .store = move->target,
+                          .mailbox = known->reserved,
+                          .group = known->reserved_group };
+
     if (known->reserved == 0 || known->reserved == move->target_mailbox)
         return true;
     log_info("%s: the copy staged under %u is abandoned, mailboxd wants %u", move->target->name,
              known->reserved, move->target_mailbox);
     return shared_find(move->op, move->target, error) &&
-           delete_behind(&move->claim, move->target, known->reserved, known->reserved_group, error);
+           delete_behind(&deletion, error);
 }
 
 /* The record must not promise a fallback any more before its rows are touched. */

@@ -71,14 +71,18 @@ static bool remove_table(Db *db, const KeyedTable *table, uint32_t mailbox, cons
 {
     uint64_t batch;
 
-    do {
+    for (;;) {
+        int64_t since = g_get_monotonic_time();
+
         wait_tick(wait);
         if (!db_exec(db, &batch, error, "DELETE FROM ? WHERE mailbox_id = ? LIMIT ?",
                      DB_ARGS(db_sql(table->name), db_u64(mailbox), db_u64(BATCH_ROWS))))
             return false;
         *removed += batch;
-    } while (batch == BATCH_ROWS);
-    return true;
+        if (batch < BATCH_ROWS)
+            return true;
+        wait_rest(wait, since);
+    }
 }
 
 static bool remove_all(Db *db, const GPtrArray *tables, uint32_t mailbox, const Wait *wait,

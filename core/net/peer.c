@@ -535,11 +535,12 @@ bool peer_blob_check(Peer *peer, const BlobRef *ref, char **damage, GError **err
     return true;
 }
 
-bool peer_mailbox_remove(Peer *peer, unsigned volume, uint32_t mailbox_id, uint64_t *bytes,
-                         GError **error)
+bool peer_mailbox_remove(Peer *peer, unsigned volume, uint32_t mailbox_id, uint32_t most,
+                         uint64_t *files, uint64_t *bytes, GError **error)
 {
     begin_mailbox(peer, AGENT_REMOVE, volume, mailbox_id);
-    return ask_usage(peer, NULL, bytes, error);
+    wire_put_u32(&peer->out, most);
+    return ask_usage(peer, files, bytes, error);
 }
 
 static void begin_calcache(Peer *peer, uint8_t type, const char *directory, uint32_t mailbox_id)

@@ -55,9 +55,10 @@ struct BlobRef; /* core/agent/protocol.h */
  * instead; NULL if it is as it should be. */
 bool peer_blob_check(Peer *peer, const struct BlobRef *ref, char **damage, GError **error) MUST_USE;
 
-/* Removes <volume>/<dir1>/<mailbox_id> recursively, never through a link, never another name. */
-bool peer_mailbox_remove(Peer *peer, unsigned volume, uint32_t mailbox_id, uint64_t *bytes,
-                         GError **error) MUST_USE;
+/* Removes <volume>/<dir1>/<mailbox_id> recursively, never through a link, never another name, but no
+ * more than @most files at once: all is gone when *files is less. */
+bool peer_mailbox_remove(Peer *peer, unsigned volume, uint32_t mailbox_id, uint32_t most,
+                         uint64_t *files, uint64_t *bytes, GError **error) MUST_USE;
 
 /* Calendar disk cache of a mailbox id (doc/platform.md 5.4): present? / remove it. @directory is
  * the fact calendar_cache_directory. */

@@ -408,6 +408,29 @@ GPtrArray *directory_domain(Directory *directory, const char *domain, GError **e
     return accounts;
 }
 
+bool directory_absent(Directory *directory, const char *server, const char *account_id,
+                      bool *absent, GError **error)
+{
+    static const char *const wanted[] = { "zimbraId", NULL };
+    g_autofree char *of_server = ldap_filter(
+        "(&(objectClass=zimbraServer)(|(zimbraServiceHostname=%s)(cn=%s)))", server, server);
+    g_autofree char *of_account = ldap_filter("(zimbraId=%s)", account_id);
+    g_autoptr(GPtrArray) servers =
+        search(directory, "cn=servers,cn=zimbra", LDAP_ONE, of_server, wanted, error);
+    g_autoptr(GPtrArray) found = NULL;
+
+    if (servers == NULL)
+        return false;
+    if (servers->len == 0)
+        return fail(error, ZX_ERROR_REFUSED,
+                    "%s does not show server %s: what else it does not show decides nothing",
+                    directory->conf->ldap.master, server);
+    found = ldap_conn_search(directory->master, "", LDAP_SUB, of_account, wanted, error);
+    if (found != NULL)
+        *absent = found->len == 0;
+    return found != NULL;
+}
+
 GHashTable *directory_ids_at(Directory *directory, const char *host, GError **error)
 {
     static const char *const wanted[] = { "zimbraId", NULL };

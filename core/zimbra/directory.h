@@ -54,6 +54,11 @@ Account *directory_account(Directory *directory, const char *who, GError **error
 /* Every account of a domain (of Account), by address. NOT_FOUND for an unknown domain. */
 GPtrArray *directory_domain(Directory *directory, const char *domain, GError **error) MUST_USE;
 
+/* Whether the master answers that nothing at all has this zimbraId, over a connection on which it has
+ * just shown @server's own entry: an empty answer of a directory that shows nothing means nothing. */
+bool directory_absent(Directory *directory, const char *server, const char *account_id,
+                      bool *absent, GError **error) MUST_USE;
+
 /* The ids, lowercase, of all accounts whose home is @host: a set. */
 GHashTable *directory_ids_at(Directory *directory, const char *host, GError **error) MUST_USE;
 

@@ -137,8 +137,10 @@ static void test_usage_and_remove(void **state)
     assert_int_equal(symlink(outside, link), 0);
     assert_true(peer_mailbox_usage(fixture->peer, 3, 4098, &files, &bytes, NULL));
     assert_true(files == 3 && bytes == 6);
-    assert_true(peer_mailbox_remove(fixture->peer, 3, 4098, &bytes, NULL));
-    assert_true(bytes == 6);
+    assert_true(peer_mailbox_remove(fixture->peer, 3, 4098, 2, &files, &bytes, NULL));
+    assert_true(files == 2 && exists(fixture->dir, "1/4098")); /* no more than that at once */
+    assert_true(peer_mailbox_remove(fixture->peer, 3, 4098, 2, &files, &bytes, NULL));
+    assert_true(files == 1);
     assert_false(exists(fixture->dir, "1/4098"));
     assert_true(exists(fixture->dir, "1/4099/msg/0/270-13.msg"));
     assert_true(exists(outside, "keep"));
@@ -151,11 +153,11 @@ static void test_no_link_is_followed(void **state)
     g_autofree char *outside = temporary_dir();
     g_autofree char *link = g_build_filename(fixture->dir, "0", NULL);
     g_autoptr(GError) error = NULL;
-    uint64_t bytes;
+    uint64_t files, bytes;
 
     write_file(outside, "7/msg/0/1-1.msg", "not ours", 8);
     assert_int_equal(symlink(outside, link), 0);
-    assert_false(peer_mailbox_remove(fixture->peer, 3, 7, &bytes, &error));
+    assert_false(peer_mailbox_remove(fixture->peer, 3, 7, 100, &files, &bytes, &error));
     assert_int_equal(error_code(error), ZX_ERROR_REFUSED);
     assert_true(exists(outside, "7/msg/0/1-1.msg"));
     remove_dir(g_steal_pointer(&outside));

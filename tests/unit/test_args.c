@@ -420,8 +420,6 @@ static void without_effect(void **state G_GNUC_UNUSED)
           "h accounts=a@x stages=5", NULL },
         { "doMailboxMove h accounts a@x start_after 2026-03-01T22:00",
           "! start_after is not in this version of zxmove", NULL },
-        { "doPurgeMailboxes all purge_orphan true",
-          "! purge_orphan: 'true' is not in this version of zxmove, only false is", NULL },
         { "doPurgeMailboxes all max_delete_bytes 10G",
           "! max_delete_bytes is not in this version of zxmove", NULL },
     };

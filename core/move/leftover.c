@@ -1,0 +1,371 @@
+/* leftover.c - copies that no finished move explains: of an account that the directory has no more,
+ * of a move that never came to its switch, or of nobody knows what. The first two go on request, the
+ * last only when a person names its mailbox id. Nothing here rests on a record of what the copy was,
+ * so each kind has its own proof that nobody needs it. */
+#include "core/base/failpoint.h"
+#include "core/move/purge.h"
+#include <string.h>
+
+/* A copy that is staged for an operation which still shows signs of life is not left over. */
+#define HEARTBEAT_MINUTES 10
+
+static bool is_wanted(const PurgeRequest *request)
+{
+    return leftover_only(request) || request->purge_orphan;
+}
+
+/* Finding them. */
+
+typedef struct Search {
+    Operation *op;
+    Store *store;
+    const char *wanted; /* a mailbox id, or NULL: all */
+    GHashTable *homed;  /* ids of the accounts that live here */
+    GPtrArray *copies;
+} Search;
+
+static void add_rows(const Search *search, CopyKind kind, const Rows *rows)
+{
+    for (unsigned i = 0; i < rows_count(rows); i++) {
+        Copy *copy = g_new0(Copy, 1);
+        const char *address = rows_text(rows, i, 3);
+
+        copy->kind = kind;
+        copy->store = search->store;
+        copy->mailbox = (uint32_t)rows_u64(rows, i, 0);
+        copy->group = (unsigned)rows_u64(rows, i, 1);
+        copy->account_id = g_ascii_strdown(rows_text(rows, i, 2), -1);
+        copy->address = g_strdup(address != NULL && *address != '\0' ? address : copy->account_id);
+        copy->bytes = rows_u64(rows, i, 4);
+        copy->committed = rows_i64(rows, i, 5);
+        copy->age_s = rows_i64(rows, i, 6);
+        g_ptr_array_add(search->copies, copy);
+    }
+}
+
+/* Of strays the record says when they moved, of partial copies the reservation when it was made;
+ * nothing says it of the others. */
+static bool read_rows(const Search *search, CopyKind kind, GError **error)
+{
+    static const char *const sql[] = {
+        [COPY_PARTIAL] =
+            "SELECT r.mailbox_id, r.group_id, r.account_id, b.comment, IFNULL(s.bytes, 0),"
+            " CAST(UNIX_TIMESTAMP(r.made) * 1000 AS UNSIGNED),"
+            " TIMESTAMPDIFF(SECOND, r.made, UTC_TIMESTAMP(3)) FROM zxmove.reservation r"
+            " LEFT JOIN zimbra.mailbox b ON b.id = r.mailbox_id"
+            " LEFT JOIN (SELECT account_id, SUM(disk_size) AS bytes FROM zxmove.staged"
+            " GROUP BY account_id) s ON s.account_id = r.account_id"
+            " WHERE ? IS NULL OR CAST(r.mailbox_id AS CHAR) = ? ORDER BY r.made",
+        [COPY_STRAY] =
+            "SELECT m.mailbox_id, m.group_id, m.account_id, m.address, m.bytes,"
+            " CAST(UNIX_TIMESTAMP(m.committed) * 1000 AS UNSIGNED),"
+            " TIMESTAMPDIFF(SECOND, m.committed, UTC_TIMESTAMP(3)) FROM zxmove.moved m"
+            " JOIN zimbra.mailbox b ON b.id = m.mailbox_id AND b.account_id = m.account_id"
+            " WHERE m.state = 'stray' AND (? IS NULL OR CAST(m.mailbox_id AS CHAR) = ?)"
+            " ORDER BY m.committed",
+        [COPY_UNEXPLAINED] =
+            "SELECT b.id, b.group_id, b.account_id, b.comment, b.size_checkpoint, 0, 0"
+            " FROM zimbra.mailbox b WHERE NOT EXISTS (SELECT 1 FROM zxmove.reservation r"
+            " WHERE r.mailbox_id = b.id) AND NOT EXISTS (SELECT 1 FROM zxmove.moved m"
+            " WHERE m.mailbox_id = b.id AND m.account_id = b.account_id"
+            " AND m.state IN ('kept', 'purging', 'stray'))"
+            " AND (? IS NULL OR CAST(b.id AS CHAR) = ?) ORDER BY b.id",
+    };
+    g_autoptr(Rows) rows =
+        db_query(search->store->control, error, sql[kind],
+                 DB_ARGS(db_text(search->wanted), db_text(search->wanted)));
+
+    if (rows != NULL)
+        add_rows(search, kind, rows);
+    return rows != NULL;
+}
+
+/* A reservation has no address, and that of a row may be an old one. */
+static bool find_address(const Search *search, Copy *copy, GError **error)
+{
+    GError *problem = NULL;
+    g_autoptr(Account) account =
+        directory_account(search->op->directory, copy->account_id, &problem);
+
+    if (account != NULL) {
+        g_free(copy->address);
+        copy->address = g_strdup(account->address);
+    } else if (error_code(problem) != ZX_ERROR_NOT_FOUND) { /* no account, but something has its id */
+        g_propagate_error(error, problem);
+        return false;
+    }
+    g_clear_error(&problem);
+    return true;
+}
+
+/* Whose account is gone is an orphan; a partial copy stays what it is, for it may be half a mailbox.
+ * Whose account lives here is none of ours: *drop. */
+static bool sort_out(const Search *search, Copy *copy, bool records, bool *drop, GError **error)
+{
+    bool absent = false;
+
+    *drop = copy->kind != COPY_MOVED && g_hash_table_contains(search->homed, copy->account_id);
+    if (*drop)
+        return true;
+    if (!directory_absent(search->op->directory, search->store->name, copy->account_id, &absent,
+                          error))
+        return false;
+    if (absent && copy->kind != COPY_PARTIAL)
+        copy->kind = COPY_ORPHAN;
+    *drop = copy->kind == COPY_MOVED && !records;
+    return absent || *drop || find_address(search, copy, error);
+}
+
+bool leftover_find(Operation *op, const PurgeRequest *request, Store *store, GPtrArray *copies,
+                   GError **error)
+{
+    bool named = purge_names_id(request), records = !leftover_only(request);
+    g_autoptr(GHashTable) homed = NULL;
+    Search search = { .op = op,
+                      .store = store,
+                      .wanted = named ? request->mailbox : NULL,
+                      .copies = copies };
+    guint first = 0;
+
+    /* What another store had is judged already. */
+    while (first < copies->len && ((const Copy *)g_ptr_array_index(copies, first))->store != store)
+        first++;
+    if (!(is_wanted(request) || (named && copies->len == 0)))
+        return true;
+    search.homed = homed = directory_ids_at(op->directory, store->name, error);
+    if (homed == NULL || (!records && !purge_find(store, "all", copies, error)) ||
+        !read_rows(&search, COPY_PARTIAL, error) || !read_rows(&search, COPY_STRAY, error) ||
+        !read_rows(&search, COPY_UNEXPLAINED, error))
+        return false;
+    while (first < copies->len) {
+        bool drop;
+
+        if (!sort_out(&search, g_ptr_array_index(copies, first), records, &drop, error))
+            return false;
+        if (drop)
+            g_ptr_array_remove_index(copies, first);
+        else
+            first++;
+    }
+    return true;
+}
+
+/* What must hold before one of them goes. */
+
+/* Asked a second time right before the deletion, when it counts. */
+static bool account_is_gone(const Purge *purge, GError **error)
+{
+    bool absent = false;
+
+    return directory_absent(purge->op->directory, purge->store->name, purge->copy->account_id,
+                            &absent, error) &&
+           (absent || fail(error, ZX_ERROR_CHANGED, "the directory has its account again"));
+}
+
+/* The row under the id, if there is one, is of this account. */
+static bool row_is_its_own(Purge *purge, GError **error)
+{
+    g_autoptr(Rows) rows =
+        db_query(purge->store->control, error,
+                 "SELECT account_id FROM zimbra.mailbox WHERE id = ?",
+                 DB_ARGS(db_u64(purge->copy->mailbox)));
+
+    if (rows == NULL)
+        return false;
+    purge->has_row = rows_count(rows) > 0;
+    return !purge->has_row ||
+           g_ascii_strcasecmp(rows_text(rows, 0, 0), purge->copy->account_id) == 0 ||
+           fail(error, ZX_ERROR_CHANGED, "mailbox %u on %s is another account's",
+                purge->copy->mailbox, purge->store->name);
+}
+
+/* mailboxd knows no account that the directory has not: nobody reaches what it may still have in
+ * memory, and it cannot be asked to delete it. */
+static bool purge_orphan(Purge *purge, GError **error)
+{
+    Deletion deletion;
+
+    g_ptr_array_add(purge->result->notes, g_strdup("an orphan: the directory has no such account"));
+    if (!purge_nothing_unfinished(purge, error) || !row_is_its_own(purge, error) ||
+        !account_is_gone(purge, error) || !shared_find(purge->op, purge->store, error) ||
+        !purge_count_bytes(purge, error))
+        return false;
+    if (purge->request->dry_run)
+        return true;
+    deletion = purge_deletion(purge);
+    if (!purge_set_state(purge, "purging", error) || !failpoint("purge:intent", error) ||
+        !claim_check(&purge->claim, error) || !account_is_gone(purge, error))
+        return false;
+    purge_state(purge, "delete");
+    return delete_behind(&deletion, error) && purge_set_state(purge, "purged", error);
+}
+
+/* No operation that shows life has worked on it. */
+static bool nobody_stages(const Purge *purge, GError **error)
+{
+    g_autoptr(Rows) rows =
+        db_query(purge->store->control, error,
+                 "SELECT o.uuid FROM zxmove.step s JOIN zxmove.operation o ON o.uuid = s.operation"
+                 " WHERE s.account_id = ? AND o.ended IS NULL"
+                 " AND o.heartbeat > UTC_TIMESTAMP(3) - INTERVAL ? MINUTE LIMIT 1",
+                 DB_ARGS(db_text(purge->copy->account_id), db_u64(HEARTBEAT_MINUTES)));
+
+    if (rows == NULL)
+        return false;
+    return rows_count(rows) == 0 ||
+           fail(error, ZX_ERROR_CONFLICT, "operation %s may still need it (its last sign of life is"
+                                          " less than %d minutes old)",
+                rows_text(rows, 0, 0), HEARTBEAT_MINUTES);
+}
+
+/* The reservation as it is under the lock: a move may have come to its end meanwhile. */
+static bool reservation_stands(const Purge *purge, GError **error)
+{
+    g_autoptr(Rows) rows =
+        db_query(purge->store->control, error,
+                 "SELECT 1 FROM zxmove.reservation WHERE account_id = ? AND mailbox_id = ?",
+                 DB_ARGS(db_text(purge->copy->account_id), db_u64(purge->copy->mailbox)));
+
+    return rows != NULL &&
+           (rows_count(rows) > 0 ||
+            fail(error, ZX_ERROR_CHANGED, "another operation took this copy meanwhile"));
+}
+
+/* mailboxd may map the id: it is one that is used again, or a window left its row. What it has in
+ * memory under the id would be written back. */
+static bool not_in_memory(Purge *purge, GError **error)
+{
+    if (!purge->has_row || purge->account == NULL)
+        return true;
+    if (!purge_ask_mailboxd(purge, error))
+        return false;
+    return (purge->probe != PROBE_LOCKED && purge->probe != PROBE_CACHED) ||
+           fail(error, ZX_ERROR_REFUSED,
+                "mailboxd of %s has it in memory: restart mailboxd there first", purge->store->name);
+}
+
+/* Its home is elsewhere, or it has none because the account is gone. */
+static bool lives_elsewhere(Purge *purge, GError **error)
+{
+    return purge->account == NULL ? account_is_gone(purge, error)
+                                  : purge_home_is_elsewhere(purge, error);
+}
+
+static bool forget(const Purge *purge, const char *table, GError **error)
+{
+    g_autofree char *name = g_strdup_printf("zxmove.%s", table);
+
+    return db_exec(purge->store->control, NULL, error, "DELETE FROM ? WHERE account_id = ?",
+                   DB_ARGS(db_sql(name), db_text(purge->copy->account_id)));
+}
+
+/* A record of an older copy whose id was to be used again promises nothing any more. */
+static bool close_record(const Purge *purge, GError **error)
+{
+    return db_exec(purge->store->control, NULL, error,
+                   "UPDATE zxmove.moved SET state = 'purged', purged = UTC_TIMESTAMP(3)"
+                   " WHERE mailbox_id = ? AND account_id = ? AND state = 'reused'",
+                   DB_ARGS(db_u64(purge->copy->mailbox), db_text(purge->copy->account_id)));
+}
+
+/* What was verified goes first, so that nobody builds on it; the reservation last, so that a deletion
+ * that is interrupted is found again. */
+static bool purge_partial(Purge *purge, GError **error)
+{
+    Deletion deletion;
+
+    g_ptr_array_add(purge->result->notes,
+                    g_strdup("a partial copy: no move has switched the account to it"));
+    if (!reservation_stands(purge, error) || !purge_nothing_unfinished(purge, error) ||
+        !nobody_stages(purge, error) || !row_is_its_own(purge, error) ||
+        !not_in_memory(purge, error) || !shared_find(purge->op, purge->store, error) ||
+        !purge_count_bytes(purge, error))
+        return false;
+    if (purge->request->dry_run)
+        return true;
+    deletion = purge_deletion(purge);
+    if (!forget(purge, "staged", error) || !store_durable(purge->store, error) ||
+        !failpoint("purge:intent", error) || !claim_check(&purge->claim, error) ||
+        !lives_elsewhere(purge, error))
+        return false;
+    purge_state(purge, "delete");
+    return delete_behind(&deletion, error) && close_record(purge, error) &&
+           forget(purge, "reservation", error) && store_durable(purge->store, error);
+}
+
+/* Without a record that says what it was, or against one that says it was written to: a person named
+ * it. Everything else that is asked of an old copy is asked of this one. */
+static bool purge_named(Purge *purge, GError **error)
+{
+    const Copy *copy = purge->copy;
+
+    if (!purge_names_id(purge->request))
+        return fail(error, ZX_ERROR_REFUSED,
+                    copy->kind == COPY_STRAY
+                        ? "it was written to after it moved away, and may hold the only copy of a"
+                          " message: it goes only by name, --host %s doPurgeMailboxes %u"
+                          " accept_data_loss true"
+                        : "no record of zxmove explains it: it goes only by name, --host %s"
+                          " doPurgeMailboxes %u",
+                    purge->store->name, copy->mailbox);
+    if (copy->kind == COPY_STRAY && !purge->request->accept_data_loss)
+        return fail(error, ZX_ERROR_REFUSED,
+                    "it was written to after it moved away, and may hold the only copy of a message."
+                    " If that may be lost add: accept_data_loss true");
+    if (!purge_nothing_unfinished(purge, error) || !row_is_its_own(purge, error) ||
+        !purge_home_has_the_mailbox(purge, error) || !purge_ask_mailboxd(purge, error) ||
+        !shared_find(purge->op, purge->store, error) || !purge_count_bytes(purge, error))
+        return false;
+    if (copy->kind == COPY_UNEXPLAINED && purge->probe == PROBE_LOCKED)
+        return fail(error, ZX_ERROR_REFUSED,
+                    "somebody else has it locked on %s: LockoutMailbox end, or a restart of mailboxd"
+                    " there, comes first",
+                    purge->store->name);
+    if (purge->request->dry_run)
+        return true;
+    return purge_delete(purge, error) && purge_set_state(purge, "purged", error);
+}
+
+/* NULL without an error if the account is gone. */
+static bool find_account(Purge *purge, GError **error)
+{
+    GError *problem = NULL;
+
+    if (purge->copy->kind == COPY_ORPHAN)
+        return true;
+    if (purge_home_is_elsewhere(purge, &problem))
+        return purge_open_home(purge, error);
+    if (purge->copy->kind == COPY_PARTIAL && error_code(problem) == ZX_ERROR_NOT_FOUND) {
+        g_error_free(problem);
+        return account_is_gone(purge, error);
+    }
+    g_propagate_error(error, problem);
+    return false;
+}
+
+bool leftover_purge(Purge *purge, GError **error)
+{
+    bool good = false;
+
+    if (!find_account(purge, error) ||
+        !claim_take(&purge->claim, purge->copy->account_id, purge->op->uuid, purge->store,
+                    purge->home, purge->op->conf->lease_s, error))
+        return false;
+    switch (purge->copy->kind) {
+    case COPY_ORPHAN:
+        good = purge_orphan(purge, error);
+        break;
+    case COPY_PARTIAL:
+        good = purge_partial(purge, error);
+        break;
+    case COPY_STRAY:
+    case COPY_UNEXPLAINED:
+        good = purge_named(purge, error);
+        break;
+    case COPY_MOVED:
+        good = fail(error, ZX_ERROR_BUG, "a copy with a record is no leftover");
+        break;
+    }
+    claim_release(&purge->claim);
+    return good;
+}
