@@ -33,6 +33,7 @@ static bool mark(Move *move, const char *state, GError **error)
  * record says any more; mailboxd deletes all or nothing. */
 bool clear_allowed(Move *move, GError **error)
 {
+    bool give_up = move->op->request != NULL && move->op->request->accept_data_loss;
     bool whole = move->old_copy == OLD_LOCKED || move->old_copy == OLD_CACHED;
     g_autoptr(Rows) record = NULL;
     uint32_t row = 0;
@@ -42,13 +43,19 @@ bool clear_allowed(Move *move, GError **error)
         !mailbox_row_find(move->target->control, move->account->id, &row, &group, NULL, error))
         return move->old_copy == OLD_NONE;
     record = db_query(move->target->control, error,
-                      "SELECT fingerprints FROM zxmove.moved WHERE mailbox_id = ? AND account_id = ?"
+                      "SELECT fingerprints, bad_items FROM zxmove.moved WHERE mailbox_id = ? AND account_id = ?"
                       " AND (state = 'kept' OR (state = 'purging' AND ?))",
                       DB_ARGS(db_u64(move->old_mailbox), db_text(move->account->id), db_u64(whole)));
     if (record == NULL)
         return false;
-    return rows_count(record) == 0 || row != move->old_mailbox ||
-           delete_unchanged(move->target, row, group, rows_text(record, 0, 0), error);
+    if (rows_count(record) == 0 || row != move->old_mailbox)
+        return true;
+    if (rows_u64(record, 0, 1) != 0 && !give_up)
+        return fail(error, ZX_ERROR_REFUSED,
+                    "it left %s with %s bad items: its old copy there may have them, and would go."
+                    " If they may be lost add: accept_data_loss true",
+                    move->target->name, rows_text(record, 0, 1));
+    return delete_unchanged(move->target, row, group, rows_text(record, 0, 0), error);
 }
 
 /* Everything that must hold just before the first row of it goes. */

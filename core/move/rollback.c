@@ -192,7 +192,7 @@ static bool may_go_back(const Departure *departure, const Account *account,
     return copy_will_do(departure, request, error);
 }
 
-static void add_way(GPtrArray *ways, const Departure *departure)
+static void add_way(GPtrArray *ways, const Departure *departure, const RollbackRequest *request)
 {
     WayBack *way = NULL;
 
@@ -209,12 +209,14 @@ static void add_way(GPtrArray *ways, const Departure *departure)
             .check_digest = true,
             .overwrite = true,
             .threads = 1,
+            .accept_data_loss = request->accept_data_loss,
             .max_accounts = -1,
             .max_syncs = -1,
             .sync_finish_threshold = -1,
             .cutover_timeout = -1,
             .cutover_retries = -1,
             .min_free = -1,
+            .separate_logs = -1,
         };
         g_ptr_array_add(ways, way);
     }
@@ -245,7 +247,7 @@ static void judge(Operation *op, const RollbackRequest *request, const Departure
     g_autoptr(Account) account = directory_account(op->directory, departure->account_id, &problem);
 
     if (account != NULL && may_go_back(departure, account, request, &problem))
-        add_way(ways, departure);
+        add_way(ways, departure, request);
     else
         tell(op, account != NULL ? account->address : departure->address, departure->account_id,
              account != NULL ? account->mail_host : departure->to, departure, "already there",

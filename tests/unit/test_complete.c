@@ -182,7 +182,7 @@ static void parameters(void **state G_GNUC_UNUSED)
         { "doPurgeMailboxes on", "" },
         { "--host store1.lab.test doPurgeMailboxes on", "only1@one.test" },
         { "doPurgeMailboxes all dry", "dry_run" },
-        { "doPurgeMailboxes ignore_retention true pur", "" }, /* not in this version */
+        { "doPurgeMailboxes ignore_retention true pur", "purge_orphan" },
         { "doPurgeMailboxes ignore_retention true dry", "dry_run" },
         { "doRecover op", "operation" },
         { "version ", "" },
