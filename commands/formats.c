@@ -119,6 +119,8 @@ json_t *report_mailbox_json(const Report *report, const MailboxResult *mailbox)
     set_count(object, "bytes_copied", mailbox->bytes_copied);
     set_count(object, "blobs_linked", mailbox->blobs_linked);
     set_count(object, "bytes_freed", mailbox->bytes_freed);
+    set_count(object, "backup_files", mailbox->backup_files);
+    set_count(object, "backup_bytes", mailbox->backup_bytes);
     set_count(object, "rounds", mailbox->rounds);
     set_time(object, "committed", mailbox->committed);
     if (mailbox->window_ms > 0) {

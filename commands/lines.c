@@ -46,11 +46,16 @@ static void append_sizes(GString *out, const MailboxResult *mailbox)
     g_autofree char *blobs = units_format_count(mailbox->blobs);
     g_autofree char *bytes = units_format_size(mailbox->bytes);
     g_autofree char *copied = units_format_size(mailbox->bytes_copied);
+    g_autofree char *files = units_format_count(mailbox->backup_files);
+    g_autofree char *backup = units_format_size(mailbox->backup_bytes);
 
     g_string_append_printf(out, "  %s row%s, %s blob%s, %s", rows, mailbox->rows == 1 ? "" : "s",
                            blobs, mailbox->blobs == 1 ? "" : "s", bytes);
     if (strcmp(copied, bytes) != 0)
         g_string_append_printf(out, " (%s new)", mailbox->bytes_copied == 0 ? "nothing" : copied);
+    if (mailbox->backup_files > 0)
+        g_string_append_printf(out, ", backup %s file%s, %s", files,
+                               mailbox->backup_files == 1 ? "" : "s", backup);
 }
 
 static void append_steps(GString *out, const MailboxResult *mailbox)

@@ -226,10 +226,6 @@ static bool check_args(const MoveArgs *move, const Command *command, GError **er
                     request->bad_item_limit);
     if (!check_batch(request->batch_name, error) || !check_comment(request->comment, error))
         return false;
-    if (request->stages == STAGE_BACKUP)
-        return fail(
-            error, ZX_ERROR_USAGE,
-            "stages: backup alone is not in this version of zxmove: it knows no backup store");
     return true;
 }
 
@@ -276,8 +272,6 @@ static bool run(Session *session, void *data, Result *result, GError **error)
     core = session_core(session, error);
     if (core == NULL)
         return false;
-    if (request->stages & STAGE_BACKUP)
-        session_note(session, "backup: no backup store on the source, nothing to copy");
     request->command = g_strdup(session->line);
     report = core_move(core, request, session_event, session, &session->wait, error);
     g_clear_pointer(&request->command, g_free);

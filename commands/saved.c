@@ -192,6 +192,8 @@ static bool read_mailbox(const json_t *object, Report *report)
     result->bytes_copied = count_of(object, "bytes_copied");
     result->blobs_linked = count_of(object, "blobs_linked");
     result->bytes_freed = count_of(object, "bytes_freed");
+    result->backup_files = count_of(object, "backup_files");
+    result->backup_bytes = count_of(object, "backup_bytes");
     result->rounds = (unsigned)count_of(object, "rounds");
     result->committed = time_of(object, "committed");
     result->window_ms = json_number_value(json_object_get(object, "window_ms"));

@@ -21,6 +21,7 @@ typedef struct ConfStore {
     unsigned mariadb_port; /* 7306 */
     unsigned soap_port;    /* 7071 */
     char *zimbra_home;     /* /opt/zimbra */
+    char *backup_path;     /* of its backup; NULL: it has none */
     Secret
         *mariadb_password; /* NULL: the common one; both NULL: read from the store's localconfig */
 } ConfStore;

@@ -38,6 +38,7 @@ const ConfItem conf_items[] = {
     { "stores.*.mariadb_port",    CONF_COUNT,   "7306",  "1",    "65535", "its MariaDB", IN_STORE(mariadb_port) },
     { "stores.*.soap_port",       CONF_COUNT,   "7071",  "1",    "65535", "its admin SOAP", IN_STORE(soap_port) },
     { "stores.*.zimbra_home",     CONF_TEXT,    "/opt/zimbra", NULL, NULL, "where Zimbra is installed", IN_STORE(zimbra_home) },
+    { "stores.*.backup_path",     CONF_TEXT,    NULL,    NULL,   NULL,    "the directory of its backup (of accounts, in accounts/ID), for stage backup; default: none", IN_STORE(backup_path) },
     { "stores.*.mariadb_password", CONF_SECRET, NULL,    NULL,   NULL,    "default: mariadb.password", IN_STORE(mariadb_password) },
 
     { "ssh.user",                 CONF_TEXT,    "zimbra", NULL,  NULL,    "the user zxmove is on a store", IN_CONF(ssh.user) },

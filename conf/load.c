@@ -292,6 +292,7 @@ static void store_free(void *data)
     g_free(store->address);
     g_free(store->mariadb_address);
     g_free(store->zimbra_home);
+    g_free(store->backup_path);
     secret_free(store->mariadb_password);
     g_free(store);
 }

@@ -132,6 +132,7 @@ typedef struct MailboxResult {
     GPtrArray *bad_items;        /* of BadItem */
     int64_t committed;           /* Unix ms, 0 if not */
     uint64_t bytes_freed;        /* purge */
+    uint64_t backup_files, backup_bytes; /* that stage backup brought */
     Forecast *forecast;          /* PLANNED, of a mailbox that could be asked; else NULL */
 } MailboxResult;
 

@@ -6,6 +6,9 @@
 #include "core/agent/content.h"
 #include "core/agent/tree.h"
 
+/* What is being written beside its place: its name with this behind it. */
+#define AGENT_TEMPORARY ".zxmove"
+
 #define AGENT_DIRS 16 /* blob directories held open */
 
 typedef struct AgentDir {
@@ -23,7 +26,7 @@ typedef struct AgentWriter {
     GError *error; /* the first; the rest of the content is then ignored, END answers with it */
     Tree *tree;
     BlobRef ref;
-    struct timespec mtime; /* of an index file */
+    struct timespec mtime; /* of a file that is no blob */
     int dir, fd;
     char name[NAME_SIZE], temporary[NAME_SIZE + 16];
     uint64_t expected, written;
@@ -33,6 +36,7 @@ typedef struct AgentWriter {
 typedef struct Agent {
     WireOut out;
     Tree *trees[256];
+    Tree *backup; /* NULL until its root is told */
     AgentDir dirs[AGENT_DIRS];
     unsigned next_dir;
     AgentWriter writer;
@@ -48,6 +52,9 @@ void agent_step(void);
 /* Sends what is in agent->out. */
 void agent_send(Agent *agent);
 void agent_ok(Agent *agent, const WireFrame *frame);
+
+/* Answers with the space of the file system that @fd is on. */
+bool agent_answer_space(Agent *agent, const WireFrame *frame, int fd, const char *what, GError **error);
 
 /* The tree of a volume told before; NOT_FOUND. */
 Tree *agent_tree(Agent *agent, unsigned volume, GError **error);
@@ -69,7 +76,8 @@ AgentHandler agent_facts, agent_volume, agent_space, agent_space_path, agent_usa
     agent_syncfs, agent_flush, agent_probe, agent_index_list, agent_index_remove, agent_index_drop,
     agent_index_read, agent_index_write, agent_blob_have, agent_blob_read, agent_blob_write,
     agent_blob_stat, agent_blob_hash, agent_blob_unlink, agent_blob_look, agent_blob_list,
-    agent_mailboxes, agent_data, agent_end;
+    agent_mailboxes, agent_backup_root, agent_backup_space, agent_backup_list,
+    agent_backup_read, agent_backup_write, agent_backup_sync, agent_data, agent_end;
 
 /* The directory of an item's blobs, held open by the agent; -1 and errno. */
 int blob_dir(Agent *agent, Tree *tree, uint32_t mailbox, uint32_t item, TreeMake make);

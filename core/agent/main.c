@@ -44,6 +44,12 @@ static const struct {
     [AGENT_BLOB_LOOK] = { agent_blob_look, "blob" },
     [AGENT_BLOB_LIST] = { agent_blob_list, "blobs" },
     [AGENT_MAILBOXES] = { agent_mailboxes, "mailboxes" },
+    [AGENT_BACKUP_ROOT] = { agent_backup_root, "backup" },
+    [AGENT_BACKUP_SPACE] = { agent_backup_space, "free space" },
+    [AGENT_BACKUP_LIST] = { agent_backup_list, "backup" },
+    [AGENT_BACKUP_READ] = { agent_backup_read, "backup" },
+    [AGENT_BACKUP_WRITE] = { agent_backup_write, "backup" },
+    [AGENT_BACKUP_SYNC] = { agent_backup_sync, "sync" },
 };
 
 static GMutex output;
@@ -201,6 +207,7 @@ int main(int argc, char **argv)
     ok = converse(&agent);
     agent_write_clear(&agent);
     agent_forget_dirs(&agent, NULL);
+    tree_close(agent.backup);
     for (unsigned i = 0; i < G_N_ELEMENTS(agent.trees); i++)
         tree_close(agent.trees[i]);
     wire_out_clear(&agent.out);

@@ -3,7 +3,7 @@
  * The agent's first line is "ZXAGENT <version> <protocol>". Then every request is answered in
  * order; the stream number of a request comes back in its answers. A request names a volume and
  * numbers, never a path below a volume: the agent computes it (doc/platform.md 3.2). The places it
- * is told as paths are the volumes' roots and what localconfig names.
+ * is told as paths are the roots of the volumes and of the backup, and what localconfig names.
  *
  * Any request may be answered by ERROR. While one takes long, ALIVE comes every few seconds. */
 #ifndef ZX_AGENT_PROTOCOL_H
@@ -51,7 +51,13 @@ enum {
     AGENT_BLOB_LOOK,   /* BlobRef -> LOOKED: what is there, whatever it is */
     AGENT_BLOB_LIST,   /* u8 volume, u32 mailbox -> BLOB_ENTRY..., OK */
     AGENT_MAILBOXES,   /* u8 volume -> MAILBOX_ENTRY..., OK: who has a directory there */
-    AGENT_REQUESTS,    /* no request: their end */
+    AGENT_BACKUP_ROOT,  /* text absolute directory -> OK */
+    AGENT_BACKUP_SPACE, /* -> SPACE */
+    AGENT_BACKUP_LIST,  /* text account id -> BACKUP_ENTRY..., OK */
+    AGENT_BACKUP_READ,  /* text account id, text name as listed -> HEAD, DATA..., TAIL */
+    AGENT_BACKUP_WRITE, /* text account id, text name, u64 mtime in ns, u64 length; DATA...; END -> WRITTEN */
+    AGENT_BACKUP_SYNC,  /* -> OK: everything written there is durable */
+    AGENT_REQUESTS,     /* no request: their end */
 
     /* in both directions */
     AGENT_DATA = 64, /* content */
@@ -76,6 +82,7 @@ enum {
     AGENT_BLOB_ENTRY,  /* u8 it is where its number puts it, u32 item, u32 mod_content or 0 (the old
                           name), u64 length, u64 mtime in s, text path below msg */
     AGENT_MAILBOX_ENTRY, /* u32 mailbox */
+    AGENT_BACKUP_ENTRY, /* text name with '/' in it, u64 size, u64 mtime in ns, u8 a plain file */
 };
 
 /* flags of requests */

@@ -34,25 +34,23 @@ bool fail_errno(GError **error, int number, const char *what)
     }
 }
 
+static bool path_ok(const char *path)
+{
+    return path[0] == '/' && strstr(path, "/../") == NULL && !g_str_has_suffix(path, "/..");
+}
+
 static bool bits_ok(const AgentVolumeInfo *info)
 {
     return info->file_bits < 32 && info->file_group_bits < 32 && info->mailbox_bits < 32 &&
            info->mailbox_group_bits < 32;
 }
 
-Tree *tree_open(const AgentVolumeInfo *info, GError **error)
+static Tree *open_root(const AgentVolumeInfo *info, GError **error)
 {
     struct stat st;
     Tree *tree;
-    int root;
+    int root = open(info->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
-    if (info->id == 0 || info->path[0] != '/' || strstr(info->path, "/../") != NULL ||
-        g_str_has_suffix(info->path, "/..") || !bits_ok(info)) {
-        fail(error, ZX_ERROR_REFUSED, "volume %u at %s: not a volume's description", info->id,
-             info->path);
-        return NULL;
-    }
-    root = open(info->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (root < 0 || fstat(root, &st) != 0) {
         fail_errno(error, errno, info->path);
         if (root >= 0)
@@ -68,6 +66,35 @@ Tree *tree_open(const AgentVolumeInfo *info, GError **error)
     tree->dir_mode = DIR_MODE;
     tree->file_mode = FILE_MODE;
     return tree;
+}
+
+Tree *tree_open_plain(const char *path, GError **error)
+{
+    AgentVolumeInfo info = { 0 };
+    struct stat st;
+    Tree *tree;
+
+    if (!path_ok(path) || g_strlcpy(info.path, path, sizeof info.path) >= sizeof info.path) {
+        fail(error, ZX_ERROR_REFUSED, "'%s': not the path of a directory", path);
+        return NULL;
+    }
+    tree = open_root(&info, error);
+    if (tree == NULL || fstat(tree->root, &st) != 0)
+        return tree;
+    tree->dir_mode = st.st_mode & 0777;
+    tree->file_mode = st.st_mode & 0666;
+    tree->learned = true;
+    return tree;
+}
+
+Tree *tree_open(const AgentVolumeInfo *info, GError **error)
+{
+    if (info->id == 0 || !path_ok(info->path) || !bits_ok(info)) {
+        fail(error, ZX_ERROR_REFUSED, "volume %u at %s: not a volume's description", info->id,
+             info->path);
+        return NULL;
+    }
+    return open_root(info, error);
 }
 
 void tree_close(Tree *tree)
@@ -183,8 +210,7 @@ static int make_dir(Tree *tree, int at, const char *name, TreeMake make)
     return fd;
 }
 
-/* Walks down @parts from the root. */
-static int descend(Tree *tree, const char *const *parts, unsigned count, TreeMake make)
+int tree_descend(Tree *tree, const char *const *parts, unsigned count, TreeMake make)
 {
     int at = tree->root;
 
@@ -235,7 +261,7 @@ int tree_mailbox_dir(Tree *tree, uint32_t mailbox, TreeMake make)
     const char *parts[] = { dir1, dir2 };
 
     mailbox_parts(tree, mailbox, dir1, dir2);
-    return descend(tree, parts, G_N_ELEMENTS(parts), make);
+    return tree_descend(tree, parts, G_N_ELEMENTS(parts), make);
 }
 
 int tree_blob_dir(Tree *tree, uint32_t mailbox, uint32_t group, TreeMake make)
@@ -245,7 +271,7 @@ int tree_blob_dir(Tree *tree, uint32_t mailbox, uint32_t group, TreeMake make)
 
     mailbox_parts(tree, mailbox, dir1, dir2);
     snprintf(dir3, sizeof dir3, "%u", group);
-    return descend(tree, parts, G_N_ELEMENTS(parts), make);
+    return tree_descend(tree, parts, G_N_ELEMENTS(parts), make);
 }
 
 int tree_index_dir(Tree *tree, uint32_t mailbox, TreeMake make)
@@ -254,7 +280,7 @@ int tree_index_dir(Tree *tree, uint32_t mailbox, TreeMake make)
     const char *parts[] = { dir1, dir2, "index", "0" };
 
     mailbox_parts(tree, mailbox, dir1, dir2);
-    return descend(tree, parts, G_N_ELEMENTS(parts), make);
+    return tree_descend(tree, parts, G_N_ELEMENTS(parts), make);
 }
 
 typedef struct Walk {

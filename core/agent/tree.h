@@ -21,6 +21,9 @@ typedef struct Tree {
 } Tree;
 
 Tree *tree_open(const AgentVolumeInfo *info, GError **error);
+/* Any directory, without a volume's numbers; new files get the owner and, but for its x, the mode of the
+ * root. */
+Tree *tree_open_plain(const char *path, GError **error);
 void tree_close(Tree *tree);
 
 /* The error of a system call: code from @number, "@what: ..." as message. */
@@ -36,6 +39,8 @@ typedef enum TreeMake {
 int tree_mailbox_dir(Tree *tree, uint32_t mailbox, TreeMake make);
 int tree_blob_dir(Tree *tree, uint32_t mailbox, uint32_t group, TreeMake make);
 int tree_index_dir(Tree *tree, uint32_t mailbox, TreeMake make); /* index/0 */
+/* The directory that @parts lead to, name by name. */
+int tree_descend(Tree *tree, const char *const *parts, unsigned count, TreeMake make);
 /* The number of the directory an item's blobs are in. */
 uint32_t tree_blob_group(const Tree *tree, uint32_t item);
 /* The same of the directory that holds a mailbox's. */

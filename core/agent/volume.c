@@ -50,8 +50,8 @@ bool agent_volume(Agent *agent, const WireFrame *frame, WireIn *in, GError **err
     return true;
 }
 
-static bool answer_space(Agent *agent, const WireFrame *frame, int fd, const char *what,
-                         GError **error)
+bool agent_answer_space(Agent *agent, const WireFrame *frame, int fd, const char *what,
+                        GError **error)
 {
     struct statvfs fs;
     struct stat st;
@@ -73,7 +73,7 @@ bool agent_space(Agent *agent, const WireFrame *frame, WireIn *in, GError **erro
 
     if (!wire_end(in, error) || (tree = agent_tree(agent, volume, error)) == NULL)
         return false;
-    return answer_space(agent, frame, tree->root, tree->info.path, error);
+    return agent_answer_space(agent, frame, tree->root, tree->info.path, error);
 }
 
 static int open_absolute(const char *path, GError **error)
@@ -96,7 +96,7 @@ bool agent_space_path(Agent *agent, const WireFrame *frame, WireIn *in, GError *
     wire_text(in, path, sizeof path);
     if (!wire_end(in, error) || (fd = open_absolute(path, error)) < 0)
         return false;
-    ok = answer_space(agent, frame, fd, path, error);
+    ok = agent_answer_space(agent, frame, fd, path, error);
     close(fd);
     return ok;
 }

@@ -9,7 +9,6 @@
 #include <unistd.h>
 #include <zlib.h>
 
-#define TEMPORARY    ".zxmove"
 #define COPY_STEP    (64 * 1024)
 #define UNSYNCED_MAX 128 /* descriptors held until FLUSH */
 
@@ -139,7 +138,7 @@ bool agent_write_begin(Agent *agent, const WireFrame *frame, Tree *tree, int dir
     writer->dir = dir;
     writer->flags = frame->flags;
     g_strlcpy(writer->name, name, sizeof writer->name);
-    snprintf(writer->temporary, sizeof writer->temporary, "%s" TEMPORARY, name);
+    snprintf(writer->temporary, sizeof writer->temporary, "%s" AGENT_TEMPORARY, name);
     writer->content = content_new(writer->expected, writer->ref.size, writer->ref.digest,
                                   (frame->flags & AGENT_DIGEST) != 0);
     writer->fd = create(dir, writer->temporary);

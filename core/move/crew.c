@@ -55,6 +55,7 @@ static void move_account(Operation *lane, Account *account, MailboxResult *resul
     move = move_new(lane, account, source, target, result);
     move->index = about->index;
     move->total = about->total;
+    move->stages = lane->request->stages;
     move->window_soon = job->account;
     move_run(move);
     move_free(move);

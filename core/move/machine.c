@@ -7,10 +7,11 @@
 #include <string.h>
 
 typedef enum StepFlags {
-    ONLINE = 0,
     ACCOUNT = 1, /* only with stage account */
     WINDOW = 2,  /* the user is out: an error leads to undo */
     FORWARD = 4, /* the destination is home: an error is reported, never undone */
+    COPY = 8,    /* with stage blobs or account */
+    BACKUP = 16, /* with stage backup */
 } StepFlags;
 
 typedef struct Step {
@@ -21,8 +22,9 @@ typedef struct Step {
 
 /* clang-format off */
 static const Step steps[] = {
-    { "reserve", reserve_apply, ONLINE },            /* an id at the destination */
-    { "copy",    copy_rounds,   ONLINE },            /* blobs, rows, index, in rounds */
+    { "reserve", reserve_apply, COPY },              /* an id at the destination */
+    { "copy",    copy_rounds,   COPY },              /* blobs, rows, index, in rounds */
+    { "backup",  backup_apply,  BACKUP },            /* its entries in the store's backup */
     { "clear",   clear_apply,   ACCOUNT },           /* an older copy at the destination */
     { "fence",   fence_apply,   ACCOUNT | WINDOW },  /* record, maintenance, lock-out */
     { "delta",   delta_apply,   ACCOUNT | WINDOW },  /* last differences */
@@ -222,6 +224,15 @@ static bool step_in_turn(Move *move, const Step *step, GError **error)
     return step_run(move, step, error);
 }
 
+static bool asked_for(const Move *move, const Step *step)
+{
+    if (step->flags & ACCOUNT)
+        return move->window_soon;
+    if (step->flags & BACKUP)
+        return (move->stages & STAGE_BACKUP) != 0;
+    return (move->stages & (STAGE_BLOBS | STAGE_ACCOUNT)) != 0;
+}
+
 /* One walk through the table. True when it is over, either way; false to try another window. */
 static bool walk(Move *move, bool last)
 {
@@ -229,7 +240,7 @@ static bool walk(Move *move, bool last)
         const Step *step = &steps[i];
         GError *problem = NULL;
 
-        if ((step->flags & ACCOUNT) && !move->window_soon)
+        if (!asked_for(move, step))
             continue;
         if (step_in_turn(move, step, &problem))
             continue;
@@ -294,6 +305,8 @@ void move_run(Move *move)
         return;
     }
     operation_running(move->op);
+    if (!(move->stages & STAGE_BACKUP))
+        backup_not_asked_for(move);
     for (unsigned i = 1; i <= tries; i++) {
         if (!find_source_mailbox(move, &problem)) {
             set_failed(move, problem);

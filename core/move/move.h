@@ -6,6 +6,7 @@
  *   reserve   the id at the destination, by what its mailboxd knows        reserve.c
  *   batch     the mailboxes of a move, so many in flight; held, resumed    batch.c, crew.c, slots.c
  *   copy      rounds of blobs, rows and index while the user works         copy.c, items.c, tally.c
+ *   backup    the account's entries in the backup of its store             backup.c
  *   clear     an older copy at the destination                             clear.c
  *   delete    an old copy, through mailboxd or behind its back             delete.c, shared.c
  *   window    fence, delta, prove                                          window.c
@@ -143,6 +144,7 @@ typedef struct Move {
     OldCopy old_copy;
     uint32_t old_mailbox; /* id of the older copy there; 0 if none */
     unsigned old_group;   /* its group, by the record */
+    unsigned stages;      /* of Stage */
     bool window_soon;     /* stages has account */
     bool window_ours;     /* of the operation's windows, it is this mailbox's turn */
 
@@ -235,6 +237,7 @@ bool move_reconnect(Move *move, Store *store, GError **error) MUST_USE;
 /* Steps: true, or an error. Safe to run twice. */
 bool reserve_apply(Move *move, GError **error) MUST_USE;
 bool copy_rounds(Move *move, GError **error) MUST_USE;
+bool backup_apply(Move *move, GError **error) MUST_USE;
 bool clear_apply(Move *move, GError **error) MUST_USE;
 /* REFUSED if the older copy holds what may be nowhere else. */
 bool clear_allowed(Move *move, GError **error) MUST_USE;
@@ -281,6 +284,9 @@ bool items_recorded(Move *move, unsigned *count, GError **error) MUST_USE;
 bool items_restore(Move *move, GError **error) MUST_USE;
 /* Into the report. */
 void items_list(Move *move);
+
+/* backup.c: says that there is a backup that the stages leave alone. */
+void backup_not_asked_for(Move *move);
 
 /* forecast.c: what it would take to move @accounts (of Account, borrowed), into their results; the
  * disks and the risks into the report. Reads only. */

@@ -691,3 +691,51 @@ GArray *peer_mailboxes(Peer *peer, unsigned volume, GError **error)
         ok = peer_break(peer, error, "an answer of the wrong kind");
     return ok ? g_steal_pointer(&ids) : NULL;
 }
+
+bool peer_backup_root(Peer *peer, const char *path, GError **error)
+{
+    peer_begin(peer, AGENT_BACKUP_ROOT, 0);
+    wire_put_text(&peer->out, path);
+    return ask_ok(peer, error);
+}
+
+bool peer_backup_space(Peer *peer, PeerSpace *out, GError **error)
+{
+    peer_begin(peer, AGENT_BACKUP_SPACE, 0);
+    return ask_space(peer, out, error);
+}
+
+static void backup_file_free(BackupFile *file)
+{
+    g_free(file->name);
+    g_free(file);
+}
+
+GHashTable *peer_backup_list(Peer *peer, const char *account_id, GError **error)
+{
+    g_autoptr(GHashTable) files =
+        g_hash_table_new_full(g_str_hash, g_str_equal, NULL, (GDestroyNotify)backup_file_free);
+    WireFrame frame;
+    bool ok;
+
+    peer_begin(peer, AGENT_BACKUP_LIST, 0);
+    wire_put_text(&peer->out, account_id);
+    wire_finish(&peer->out);
+    while ((ok = answer(peer, &frame, error)) && frame.type == AGENT_BACKUP_ENTRY) {
+        BackupFile *file = g_new0(BackupFile, 1);
+        WireIn in = wire_in(&frame);
+        char name[WIRE_TEXT];
+
+        wire_text(&in, name, sizeof name);
+        file->name = g_strdup(name);
+        file->size = wire_u64(&in);
+        file->mtime_ns = (int64_t)wire_u64(&in);
+        file->plain = wire_u8(&in) != 0;
+        g_hash_table_replace(files, file->name, file);
+        if (!understood(peer, &in, error))
+            return NULL;
+    }
+    if (ok && frame.type != AGENT_OK)
+        ok = peer_break(peer, error, "an answer of the wrong kind");
+    return ok ? g_steal_pointer(&files) : NULL;
+}

@@ -105,6 +105,18 @@ bool peer_blob_list(Peer *peer, unsigned volume, uint32_t mailbox_id, BlobFound 
 /* Ids (of uint32_t) that have a directory on the volume. */
 GArray *peer_mailboxes(Peer *peer, unsigned volume, GError **error) MUST_USE;
 
+/* The backup of the store: where it is, told before the rest; what an account has in it. */
+bool peer_backup_root(Peer *peer, const char *path, GError **error) MUST_USE;
+bool peer_backup_space(Peer *peer, PeerSpace *out, GError **error) MUST_USE;
+typedef struct BackupFile {
+    char *name; /* below the account's directory, with '/' in it */
+    uint64_t size;
+    int64_t mtime_ns;
+    bool plain; /* false: a link or something else that is not copied */
+} BackupFile;
+/* Of BackupFile, by name; empty if the account has no directory there. */
+GHashTable *peer_backup_list(Peer *peer, const char *account_id, GError **error) MUST_USE;
+
 /* The wire below, for core/move/stream.c, which keeps many requests under way. */
 int peer_fd(Peer *peer); /* to poll */
 WireOut *peer_out(Peer *peer);

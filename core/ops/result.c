@@ -32,6 +32,8 @@ static const struct Field {
     KEPT(REAL, window_ms),
     KEPT(SIGNED_64, committed),
     KEPT(UNSIGNED_64, bytes_freed),
+    KEPT(UNSIGNED_64, backup_files),
+    KEPT(UNSIGNED_64, backup_bytes),
 };
 
 G_STATIC_ASSERT(sizeof(Outcome) == sizeof(unsigned) && sizeof(ZxError) == sizeof(unsigned));

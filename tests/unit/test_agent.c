@@ -251,6 +251,107 @@ static void test_mailboxes(void **state)
     assert_int_equal(sum, 7 + 4098);
 }
 
+#define ACCOUNT "e0fafd89-1360-11d9-8661-000a95d98ef2"
+
+/* Asks for a file of the account's backup by name; the code of the refusal, or 0. */
+static ZxError backup_refuses(Peer *peer, uint8_t type, const char *account, const char *name)
+{
+    g_autoptr(GError) error = NULL;
+    WireFrame frame;
+
+    peer_begin(peer, type, AGENT_OVERWRITE);
+    wire_put_text(peer_out(peer), account);
+    wire_put_text(peer_out(peer), name);
+    if (type == AGENT_BACKUP_WRITE) {
+        wire_put_u64(peer_out(peer), 0);
+        wire_put_u64(peer_out(peer), 0);
+    }
+    wire_finish(peer_out(peer));
+    for (;;) {
+        struct pollfd poller = { .fd = peer_fd(peer), .events = POLLIN };
+        int got = peer_next(peer, &frame, &error);
+
+        if (got == 1 && frame.type == AGENT_ERROR) {
+            peer_refusal(peer, &frame, &error);
+            return error_code(error);
+        }
+        if (got == 1)
+            return 0;
+        assert_int_equal(got, 0);
+        poll(&poller, 1, 100);
+        if (!peer_pump(peer, true, &error))
+            return error_code(error);
+    }
+}
+
+static void test_backup(void **state)
+{
+    Fixture *fixture = *state;
+    g_autofree char *link = g_build_filename(fixture->dir, "accounts/" ACCOUNT "/link", NULL);
+    g_autofree char *below = g_build_filename(fixture->dir, "accounts/" ACCOUNT "/items/99", NULL);
+    g_autoptr(GHashTable) files = NULL;
+    const BackupFile *file;
+    GError *error = NULL;
+    PeerSpace space;
+
+    assert_null(peer_backup_list(fixture->peer, ACCOUNT, &error));
+    assert_int_equal(error_code(error), ZX_ERROR_NOT_FOUND); /* before its root was told */
+    g_clear_error(&error);
+    assert_false(peer_backup_root(fixture->peer, "relative", &error));
+    g_clear_error(&error);
+    assert_true(peer_backup_root(fixture->peer, fixture->dir, NULL));
+    assert_true(peer_backup_space(fixture->peer, &space, NULL));
+    files = peer_backup_list(fixture->peer, ACCOUNT, NULL);
+    assert_int_equal(g_hash_table_size(files), 0);
+    g_clear_pointer(&files, g_hash_table_unref);
+
+    write_file(fixture->dir, "accounts/" ACCOUNT "/account_info", "info", 4);
+    write_file(fixture->dir, "accounts/" ACCOUNT "/items/60/260", "item", 4);
+    write_file(fixture->dir, "accounts/" ACCOUNT "/items/60/261.zxmove", "half", 4);
+    write_file(fixture->dir, "accounts/another/account_info", "other", 5);
+    write_file(fixture->dir, "outside", "secret", 6);
+    assert_int_equal(symlink("../../outside", link), 0);
+    assert_int_equal(symlink("..", below), 0);
+    files = peer_backup_list(fixture->peer, ACCOUNT, NULL);
+    assert_int_equal(g_hash_table_size(files), 4);
+    file = g_hash_table_lookup(files, "items/60/260");
+    assert_true(file->plain && file->size == 4 && file->mtime_ns > 0);
+    assert_true(((BackupFile *)g_hash_table_lookup(files, "account_info"))->plain);
+    assert_false(((BackupFile *)g_hash_table_lookup(files, "link"))->plain);
+    assert_false(((BackupFile *)g_hash_table_lookup(files, "items/99"))->plain);
+    assert_int_equal(backup_refuses(fixture->peer, AGENT_BACKUP_READ, ACCOUNT, "link"),
+                     ZX_ERROR_REFUSED);
+    assert_int_equal(backup_refuses(fixture->peer, AGENT_BACKUP_READ, ACCOUNT, "items/99/account_info"),
+                     ZX_ERROR_REFUSED);
+}
+
+/* A name that no listing has ends the conversation. */
+static void test_backup_names(void **state)
+{
+    static const char *const names[][2] = { { ACCOUNT, "../another/account_info" },
+                                            { ACCOUNT, "items/../../x" },
+                                            { ACCOUNT, "/etc/passwd" },
+                                            { ACCOUNT, "" },
+                                            { ACCOUNT, "a/b/c/d/e/f/g/h/i/j" },
+                                            { ACCOUNT, "x.zxmove" },
+                                            { "another", "account_info" },
+                                            { "../../../../../../../../etc/cron.d//", "x" } };
+    static const uint8_t types[] = { AGENT_BACKUP_READ, AGENT_BACKUP_WRITE };
+
+    (void)state;
+    for (unsigned i = 0; i < G_N_ELEMENTS(names) * G_N_ELEMENTS(types); i++) {
+        Fixture *own;
+        void *data;
+
+        begin(&data);
+        own = data;
+        assert_true(peer_backup_root(own->peer, own->dir, NULL));
+        assert_int_equal(backup_refuses(own->peer, types[i % 2], names[i / 2][0], names[i / 2][1]),
+                         ZX_ERROR_CONNECT);
+        end(&data);
+    }
+}
+
 static IndexJob index_job(Fixture *fixture, Peer *target)
 {
     return (IndexJob){ .source = fixture->peer,
@@ -506,6 +607,8 @@ int main(int argc, char **argv)
         cmocka_unit_test_setup_teardown(test_blob_list, begin, end),
         cmocka_unit_test_setup_teardown(test_mailboxes, begin, end),
         cmocka_unit_test_setup_teardown(test_index, begin, end),
+        cmocka_unit_test_setup_teardown(test_backup, begin, end),
+        cmocka_unit_test(test_backup_names),
         cmocka_unit_test(test_garbage),
         cmocka_unit_test(test_random_garbage),
         cmocka_unit_test_setup_teardown(test_broken_for_ever, begin, end),

@@ -191,8 +191,7 @@ static void stages(void **state G_GNUC_UNUSED)
           NULL },
         { "doMailboxMove h accounts a@x stages Data",
           "! stages: 'Data' is none of blobs, backup, data, account; did you mean data?", NULL },
-        { "doMailboxMove h accounts a@x stages backup",
-          "! stages: backup alone is not in this version of zxmove: it knows no backup store",
+        { "doMailboxMove h accounts a@x stages backup", "h accounts=a@x stages=2",
           NULL },
     };
 

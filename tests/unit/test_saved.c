@@ -61,6 +61,8 @@ static Report *full(const char *verb)
     mailbox->bytes_copied = 12;
     mailbox->blobs_linked = 13;
     mailbox->bytes_freed = 14;
+    mailbox->backup_files = 15;
+    mailbox->backup_bytes = 16;
     mailbox->rounds = 2;
     mailbox->window_ms = 52.3;
     mailbox->committed = STARTED + 60000;
