@@ -277,7 +277,8 @@ bool move_nothing_unfinished(Store *store, const Account *account, GError **erro
     }
     return fence == NULL ||
            fail(error, ZX_ERROR_CONFLICT,
-                "%s: operation %s left this account unfinished (%s, recorded on %s). Run:\n"
+                "%s: operation %s is not finished with this account (%s, recorded on %s). If it"
+                " runs no more:\n"
                 "  zxmove doRecover accounts %s dry_run false",
                 account->address, fence->operation, fence_state_name(fence->state), store->name,
                 account->address);
@@ -289,18 +290,42 @@ bool move_begin_claims(Move *move, GError **error)
                       move->op->conf->lease_s, error);
 }
 
+/* Hours may lie between the plan and this mailbox's turn: another operation may have moved it
+ * since, and what is at the destination is the live mailbox then. *there: nothing is to be done. */
+static bool find_home(Move *move, bool *there, GError **error)
+{
+    g_autoptr(Account) now = directory_account(move->op->directory, move->account->id, error);
+    const char *home;
+
+    if (now == NULL)
+        return false;
+    home = now->mail_host != NULL ? now->mail_host : "no store";
+    *there = g_ascii_strcasecmp(home, move->target->name) == 0;
+    return *there || g_ascii_strcasecmp(home, move->source->name) == 0 ||
+           fail(error, ZX_ERROR_CHANGED, "%s lives on %s now, not on %s", now->address, home,
+                move->source->name);
+}
+
 void move_run(Move *move)
 {
     unsigned tries = move->window_soon ? move->op->conf->cutover_retries + 1 : 1;
     GError *problem = NULL;
-    bool over;
+    bool over, there = false;
 
     if (!move_begin_claims(move, &problem) ||
         !move_nothing_unfinished(move->source, move->account, &problem) ||
         !move_nothing_unfinished(move->target, move->account, &problem) ||
-        !slots_wait(move, &problem)) {
+        !slots_wait(move, &problem) || !find_home(move, &there, &problem)) {
         set_failed(move, problem);
         g_error_free(problem);
+        slots_release(move);
+        claim_release(&move->claim);
+        return;
+    }
+    if (there) {
+        move->result->outcome = OUTCOME_SKIPPED;
+        move->result->reason = g_strdup("already there: another operation moved it meanwhile");
+        slots_release(move);
         claim_release(&move->claim);
         return;
     }
