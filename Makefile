@@ -132,6 +132,10 @@ demo: deps  ## play the article's commands on a laboratory of real servers (KEEP
 	@$(MAKE) --no-print-directory MODE=release programs
 	@tests/lab/demo $(if $(KEEP),--keep)
 
+domain: deps  ## move a domain of 300 mailboxes, with everything that can befall it
+	@$(MAKE) --no-print-directory MODE=asan programs
+	@MODE=asan DOMAIN=300 tests/lab/domain.t
+
 bench: deps  ## measure zxmove against rsync, tar and mariadb-dump; minutes, BENCH_SCALE=0.05 for a look
 	@tests/packages.sh rsync
 	@$(MAKE) --no-print-directory MODE=release programs
@@ -151,4 +155,4 @@ clean:  ## stop the laboratories of this checkout and remove build/
 -include $(LIB_OBJ:.o=.d) $(AGENT_OBJ:.o=.d) $(MAILBOXD_OBJ:.o=.d) $(OUT)/shell/main.d $(UNIT:=.d) $(REPLAY:=.d)
 .DELETE_ON_ERROR:
 .SECONDARY:
-.PHONY: all help deps programs test test-run unit unit-run demo bench lab lab-stop fuzz install clean
+.PHONY: all help deps programs test test-run unit unit-run demo domain bench lab lab-stop fuzz install clean

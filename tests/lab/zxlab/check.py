@@ -363,6 +363,11 @@ def _own_schema(lab, account_id):
                                   f" {store.name}")
 
 
+def check_surroundings(lab, before):
+    """Whatever happened to the accounts: what is not theirs is as it was."""
+    return list(_surroundings(lab, before, Expect()))
+
+
 def _surroundings(lab, before, expect):
     """Everything that is not of the moved accounts."""
     if not expect.surroundings:

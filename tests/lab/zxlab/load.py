@@ -4,6 +4,7 @@ Mail comes as from an MTA: numbered messages by LMTP to the store that the direc
 moment, 4xx and broken connections queued and tried again, 5xx recorded as a bounce. The user's changes go
 through the control port of the home's stand-in. What was accepted is written down and must be there."""
 
+import itertools
 import random
 import smtplib
 import threading
@@ -20,9 +21,9 @@ CHANGES = ("flag", "unread", "tag", "read", "untag", "move", "delete", "flag", "
 class Directory:
     """Where the account lives now, on a connection of the calling thread's own."""
 
-    def __init__(self, lab, account_id):
+    def __init__(self, lab, account_id, directory=None):
         self.stores = {store.name: store for store in lab.stores}
-        self.directory, self.account_id = truth.Directory(lab), account_id
+        self.directory, self.account_id = directory or truth.Directory(lab), account_id
 
     def home(self):
         return self.stores[truth.one(self._entry(), "zimbraMailHost")]
@@ -86,9 +87,9 @@ class Lmtp:
 class Mail:
     """Numbered messages to one account, and what became of each."""
 
-    def __init__(self, lab, account_id, token=None):
+    def __init__(self, lab, account_id, token=None, directory=None, lmtp=None):
         self.token = token or f"zxload{uuid.uuid4().hex[:10]}"
-        self.directory, self.lmtp = Directory(lab, account_id), Lmtp()
+        self.directory, self.lmtp = Directory(lab, account_id, directory), lmtp or Lmtp()
         self.recipient = self.directory.address()
         self.accepted, self.bounces, self.ambiguous, self.deferred = {}, [], set(), 0
         self.number = 0
@@ -146,6 +147,51 @@ class Accepted:
         self.connection.close()
         self.mail.record(number, code, text.decode())
         return code == 250
+
+
+class Post:
+    """Mail for many accounts, each in its turn, as an MTA has it that serves a domain: what is deferred stays in
+    the queue. `to` is {account id: Mail}; stop() lets the queue run empty."""
+
+    def __init__(self, lab, accounts, rate):
+        self.directory, self.lmtp, self.period = truth.Directory(lab), Lmtp(), 1.0 / rate
+        self.to = {a: Mail(lab, a, directory=self.directory, lmtp=self.lmtp) for a in accounts}
+        self.deleted_items = {}
+        self._stop, self._errors = threading.Event(), []
+        self._thread = threading.Thread(target=self._guarded, daemon=True)
+
+    def __enter__(self):
+        self._thread.start()
+        return self
+
+    def __exit__(self, kind, *_):
+        self._stop.set()
+        if kind is None:
+            self.stop()
+
+    def stop(self, seconds=60):
+        self._stop.set()
+        self._thread.join(seconds)
+        if self._thread.is_alive():
+            raise TimeoutError(f"the queue did not run empty in {seconds} s")
+        if self._errors:
+            raise self._errors[0]
+
+    def _guarded(self):
+        try:
+            self._deliver()
+        except Exception as error:  # whatever it is, stop() raises it in the test
+            self._errors.append(error)
+
+    def _deliver(self):
+        turn, queue, due = itertools.cycle(self.to.values()), [], time.monotonic()
+        while queue or not self._stop.is_set():
+            if not self._stop.is_set() and time.monotonic() >= due:
+                mail = next(turn)
+                queue.append((mail, mail.next()))
+                due = max(due + self.period, time.monotonic() - self.period)
+            queue = [(mail, number) for mail, number in queue if not mail.offer(number)]
+            time.sleep(0.02 if queue else min(0.05, max(0.0, due - time.monotonic())))
 
 
 class Load:
