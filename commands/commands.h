@@ -167,7 +167,7 @@ typedef struct Command {
 } Command;
 
 extern const Command *const commands[]; /* ends with NULL */
-extern const Command cmd_trust;
+extern const Command cmd_do_check, cmd_trust;
 extern const Command cmd_do_mailbox_move, cmd_plan, cmd_do_purge_mailboxes, cmd_get_moved_mailboxes,
     cmd_do_recover, cmd_do_rollback, cmd_run_bulk_delete, cmd_status, cmd_get_servers, cmd_get_all_volumes, cmd_get_volume_stats,
     cmd_get_services, cmd_get_non_local_mailboxes, cmd_do_check_blobs, cmd_help, cmd_source, cmd_history, cmd_version,
@@ -214,6 +214,11 @@ const char *docs_type(const Arg *arg);
 char *docs_expected(const Arg *arg);
 char *docs_default(const Arg *arg);
 char *docs_arg(const Command *command, const Arg *arg);
+
+/* check.c: what doCheck found. */
+void check_answer(const CheckReport *report, const char *destination, bool verbose, Result *result);
+/* Every test with its remedy, as a table for doc/. */
+char *check_docs(void);
 
 /* manual.c: zxmove(1) and zxmove.conf(5), in mdoc. */
 char *manual_program(void);

@@ -39,7 +39,6 @@ static const char *const later[] = {
     "getOperationLog",
     "getUnfinishedOperationLog",
     "getNotification",
-    "doCheck",
     "doVerify",
     "doCompleteMove",
     "doSuspend",

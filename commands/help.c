@@ -78,7 +78,8 @@ static bool run_docs(Session *session G_GNUC_UNUSED, void *data, Result *result,
 {
     const DocsRequest *request = data;
 
-    result->text = strcmp(request->what, "config") == 0 ? conf_reference()
+    result->text = strcmp(request->what, "config") == 0   ? conf_reference()
+                   : strcmp(request->what, "checks") == 0 ? check_docs()
                    : strcmp(request->what, "man") == 0  ? manual_program()
                                                         : manual_conf();
     result->response = json_pack("{s:s}", request->what, result->text);
@@ -87,7 +88,7 @@ static bool run_docs(Session *session G_GNUC_UNUSED, void *data, Result *result,
 
 static const Arg docs_args[] = {
     ARG(DocsRequest, what, .name = "what", .type = ARG_CHOICE, .flags = ARG_REQUIRED,
-        .values = "config|man|conf-man", .help = "the text to print"),
+        .values = "config|man|conf-man|checks", .help = "the text to print"),
     { 0 },
 };
 
@@ -97,6 +98,7 @@ const Command cmd_docs = {
     .flags = COMMAND_HIDDEN,
     .args = docs_args,
     .request_size = sizeof(DocsRequest),
-    .examples = (const char *const[]){ "__docs config", "__docs man", "__docs conf-man", NULL },
+    .examples = (const char *const[]){ "__docs config", "__docs man", "__docs conf-man", "__docs checks",
+                                       NULL },
     .run = run_docs,
 };

@@ -8,6 +8,7 @@ typedef struct MoveArgs {
     MoveRequest request;
     char *drive_destination_volume;
     char *save;
+    bool verbose;
 } MoveArgs;
 
 static unsigned stage_bits(const char *name)
@@ -121,6 +122,8 @@ static const Arg args[] = {
          .help = "look at everything and change nothing, as the verb plan does"),
     MOVE(save, .name = "save", .type = ARG_PATH, .expected = "path",
          .help = "of a plan: a file for its addresses, in order, to be run with input_file"),
+    MOVE(verbose, .name = "verbose", .type = ARG_BOOL, .fallback = "false",
+         .help = "of doCheck: what is as it should be, too"),
     MOVE(request.max_syncs, .name = "max_syncs", .type = ARG_SETTING,
          .help = "rounds before the window is opened all the same"),
     MOVE(request.sync_finish_threshold, .name = "sync_finish_threshold", .type = ARG_SETTING,
@@ -220,6 +223,8 @@ static bool check_args(const MoveArgs *move, const Command *command, GError **er
         return fail(error, ZX_ERROR_USAGE, "save is for a plan: add dry_run true, or use plan");
     if (g_strcmp0(move->save, "-") == 0)
         return fail(error, ZX_ERROR_USAGE, "save needs a file: stdout has the report");
+    if (move->verbose && command != &cmd_do_check)
+        return fail(error, ZX_ERROR_USAGE, "verbose is for doCheck");
     if (request->bad_item_limit > 50 && !request->accept_data_loss)
         return fail(error, ZX_ERROR_USAGE,
                     "bad_item_limit %ld: so much may only be left behind with accept_data_loss true",
@@ -242,6 +247,11 @@ static bool check_plan(void *data, GError **error)
     return check_args(move, &cmd_plan, error);
 }
 
+static bool check_check(void *data, GError **error)
+{
+    return check_args(data, &cmd_do_check, error);
+}
+
 static bool take_host(Session *session, MoveRequest *request, GError **error)
 {
     const char *host = session->switches->host;
@@ -256,6 +266,15 @@ static bool take_host(Session *session, MoveRequest *request, GError **error)
     return true;
 }
 
+/* What the words before the verb and the place of the line have to say. */
+static bool take_session(Session *session, MoveRequest *request, GError **error)
+{
+    if (g_strcmp0(request->input_file, "-") == 0 && session->stdin_is_batch)
+        return fail(error, ZX_ERROR_USAGE,
+                    "input_file: the commands themselves come from stdin, so - cannot be the list");
+    return take_host(session, request, error);
+}
+
 static bool run(Session *session, void *data, Result *result, GError **error)
 {
     const MoveArgs *move = data;
@@ -264,11 +283,8 @@ static bool run(Session *session, void *data, Result *result, GError **error)
     ReportText text = { .notifications = request->notifications };
     Core *core;
 
-    if (!take_host(session, request, error))
+    if (!take_session(session, request, error))
         return false;
-    if (g_strcmp0(request->input_file, "-") == 0 && session->stdin_is_batch)
-        return fail(error, ZX_ERROR_USAGE,
-                    "input_file: the commands themselves come from stdin, so - cannot be the list");
     core = session_core(session, error);
     if (core == NULL)
         return false;
@@ -333,4 +349,42 @@ const Command cmd_plan = {
                                        NULL },
     .check = check_plan,
     .run = run,
+};
+
+static bool run_check(Session *session, void *data, Result *result, GError **error)
+{
+    const MoveArgs *move = data;
+    MoveRequest *request = &((MoveArgs *)data)->request;
+    g_autoptr(CheckReport) report = NULL;
+    Core *core;
+
+    if (!take_session(session, request, error) || (core = session_core(session, error)) == NULL)
+        return false;
+    request->command = g_strdup(session->line);
+    report = core_check(core, request, &session->wait, error);
+    g_clear_pointer(&request->command, g_free);
+    if (report == NULL)
+        return false;
+    check_answer(report, request->destination, move->verbose, result);
+    return true;
+}
+
+const Command cmd_do_check = {
+    .name = "doCheck",
+    .group = "First contact",
+    .summary = "test everything a move stands on, and change nothing",
+    .description =
+        "Takes what doMailboxMove takes and tests: this host, the directory, keys and\n"
+        "certificates, every right and setting of the stores, the accounts and their mailboxes.\n"
+        "Told is what is not as it should be, with a remedy each (verbose: all). What says FAIL\n"
+        "is refused by doMailboxMove, too, before anybody is locked out. All tests: doc/checks.md.\n"
+        "Exit status: 0 all OK, 5 there are warnings, 1 something failed, 64 usage.",
+    .args = args,
+    .request_size = sizeof(MoveArgs),
+    .examples = (const char *const[]){ "doCheck mail2.example.com domains company.ru",
+                                       "doCheck mail2.example.com accounts anna@company.ru verbose "
+                                       "true",
+                                       NULL },
+    .check = check_check,
+    .run = run_check,
 };

@@ -9,6 +9,7 @@ const Command *const commands[] = {
     &cmd_get_moved_mailboxes,
     &cmd_do_purge_mailboxes,
     &cmd_run_bulk_delete,
+    &cmd_do_check,
     &cmd_trust,
     &cmd_status,
     &cmd_report,

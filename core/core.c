@@ -368,6 +368,18 @@ bool core_trust_store(Core *core, Trust *trust, GError **error)
     return trust_store(core->conf, trust, error);
 }
 
+CheckReport *core_check(Core *core, const MoveRequest *request, const Wait *wait, GError **error)
+{
+    const Conf conf = limited(core->conf, request);
+
+    return check_run(&conf, request, wait, error);
+}
+
+const CheckTest *core_check_test(unsigned n)
+{
+    return check_test(n);
+}
+
 bool core_mail(Core *core, char **to, const char *subject, const char *body,
                const char *attachment_name, const char *attachment, GError **error)
 {

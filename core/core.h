@@ -298,10 +298,35 @@ bool core_trust_again(Core *core, Trust *trust, GError **error) MUST_USE;
 /* Believes it from now on; what was believed of that server before is not any more. */
 bool core_trust_store(Core *core, Trust *trust, GError **error) MUST_USE;
 
+/* doCheck (core/check): what a move stands on, each thing by itself. */
+typedef enum CheckState { CHECK_OK, CHECK_WARN, CHECK_FAIL, CHECK_NOT_POSSIBLE, CHECK_STATES } CheckState;
+typedef struct CheckTest {
+    const char *name, *looks_at;
+    const char *remedy;  /* of all that it may find; NULL: each finding says its own */
+} CheckTest;
+typedef struct CheckFinding {
+    const CheckTest *test;
+    CheckState state;
+    char *subject;       /* a store, an account, both stores */
+    char *text;
+} CheckFinding;
+typedef struct CheckReport {
+    unsigned accounts;   /* that would be tried */
+    unsigned skipped;    /* already there, excluded, .. */
+    GPtrArray *findings; /* of CheckFinding, in the order of the tests */
+} CheckReport;
+/* Looks at everything, changes nothing. NULL only for what was asked wrongly: an account or a store
+ * that is none. */
+CheckReport *core_check(Core *core, const MoveRequest *request, const Wait *wait, GError **error) MUST_USE;
+void check_report_free(CheckReport *report);
+/* The @n-th test there is, NULL behind the last. */
+const CheckTest *core_check_test(unsigned n);
+
 /* Sends @report to @to as commands.md section 8 lays it out; the text is made by the caller. */
 bool core_mail(Core *core, char **to, const char *subject, const char *body, const char *attachment_name, const char *attachment, GError **error) MUST_USE;
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Core, core_close)
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Report, report_free)
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(CheckReport, check_report_free)
 
 #endif

@@ -20,6 +20,7 @@ typedef struct Look {
     const Volume *blobs; /* at the destination */
     Forecast *forecast;
     uint64_t index_bytes, row_bytes;
+    const char *test; /* of doCheck, that it did not pass; NULL: none by name */
 } Look;
 
 static void risk(Operation *op, const char *fmt, ...) G_GNUC_PRINTF(2, 3);
@@ -91,6 +92,8 @@ static bool count_blobs(const Look *look, GError **error)
         .target_mailbox = look->target.mailbox,
     };
 
+    if (!manifest_locators_fit(&job, error))
+        return false;
     return look->target.store->bare
                ? manifest_total(&job, &forecast->blobs_to_go, &forecast->bytes_to_go, error)
                : blobs_missing(&job, &forecast->blobs_to_go, &forecast->bytes_to_go, error);
@@ -110,8 +113,11 @@ static bool look_at(Look *look, GError **error)
 {
     SpaceMailbox *source = &look->source;
 
-    if (!nothing_unfinished(look, error) ||
-        !plan_check_stores(look->op, source->store, look->target.store, error) ||
+    if (!nothing_unfinished(look, error)) {
+        look->test = "unfinished";
+        return false;
+    }
+    if (!plan_check_stores(look->op, source->store, look->target.store, error) ||
         !mailbox_row_find(source->store->control, look->account->id, &source->mailbox,
                           &source->group, &source->index_volume, error))
         return false;
@@ -282,8 +288,9 @@ static Store *store_or_risk(Operation *op, GHashTable *gone, const char *name)
     return store;
 }
 
-static void refuse(MailboxResult *result, GError *problem)
+static void refuse(MailboxResult *result, const char *test, GError *problem)
 {
+    result->test = test;
     result->outcome = OUTCOME_FAILED;
     result->code = error_code(problem);
     result->reason = g_strdup(problem->message);
@@ -330,7 +337,7 @@ bool forecast_all(Operation *op, const GPtrArray *accounts, GError **error)
             continue;
         forecast->mailbox_bytes = operation_size(op, account->id);
         if (!look_at(&look, &problem) || !add_needs(&look, places, &problem)) {
-            refuse(result, problem);
+            refuse(result, look.test, problem);
             continue;
         }
         result->source_mailbox = look.source.mailbox;

@@ -64,6 +64,15 @@ static const char source_rows[] =
     "  FROM ?.revision_dumpster WHERE mailbox_id = ? AND item_id BETWEEN ? AND ? AND " HAS_BLOB
     ") all_parts ORDER BY item_id, mod_content, part";
 
+/* As source_rows, one row for each locator. */
+static const char source_locators[] =
+    "SELECT MIN(item_id), 0, 0, '', locator FROM ("
+    " SELECT id AS item_id, locator FROM ?.mail_item WHERE mailbox_id = ? AND " HAS_BLOB
+    " UNION ALL SELECT id, locator FROM ?.mail_item_dumpster WHERE mailbox_id = ? AND " HAS_BLOB
+    " UNION ALL SELECT item_id, locator FROM ?.revision WHERE mailbox_id = ? AND " HAS_BLOB
+    " UNION ALL SELECT item_id, locator FROM ?.revision_dumpster WHERE mailbox_id = ? AND " HAS_BLOB
+    ") all_parts GROUP BY locator";
+
 #define STAGED_COLUMNS "item_id, mod_content, size, blob_digest, volume_id, disk_size, damaged IS NOT NULL, reread"
 
 static const char staged_rows[] =
@@ -248,6 +257,23 @@ static bool find_volume(const BlobsJob *job, const Rows *rows, unsigned at, Mani
                     "external storage is not supported",
                     row->item_id, peer_store(job->source), locator);
     return true;
+}
+
+bool manifest_locators_fit(const BlobsJob *job, GError **error)
+{
+    char name[24];
+    DbValue group = group_schema(job, name), mailbox = db_u64(job->source_mailbox);
+    g_autoptr(Rows) rows = db_query(job->source_db, error, source_locators,
+                                    DB_ARGS(group, mailbox, group, mailbox, group, mailbox, group,
+                                            mailbox));
+    ManifestRow row = { 0 };
+
+    for (unsigned i = 0; rows != NULL && i < rows_count(rows); i++) {
+        row.item_id = (uint32_t)rows_u64(rows, i, 0);
+        if (!find_volume(job, rows, i, &row, error))
+            return false;
+    }
+    return rows != NULL;
 }
 
 /* Rows that name one file become one; the first table's counts. */

@@ -40,6 +40,10 @@ void manifest_diff_clear(ManifestDiff *diff);
 /* All that the rows call for; only the source is asked. */
 bool manifest_total(const BlobsJob *job, uint64_t *blobs, uint64_t *bytes, GError **error) MUST_USE;
 
+/* Every locator is of a volume of files; REFUSED names an item with another one. Only the source is
+ * asked. */
+bool manifest_locators_fit(const BlobsJob *job, GError **error) MUST_USE;
+
 /* Rows of both sides (of ManifestRow, by item id and mod_content) in a range of item ids; REFUSED
  * for a locator that is no volume of files. The source's rows are read through @source, which may
  * be another connection than the job's. */

@@ -299,6 +299,8 @@ const Volume *reserve_choose_volume(const Store *store, const char *wanted,
 /* Of account, target, wait and source_mailbox alone: whether what the destination knows of the
  * account is explained. Nothing is reserved. */
 bool reserve_explained(Move *move, const char **probe, GError **error) MUST_USE;
+/* The number of the fullest group the store has. */
+bool reserve_model_group(Db *db, unsigned *group, GError **error) MUST_USE;
 /* Nothing lies under the id that the next mailbox there will get. */
 bool reserve_next_empty(Store *store, GError **error) MUST_USE;
 

@@ -473,6 +473,18 @@ bool reserve_apply(Move *move, GError **error)
     return true;
 }
 
+bool reserve_model_group(Db *db, unsigned *group, GError **error)
+{
+    g_autofree char *schema = model_schema(db, error);
+    guint64 number = 0;
+
+    if (schema == NULL)
+        return false;
+    g_ascii_string_to_unsigned(schema + strlen("mboxgroup"), 10, 1, G_MAXUINT, &number, NULL);
+    *group = (unsigned)number;
+    return true;
+}
+
 bool reserve_next_empty(Store *store, GError **error)
 {
     g_autoptr(Rows) next = db_query_one(

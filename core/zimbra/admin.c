@@ -206,6 +206,24 @@ bool admin_version(Soap *soap, const Wait *wait, char **version, GError **error)
     return true;
 }
 
+bool admin_reindexing(Soap *soap, const char *account_id, const Wait *wait, bool *running,
+                      GError **error)
+{
+    xmlNode *request = soap_request("ReIndexRequest");
+    g_autoptr(SoapReply) reply = NULL;
+    g_autofree char *status = NULL;
+
+    add_prop(request, "action", "status");
+    add_mbox(request, account_id);
+    *running = false;
+    reply = soap_call(soap, request, wait);
+    if (reply->outcome == SOAP_UNKNOWN)
+        return answered(soap, "ReIndexRequest status", reply, error);
+    status = reply->outcome == SOAP_ANSWER ? soap_attribute(reply->body, "status") : NULL;
+    *running = g_strcmp0(status, "running") == 0;
+    return true;
+}
+
 bool admin_reindex(Soap *soap, const char *account_id, const Wait *wait, GError **error)
 {
     xmlNode *request = soap_request("ReIndexRequest");

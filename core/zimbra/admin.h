@@ -52,6 +52,9 @@ bool admin_mailbox_id(Soap *soap, const char *account_id, const Wait *wait, uint
 /* Of the server software, as its GetVersionInfoResponse says it. g_free. */
 bool admin_version(Soap *soap, const Wait *wait, char **version, GError **error) MUST_USE;
 
+/* Whether the mailbox is being indexed anew there; not of one that mailboxd does not serve. */
+bool admin_reindexing(Soap *soap, const char *account_id, const Wait *wait, bool *running,
+                      GError **error) MUST_USE;
 bool admin_reindex(Soap *soap, const char *account_id, const Wait *wait, GError **error) MUST_USE;
 
 /* Section 5.4: DeleteMailbox at this store, together with `end` in one batch when @locked.

@@ -236,6 +236,7 @@ static const char *const account_attributes[] = { "uid",
                                                   "zimbraIsSystemResource",
                                                   "zimbraIsSystemAccount",
                                                   "zimbraIsExternalVirtualAccount",
+                                                  "zimbraCOSId",
                                                   "zimbraLastLogonTimestamp",
                                                   "objectClass",
                                                   NULL };
@@ -273,6 +274,11 @@ static bool is_true(const LdapEntry *entry, const char *attribute)
     return g_strcmp0(ldap_entry_get(entry, attribute), "TRUE") == 0;
 }
 
+static char *lowercase(const char *text)
+{
+    return text != NULL ? g_ascii_strdown(text, -1) : NULL;
+}
+
 static Account *account_from(const LdapEntry *entry)
 {
     Account *account = g_new0(Account, 1);
@@ -290,6 +296,7 @@ static Account *account_from(const LdapEntry *entry)
     account->status = g_strdup(status != NULL ? status : "");
     account->mail_status = g_strdup(ldap_entry_get(entry, "zimbraMailStatus"));
     account->aliases = values_of(entry, "zimbraMailAlias");
+    account->cos_id = lowercase(ldap_entry_get(entry, "zimbraCOSId"));
     account->last_logon = g_strdup(ldap_entry_get(entry, "zimbraLastLogonTimestamp"));
     account->system =
         is_true(entry, "zimbraIsSystemResource") || is_true(entry, "zimbraIsSystemAccount");
@@ -312,6 +319,7 @@ void account_free(Account *account)
     g_free(account->status);
     g_free(account->mail_status);
     g_free(account->domain_status);
+    g_free(account->cos_id);
     g_free(account->last_logon);
     g_strfreev(account->aliases);
     g_free(account);
@@ -322,6 +330,7 @@ static GPtrArray *search_domain(Directory *directory, const char *name, GError *
     static const char *const wanted[] = { "zimbraId",
                                           "zimbraDomainName",
                                           "zimbraDomainStatus",
+                                          "zimbraDomainDefaultCOSId",
                                           "zimbraVirtualHostname",
                                           "zimbraVirtualIPAddress",
                                           NULL };
@@ -341,6 +350,14 @@ static char *domain_status(const Directory *directory, const GPtrArray *found)
     if (status == NULL)
         status = ldap_entry_get(directory->config, "zimbraDomainStatus");
     return g_strdup(status != NULL ? status : "active");
+}
+
+static void add_of_domain(Account *account, const Directory *directory, const GPtrArray *found)
+{
+    account->domain_status = domain_status(directory, found);
+    if (account->cos_id == NULL && found->len > 0)
+        account->cos_id = lowercase(
+            ldap_entry_get(g_ptr_array_index(found, 0), "zimbraDomainDefaultCOSId"));
 }
 
 Account *directory_account(Directory *directory, const char *who, GError **error)
@@ -368,7 +385,7 @@ Account *directory_account(Directory *directory, const char *who, GError **error
     domains = search_domain(directory, account->domain, error);
     if (domains == NULL)
         return NULL;
-    account->domain_status = domain_status(directory, domains);
+    add_of_domain(account, directory, domains);
     return g_steal_pointer(&account);
 }
 
@@ -401,7 +418,7 @@ GPtrArray *directory_domain(Directory *directory, const char *domain, GError **e
     for (guint i = 0; i < found->len; i++) {
         Account *account = account_from(g_ptr_array_index(found, i));
 
-        account->domain_status = domain_status(directory, domains);
+        add_of_domain(account, directory, domains);
         g_ptr_array_add(accounts, account);
     }
     g_ptr_array_sort(accounts, by_address);
@@ -429,6 +446,45 @@ bool directory_absent(Directory *directory, const char *server, const char *acco
     if (found != NULL)
         *absent = found->len == 0;
     return found != NULL;
+}
+
+bool directory_is_admin(Directory *directory, const char *login, bool *is, GError **error)
+{
+    static const char *const wanted[] = { "uid", NULL };
+    /* A bare name is one of the admins that have no mailbox. */
+    const bool bare = strchr(login, '@') == NULL;
+    g_autofree char *filter = ldap_filter(
+        "(&(objectClass=zimbraAccount)(zimbraIsAdminAccount=TRUE)(|(uid=%s)(mail=%s)"
+        "(zimbraMailDeliveryAddress=%s)(zimbraMailAlias=%s)))",
+        bare ? login : "", login, login, login);
+    g_autoptr(GPtrArray) found = search(directory, bare ? "cn=admins,cn=zimbra" : "", LDAP_SUB,
+                                        filter, wanted, error);
+
+    *is = found != NULL && found->len > 0;
+    return found != NULL;
+}
+
+GHashTable *directory_host_pools(Directory *directory, GError **error)
+{
+    static const char *const wanted[] = { "cn", "zimbraId", "zimbraMailHostPool", NULL };
+    g_autoptr(GPtrArray) found =
+        search(directory, "cn=cos,cn=zimbra", LDAP_ONE,
+               "(&(objectClass=zimbraCOS)(zimbraMailHostPool=*))", wanted, error);
+    GHashTable *pools;
+
+    if (found == NULL)
+        return NULL;
+    pools = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, (GDestroyNotify)g_strfreev);
+    for (guint i = 0; i < found->len; i++) {
+        const LdapEntry *cos = g_ptr_array_index(found, i);
+        char *id = lowercase(ldap_entry_get(cos, "zimbraId"));
+
+        if (g_strcmp0(ldap_entry_get(cos, "cn"), "default") == 0)
+            g_hash_table_insert(pools, g_strdup(""), values_of(cos, "zimbraMailHostPool"));
+        if (id != NULL)
+            g_hash_table_insert(pools, id, values_of(cos, "zimbraMailHostPool"));
+    }
+    return pools;
 }
 
 GHashTable *directory_ids_at(Directory *directory, const char *host, GError **error)

@@ -41,6 +41,7 @@ typedef struct Account {
     char *mail_status;   /* raw zimbraMailStatus, NULL if unset */
     char *domain_status; /* zimbraDomainStatus, inherited from config; "active" if unset */
     char **aliases;
+    char *cos_id;     /* its own or its domain's, lowercase; NULL: the default one */
     char *last_logon; /* raw zimbraLastLogonTimestamp, "20260301220000Z"; NULL: none is known */
     bool system, guest, resource;
 } Account;
@@ -58,6 +59,13 @@ GPtrArray *directory_domain(Directory *directory, const char *domain, GError **e
  * just shown @server's own entry: an empty answer of a directory that shows nothing means nothing. */
 bool directory_absent(Directory *directory, const char *server, const char *account_id,
                       bool *absent, GError **error) MUST_USE;
+
+/* Whether @login, a name or an address, is a global administrator. */
+bool directory_is_admin(Directory *directory, const char *login, bool *is, GError **error) MUST_USE;
+
+/* Classes of service that name a pool of hosts: id, lowercase ("" for the default one, too) -> char
+ * **, zimbraIds of the servers. */
+GHashTable *directory_host_pools(Directory *directory, GError **error) MUST_USE;
 
 /* The ids, lowercase, of all accounts whose home is @host: a set. */
 GHashTable *directory_ids_at(Directory *directory, const char *host, GError **error) MUST_USE;

@@ -42,11 +42,11 @@ is_(schema.of_event({"type": "progress", "time": "x", "schema": 1, "items": 1.5}
 
 # Every verb has its part in the document. COVERED are those that this test runs, LAB those of tests/lab/json.t
 # and rollback.t, LOOK those of tests/lab/look.t
-# and trust.t.
+# trust.t and check.t.
 verbs = re.findall(r"^  (\w+)  ", place.run("help").stdout, re.M)
 LAB = {"doMailboxMove", "plan", "doRollback", "doPurgeMailboxes", "doRecover", "getMovedMailboxes", "report"}
 LOOK = {"trust", "status", "getServers", "getAllVolumes", "getVolumeStats", "getServices", "getNonLocalMailboxes"}
-CHECKED = {"doCheckBlobs"}  # by tests of their own
+CHECKED = {"doCheckBlobs", "doCheck"}  # by tests of their own
 ok(LAB | LOOK <= set(verbs) and {"help", "version", "quit"} <= set(verbs), "help lists the verbs")
 is_([verb for verb in verbs if verb not in schema.SECTIONS], [], "doc/json.md has a part for every verb")
 for verb in verbs:
