@@ -214,6 +214,9 @@ const char *docs_type(const Arg *arg);
 char *docs_expected(const Arg *arg);
 char *docs_default(const Arg *arg);
 char *docs_arg(const Command *command, const Arg *arg);
+/* Every verb, parameter and switch with its state, "VERB | PARAMETER | STATE": what doc/parameters.md is
+ * compared with. */
+char *docs_parameters(void);
 
 /* check.c: what doCheck found. */
 void check_answer(const CheckReport *report, const char *destination, bool verbose, Result *result);
@@ -227,6 +230,8 @@ char *manual_conf(void);
 /* A verb of zxsuite that is not ours to do, or not yet: USAGE, naming the Zimbra tool that does it.
  * False if the name is none. */
 bool foreign_verb(const char *name, GError **error);
+/* Their lines of docs_parameters. */
+void foreign_parameters(GString *out);
 
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Result, result_clear)
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Switches, switches_clear)

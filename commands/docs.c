@@ -307,3 +307,28 @@ char *docs_arg(const Command *command, const Arg *arg)
                                arg->fallback != NULL ? "only its default is" : "not");
     return g_string_free(out, FALSE);
 }
+
+static const char *state_of(const Arg *arg)
+{
+    if (arg->flags & ARG_ABSENT)
+        return arg->fallback != NULL ? "default only" : "not yet";
+    return arg->no_effect != NULL ? "no effect" : "works";
+}
+
+char *docs_parameters(void)
+{
+    GString *out = g_string_new(NULL);
+
+    for (const Switch *known = switch_rows; known->name != NULL; known++)
+        g_string_append_printf(out, "zxmove | %s | works\n", known->name);
+    for (const Command *const *command = commands; *command != NULL; command++) {
+        if ((*command)->flags & COMMAND_HIDDEN)
+            continue;
+        g_string_append_printf(out, "%s | - | works\n", (*command)->name);
+        for (const Arg *arg = (*command)->args; arg != NULL && arg->name != NULL; arg++)
+            g_string_append_printf(out, "%s | %s | %s\n", (*command)->name, arg->name,
+                                   state_of(arg));
+    }
+    foreign_parameters(out);
+    return g_string_free(out, FALSE);
+}

@@ -64,3 +64,11 @@ bool foreign_verb(const char *name, GError **error)
     }
     return false;
 }
+
+void foreign_parameters(GString *out)
+{
+    for (size_t i = 0; i < G_N_ELEMENTS(later); i++)
+        g_string_append_printf(out, "%s | - | not yet\n", later[i]);
+    for (size_t i = 0; i < G_N_ELEMENTS(foreign); i++)
+        g_string_append_printf(out, "%s | - | refused\n", foreign[i].name);
+}

@@ -204,8 +204,7 @@ json_t *report_json(const Report *report, const ReportText *text)
     return object;
 }
 
-/* RFC 4180: quoted where needed, quotes doubled. */
-static void csv_field(GString *out, const char *text)
+void csv_field(GString *out, const char *text)
 {
     if (out->len > 0 && out->str[out->len - 1] != '\n')
         g_string_append_c(out, ',');

@@ -78,17 +78,18 @@ static bool run_docs(Session *session G_GNUC_UNUSED, void *data, Result *result,
 {
     const DocsRequest *request = data;
 
-    result->text = strcmp(request->what, "config") == 0   ? conf_reference()
-                   : strcmp(request->what, "checks") == 0 ? check_docs()
-                   : strcmp(request->what, "man") == 0  ? manual_program()
-                                                        : manual_conf();
+    result->text = strcmp(request->what, "config") == 0       ? conf_reference()
+                   : strcmp(request->what, "checks") == 0     ? check_docs()
+                   : strcmp(request->what, "man") == 0        ? manual_program()
+                   : strcmp(request->what, "parameters") == 0 ? docs_parameters()
+                                                              : manual_conf();
     result->response = json_pack("{s:s}", request->what, result->text);
     return true;
 }
 
 static const Arg docs_args[] = {
     ARG(DocsRequest, what, .name = "what", .type = ARG_CHOICE, .flags = ARG_REQUIRED,
-        .values = "config|man|conf-man|checks", .help = "the text to print"),
+        .values = "config|man|conf-man|checks|parameters", .help = "the text to print"),
     { 0 },
 };
 

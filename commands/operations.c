@@ -2,6 +2,7 @@
 #include "commands/commands.h"
 #include "commands/report.h"
 #include "conf/units.h"
+#include <string.h>
 
 static json_t *moved_json(const MovedMailbox *moved)
 {
@@ -26,8 +27,59 @@ static json_t *moved_json(const MovedMailbox *moved)
     return object;
 }
 
-static bool run_moved(Session *session, void *data G_GNUC_UNUSED, Result *result, GError **error)
+typedef struct MovedRequest {
+    bool due;
+    char *format;
+} MovedRequest;
+
+/* The keys of the objects, each a column. */
+static char *moved_csv(const json_t *list)
 {
+    static const char *const columns[] = { "store",     "mailbox_id", "account",   "account_id",
+                                           "moved_to",  "moved_at",   "bytes",     "purge_after",
+                                           "operation", "batch_name", "bad_items", "state" };
+    GString *out = g_string_new(NULL);
+    size_t i;
+    json_t *item;
+
+    for (size_t k = 0; k < G_N_ELEMENTS(columns); k++)
+        csv_field(out, columns[k]);
+    g_string_append_c(out, '\n');
+    json_array_foreach(list, i, item)
+    {
+        for (size_t k = 0; k < G_N_ELEMENTS(columns); k++) {
+            const json_t *value = json_object_get(item, columns[k]);
+            g_autofree char *number =
+                json_is_integer(value)
+                    ? g_strdup_printf("%" JSON_INTEGER_FORMAT, json_integer_value(value))
+                    : NULL;
+
+            csv_field(out, number != NULL ? number : json_string_value(value));
+        }
+        g_string_append_c(out, '\n');
+    }
+    return g_string_free(out, FALSE);
+}
+
+static void show_moved(const MovedRequest *request, json_t *list, Result *result)
+{
+    result->response = json_pack("{s:o}", "mailboxes", list);
+    if (strcmp(request->format, "csv") == 0) {
+        result->text = moved_csv(list);
+    } else if (strcmp(request->format, "json") == 0) {
+        g_autofree char *json = json_dumps(list, JSON_INDENT(2));
+
+        result->text = g_strconcat(json, "\n", NULL);
+    } else if (json_array_size(list) == 0) {
+        result->text =
+            g_strdup(request->due ? "no old copies are due\n" : "no old copies are kept\n");
+    }
+}
+
+static bool run_moved(Session *session, void *data, Result *result, GError **error)
+{
+    const MovedRequest *request = data;
+    const int64_t now = g_get_real_time() / 1000;
     Core *core = session_core(session, error);
     g_autoptr(GPtrArray) moved = NULL;
     json_t *list;
@@ -38,13 +90,25 @@ static bool run_moved(Session *session, void *data G_GNUC_UNUSED, Result *result
     if (moved == NULL)
         return false;
     list = json_array();
-    for (guint i = 0; i < moved->len; i++)
-        json_array_append_new(list, moved_json(g_ptr_array_index(moved, i)));
-    result->response = json_pack("{s:o}", "mailboxes", list);
-    if (moved->len == 0)
-        result->text = g_strdup("no old copies are kept\n");
+    for (guint i = 0; i < moved->len; i++) {
+        const MovedMailbox *one = g_ptr_array_index(moved, i);
+
+        if (!request->due || one->purge_after <= now)
+            json_array_append_new(list, moved_json(one));
+    }
+    show_moved(request, list, result);
     return true;
 }
+
+/* clang-format off */
+static const Arg moved_args[] = {
+    ARG(MovedRequest, due, .name = "due", .type = ARG_BOOL, .fallback = "false",
+        .help = "only those that doPurgeMailboxes would take today"),
+    ARG(MovedRequest, format, .name = "format", .type = ARG_CHOICE, .values = "text|csv|json",
+        .fallback = "text", .help = "the form"),
+    { 0 },
+};
+/* clang-format on */
 
 const Command cmd_get_moved_mailboxes = {
     .name = "getMovedMailboxes",
@@ -52,7 +116,10 @@ const Command cmd_get_moved_mailboxes = {
     .summary = "list the old copies that are still kept",
     .description = "Lists the copies that moves left behind, with the day from which\n"
                    "doPurgeMailboxes takes them. --host limits the list to one store.",
-    .examples = (const char *const[]){ "getMovedMailboxes", NULL },
+    .args = moved_args,
+    .request_size = sizeof(MovedRequest),
+    .examples =
+        (const char *const[]){ "getMovedMailboxes", "getMovedMailboxes due true format csv", NULL },
     .run = run_moved,
 };
 

@@ -63,6 +63,8 @@ bool report_is_bad(const MailboxResult *mailbox);
 json_t *report_json(const Report *report, const ReportText *text);
 json_t *report_mailbox_json(const Report *report, const MailboxResult *mailbox);
 char *report_csv(const Report *report);
+/* RFC 4180: a field more of the line at hand, quoted where needed, quotes doubled. NULL is empty. */
+void csv_field(GString *out, const char *text);
 /* The lines of mailboxes that no event told of (@told: the results that were): what was skipped or
  * refused before anything began. */
 char *report_untold(const Report *report, GHashTable *told, bool quiet);

@@ -352,6 +352,26 @@ static bool can_be_cleared(Move *move, GError **error)
            delete_allowed(move->target, move->old_mailbox, error);
 }
 
+/* Kept from run to run, so that a change of current volumes does not scatter the mailbox; another
+ * one that was asked for comes too late, and is not passed over in silence. */
+static const Volume *reserved_volume(Move *move, const Known *known, GError **error)
+{
+    const Volume *kept = volumes_find(move->target->volumes, known->reserved_blob_volume);
+    const char *asked = move->op->request != NULL ? move->op->request->blob_destination_volume
+                                                  : NULL;
+
+    if (kept == NULL)
+        fail(error, ZX_ERROR_REFUSED, "%s: the volume %u reserved for %s is gone",
+             move->target->name, known->reserved_blob_volume, move->account->address);
+    else if (asked != NULL && strcmp(asked, "current_primary") != 0 &&
+             reserve_choose_volume(move->target, asked, NULL) != kept)
+        move_note(move,
+                  "blob_destination_volume %s is not followed: its copy was begun on volume %s (%u), "
+                  "and stays there",
+                  asked, kept->name, kept->id);
+    return kept;
+}
+
 static bool reserve_new(Move *move, const Known *known, GError **error)
 {
     const Volume *wanted = choose_blob_volume(move, error);
@@ -363,13 +383,8 @@ static bool reserve_new(Move *move, const Known *known, GError **error)
         move->target_mailbox = known->reserved;
         move->target_group = known->reserved_group;
         move->index_volume = known->reserved_index_volume;
-        /* Kept from run to run, so that a change of current volumes does not scatter the mailbox.
-         */
-        move->blob_volume = volumes_find(move->target->volumes, known->reserved_blob_volume);
-        if (move->blob_volume == NULL)
-            return fail(error, ZX_ERROR_REFUSED, "%s: the volume %u reserved for %s is gone",
-                        move->target->name, known->reserved_blob_volume, move->account->address);
-        return group_schema_ensure(move, error);
+        move->blob_volume = reserved_volume(move, known, error);
+        return move->blob_volume != NULL && group_schema_ensure(move, error);
     }
     move->blob_volume = wanted;
     move->index_volume = move->target->current.index;
@@ -427,12 +442,9 @@ static bool reserve_recorded(Move *move, const Known *known, GError **error)
     move->target_mailbox = move->old_mailbox;
     move->target_group =
         known->row != 0 ? known->row_group : (move->target_mailbox - 1) % move->target->groups + 1;
-    move->blob_volume = begun ? volumes_find(move->target->volumes, known->reserved_blob_volume)
-                              : choose_blob_volume(move, error);
+    move->blob_volume =
+        begun ? reserved_volume(move, known, error) : choose_blob_volume(move, error);
     move->index_volume = begun ? known->reserved_index_volume : move->target->current.index;
-    if (move->blob_volume == NULL && begun)
-        return fail(error, ZX_ERROR_REFUSED, "%s: the volume %u reserved for %s is gone",
-                    move->target->name, known->reserved_blob_volume, move->account->address);
     if (move->blob_volume == NULL || !drop_other_reservation(move, known, error))
         return false;
     if (!begun && (!clear_allowed(move, error) || !begin_reuse(move, error)))

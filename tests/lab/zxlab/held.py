@@ -16,16 +16,16 @@ from .tap import wait_for
 
 class Held:
     """A move waiting at one of the product's failpoints (core/base/failpoint.h); `also` names others and what
-    they do."""
+    they do, `words` are more of its line."""
 
     _count = 0
 
-    def __init__(self, scene, account, destination, point, also=None, **options):
+    def __init__(self, scene, account, destination, point, also=None, words=(), **options):
         Held._count += 1
         # A shared laboratory sees many tests, one after the other and side by side.
         self._gate = os.path.join(scene.lab.dir, "run", f"gate-{os.getpid()}-{Held._count}")
         self.account, self.destination, self.point = account, destination, point
-        self.process = scene.start_move(account, destination, fail=",".join(filter(None, [f"{point}=wait", also])),
+        self.process = scene.start_move(account, destination, *words, fail=",".join(filter(None, [f"{point}=wait", also])),
                                         env={"ZX_FAIL_FILE": self._gate}, **options)
 
     def wait(self, seconds=60):
