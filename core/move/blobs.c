@@ -17,6 +17,7 @@ typedef struct Blob {
     ManifestRow row;
     bool ours;    /* recorded before: an older state of it may be replaced */
     bool retried; /* by the locator its row has today */
+    bool recorded; /* REMOVE: what its record says stays true: that it is missing */
 } Blob;
 
 typedef struct Round {
@@ -284,6 +285,15 @@ static void record(Records *records, const ManifestRow *row, uint64_t disk_size,
     g_ptr_array_add(records->damaged, damaged);
 }
 
+/* What lies under its name there is an older state of it: better nothing than that. */
+static Blob *remove_older(Round *round, const ManifestRow *row)
+{
+    Blob *blob = add_blob(round, TASK_REMOVE, row);
+
+    blob->row.volume = round->job->target_volume->id;
+    return blob;
+}
+
 /* A blob that is on none of the source's volumes. The row may have changed since the snapshot (then
  * a later round sees to it), or its file may have been carried to another volume in this moment. */
 static bool judge_absent(Round *round, Blob *blob, Records *records, GError **error)
@@ -311,6 +321,8 @@ static bool judge_absent(Round *round, Blob *blob, Records *records, GError **er
     }
     record(records, &blob->row, 0,
            g_strdup_printf("missing on %s, volume %u", peer_store(job->source), blob->row.volume));
+    if (blob->ours)
+        remove_older(round, &blob->row)->recorded = true;
     return true;
 }
 
@@ -340,8 +352,8 @@ static bool judge_copy(Round *round, Blob *blob, Records *records, GError **erro
     case STREAM_FAILED:
         add_trouble(round, &blob->row, TROUBLE_NOT_COPIED, blob->file.unreadable,
                     g_strdup(blob->file.trouble));
-        if (blob->ours) /* an older state of it: better nothing than that */
-            add_blob(round, TASK_REMOVE, &blob->row)->row.volume = round->job->target_volume->id;
+        if (blob->ours)
+            remove_older(round, &blob->row);
         return true;
     case STREAM_OPEN:
         g_assert_not_reached();
@@ -358,7 +370,8 @@ static void judge_removal(Round *round, Blob *blob, Records *records)
         return;
     }
     round->count->removed++;
-    g_array_append_val(records->struck, blob->row);
+    if (!blob->recorded)
+        g_array_append_val(records->struck, blob->row);
 }
 
 static void records_init(Records *records)

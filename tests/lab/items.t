@@ -10,7 +10,7 @@ import os
 import sys
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from zxlab.blobs import read_volumes  # noqa: E402
+from zxlab.blobs import digest, read_volumes  # noqa: E402
 from zxlab.check import Expect, check_move  # noqa: E402
 from zxlab.lab import Lab  # noqa: E402
 from zxlab.moves import Scene, exits, findings_none, home, led_back, mailbox_id, moved_clean, says  # noqa: E402
@@ -212,6 +212,26 @@ def overwrite():
     moved_clean(scene.move(account, two), before, account, one, two, "overwrite true")
 
 
+def older_state():
+    """Numbers are used again: the row means other content than what was staged under its name, and that cannot be
+    had."""
+    account = plain("older")
+    exits(scene.move(account, two, stages="data"), 0, "(staged)")
+    staged = {item: path for item, _, path in staged_blobs(account)}
+    unread, gone = blobs(one, account)[:2]
+    mailbox, group = execute(one, "SELECT id, group_id FROM zimbra.mailbox WHERE account_id = %s", account)[0]
+    for item, _, path in (unread, gone):
+        os.unlink(path)
+        execute(one, f"UPDATE mboxgroup{group}.mail_item SET blob_digest = %s, size = size + 1 WHERE mailbox_id = %s"
+                " AND id = %s", digest(b"other content"), mailbox, item)
+    os.mkdir(unread[2])
+    before = scene.snapshot(account)
+    exits(scene.move(account, two, "bad_item_limit", "1", fail="fence:recorded=fail"), 1, "(stopped before the window)")
+    is_([os.path.exists(staged[item]) for item in (unread[0], gone[0])], [False, False],
+        "neither older state is left under the name")
+    moved_clean(scene.move(account, two, "bad_item_limit", "1"), before, account, one, two, "moved without the two")
+
+
 def verify():
     """A disk that gives other bytes back than it was given."""
     account = plain("verify")
@@ -267,7 +287,7 @@ lab = Lab.create("items", mode=os.environ.get("MODE", "asan"))
 try:
     one, two = lab.stores
     scene = Scene(lab, strangers=False)
-    for test in (gate, told, killed, five_percent, threshold, overwrite, verify, ignore_partial, as_they_are):
+    for test in (gate, told, killed, five_percent, threshold, overwrite, older_state, verify, ignore_partial, as_they_are):
         if len(sys.argv) < 2 or test.__name__ in sys.argv[1:]:
             test()
 finally:
