@@ -325,6 +325,10 @@ char *docs_parameters(void)
         if ((*command)->flags & COMMAND_HIDDEN)
             continue;
         g_string_append_printf(out, "%s | - | works\n", (*command)->name);
+        if ((*command)->args == cmd_do_mailbox_move.args && *command != &cmd_do_mailbox_move) {
+            g_string_append_printf(out, "%s | * | as doMailboxMove\n", (*command)->name);
+            continue;
+        }
         for (const Arg *arg = (*command)->args; arg != NULL && arg->name != NULL; arg++)
             g_string_append_printf(out, "%s | %s | %s\n", (*command)->name, arg->name,
                                    state_of(arg));

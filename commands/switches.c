@@ -94,8 +94,8 @@ bool switches_take(const char *const **words, bool process, Switches *out, GErro
         if (word[0] != '-' || word[1] == '\0')
             return true;
         found = find_switch(word, &value);
-        if (found == NULL)
-            return unknown_switch(word, error);
+        if (found == NULL) /* "-setHsmPolicy" is a verb */
+            return foreign_verb(word, error) ? false : unknown_switch(word, error);
         if (found->process && !process)
             return fail(error, ZX_ERROR_USAGE, "%s belongs to the command line of zxmove itself",
                         found->name);

@@ -106,6 +106,16 @@ try:
     is_([parts(mail) for mail in again], [(body, table)], "the same again, to somebody else")
     says(lab.zxmove("report", "00000000"), "no store has a record of an operation", "an operation that is none")
 
+    # A way back and a purge send one, too.
+    for words, subject in ((("doRollback", "accounts", scene.address("anna")), "DONE 1 moved, 0 failed, 0 skipped: "),
+                           (("doPurgeMailboxes", scene.address("ivan"), "ignore_retention", "true"),
+                            "PURGED 1 purged, 0 kept, 0 not due: ")):
+        result = lab.zxmove("--json", *words, "notifications", admin)
+        exits(result, 0, words[0])
+        sent = mails(json.loads(result.stdout.splitlines()[-1])["response"]["operation"])
+        ok(len(sent) == 1 and sent[0]["Subject"].startswith(f"[zxmove] {subject}{words[-1 if words[0] == 'doRollback' else 1]}"),
+           "has its mail") or diag([mail["Subject"] for mail in sent])
+
     # From another host: who has it.
     os.rename(answer["report"], answer["report"] + ".away")
     result = lab.zxmove("report", operation)
