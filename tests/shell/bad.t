@@ -94,7 +94,6 @@ LINES = [
      "for example: doMailboxMove mail2.example.com accounts a@x.com"),
     ("doRecover operation last", "operation: 'last' is not the uuid of an operation or how it begins, such as 6f0c2c1e"),
     ("doRecover operation 6f0c force true", "force true needs dry_run false as well"),
-    ("doPurgeMailboxes orphans", "mailbox: orphans are not in this version of zxmove"),
     (M + " batch_name 12", "batch_name: '12' would be something else to doPurgeMailboxes; a name such as night1 is wanted"),
     (M + " save x", "save is for a plan: add dry_run true, or use plan"),
     # text
