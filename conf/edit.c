@@ -3,6 +3,7 @@
  * file is read and compared before it takes the file's place, and refused if anything else changed.
  */
 #include "conf/settings.h"
+#include "core/base/file.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
@@ -388,27 +389,12 @@ static bool read_file(const char *path, char **text, struct stat *st, GError **e
     return g_utf8_validate(*text, -1, NULL) || fail(error, ZX_ERROR_INPUT, "%s: not UTF-8", path);
 }
 
-static bool write_all(int fd, const char *text)
-{
-    size_t length = strlen(text), done = 0;
-
-    while (done < length) {
-        ssize_t wrote = write(fd, text + done, length - done);
-
-        if (wrote < 0 && errno != EINTR)
-            return false;
-        if (wrote > 0)
-            done += (size_t)wrote;
-    }
-    return fsync(fd) == 0;
-}
-
 /* Beside the file, so that what is relative in it stays so. */
 static char *write_draft(const char *path, const char *text, const struct stat *st, GError **error)
 {
     g_autofree char *draft = g_strconcat(path, ".XXXXXX", NULL);
     int fd = g_mkstemp_full(draft, O_WRONLY | O_CLOEXEC, 0600);
-    bool ok = fd >= 0 && write_all(fd, text);
+    bool ok = fd >= 0 && file_write(fd, text);
 
     if (ok)
         ok = fchmod(fd, st->st_mode & 07777) == 0 &&

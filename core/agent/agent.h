@@ -70,6 +70,8 @@ bool agent_unsynced(Agent *agent, int dir, int file, GError **error);
 
 /* Streams a file as HEAD, DATA and TAIL; closes @fd. @ref NULL: an index file, hashed as it is. */
 bool agent_stream(Agent *agent, const WireFrame *frame, int fd, const BlobRef *ref, GError **error);
+/* The regular file @name in @dir, which is taken over: no link, no pipe. */
+bool agent_stream_file(Agent *agent, const WireFrame *frame, int dir, const char *name, GError **error);
 
 /* One handler may serve several requests that are alike. */
 AgentHandler agent_facts, agent_volume, agent_space, agent_space_path, agent_usage, agent_calcache,

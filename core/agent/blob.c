@@ -183,6 +183,20 @@ bool agent_stream(Agent *agent, const WireFrame *frame, int fd, const BlobRef *r
     return true;
 }
 
+bool agent_stream_file(Agent *agent, const WireFrame *frame, int dir, const char *name, GError **error)
+{
+    int fd = openat(dir, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+    struct stat st;
+
+    close(dir);
+    if (fd >= 0 && fstat(fd, &st) == 0 && S_ISREG(st.st_mode))
+        return agent_stream(agent, frame, fd, NULL, error);
+    if (fd < 0)
+        return fail_errno(error, errno, name);
+    close(fd);
+    return fail_errno(error, ELOOP, name);
+}
+
 bool agent_blob_read(Agent *agent, const WireFrame *frame, WireIn *in, GError **error)
 {
     BlobRef ref = blob_ref_get(in);

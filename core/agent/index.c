@@ -131,21 +131,12 @@ bool agent_index_drop(Agent *agent, const WireFrame *frame, WireIn *in, GError *
 bool agent_index_read(Agent *agent, const WireFrame *frame, WireIn *in, GError **error)
 {
     char name[NAME_SIZE];
-    struct stat st;
     Tree *tree;
-    int fd, dir = take_file(agent, in, TREE_LOOK, NULL, &tree, name, error);
+    int dir = take_file(agent, in, TREE_LOOK, NULL, &tree, name, error);
 
     if (dir < 0)
         return false;
-    fd = openat(dir, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
-    close(dir);
-    if (fd < 0 || fstat(fd, &st) != 0)
-        return fail_errno(error, errno, name);
-    if (!S_ISREG(st.st_mode)) {
-        close(fd);
-        return fail_errno(error, ELOOP, name);
-    }
-    return agent_stream(agent, frame, fd, NULL, error);
+    return agent_stream_file(agent, frame, dir, name, error);
 }
 
 bool agent_index_write(Agent *agent, const WireFrame *frame, WireIn *in, GError **error)

@@ -7,7 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-static bool write_all(int fd, const char *text)
+bool file_write(int fd, const char *text)
 {
     size_t length = strlen(text), done = 0;
 
@@ -19,14 +19,14 @@ static bool write_all(int fd, const char *text)
         if (wrote > 0)
             done += (size_t)wrote;
     }
-    return true;
+    return fsync(fd) == 0;
 }
 
 bool file_replace(const char *path, const char *text, mode_t mode, GError **error)
 {
     g_autofree char *part = g_strconcat(path, ".part", NULL);
     int fd = open(part, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, mode);
-    bool ok = fd >= 0 && fchmod(fd, mode) == 0 && write_all(fd, text) && fsync(fd) == 0;
+    bool ok = fd >= 0 && fchmod(fd, mode) == 0 && file_write(fd, text);
 
     if (!ok)
         fail(error, ZX_ERROR_STATE, "%s: %s", part, g_strerror(errno));

@@ -8,6 +8,9 @@
 /* Whole or not at all: written beside its place with @mode, synced, renamed. STATE if it cannot. */
 bool file_replace(const char *path, const char *text, mode_t mode, GError **error) MUST_USE;
 
+/* All of @text to @fd, synced. False with errno. */
+bool file_write(int fd, const char *text) MUST_USE;
+
 /* What is in it; "" if it is not there. NULL with INPUT. g_free. */
 char *file_text(const char *path, GError **error) MUST_USE;
 
