@@ -75,12 +75,18 @@ GPtrArray *recent_old_copies(Db *db, const char *prefix, unsigned limit, GError 
 
     if (!has_records(db, &known, error))
         return NULL;
-    if (known && !add_rows(names, db, prefix, limit,
-                           "SELECT address, CONCAT('moved to ', moved_to, ' ',"
-                           " DATE_FORMAT(committed, '%Y-%m-%d')) FROM zxmove.moved"
-                           " WHERE state IN ('kept', 'purging') AND address LIKE ?"
-                           " ORDER BY committed DESC LIMIT ?",
-                           error))
+    if (known &&
+        (!add_rows(names, db, prefix, limit,
+                   "SELECT batch_name, CONCAT('batch of ', COUNT(*), IF(COUNT(*) = 1, ' mailbox',"
+                   " ' mailboxes')) FROM zxmove.moved WHERE state IN ('kept', 'purging')"
+                   " AND batch_name LIKE ? GROUP BY batch_name ORDER BY MAX(committed) DESC LIMIT ?",
+                   error) ||
+         !add_rows(names, db, prefix, limit,
+                   "SELECT address, CONCAT('moved to ', moved_to, ' ',"
+                   " DATE_FORMAT(committed, '%Y-%m-%d')) FROM zxmove.moved"
+                   " WHERE state IN ('kept', 'purging') AND address LIKE ?"
+                   " ORDER BY committed DESC LIMIT ?",
+                   error)))
         return NULL;
     return g_steal_pointer(&names);
 }

@@ -1,4 +1,4 @@
-/* recent.h - what a store's records know by name: operations, and accounts with an old copy. For
+/* recent.h - what a store's records know by name: operations, and accounts with an old copy and the batches they moved in. For
  * the Tab key. A store that no zxmove has worked on knows nothing. Answers are of Name, at most
  * @limit, the most recent. */
 #ifndef ZX_OPS_RECENT_H

@@ -88,7 +88,8 @@ is_(volumes[:2], ["current_primary", "current_secondary"], "the volumes that hav
 ok("message1" in volumes and "index1" not in volumes, "and those of the destination")
 offers(["doMailboxMove", "nowhere.test", "blob_destination_volume", "m"], [], "none of a store that is not known")
 
-exits(scene.move(ann, two), 0, "a move")
+night = f"night-{scene.domain[:-5]}"
+exits(scene.move(ann, two, "batch_name", night), 0, "a move")
 with two.db() as connection, connection.cursor() as cursor:
     cursor.execute("SELECT operation FROM zxmove.step WHERE account_id = %s", (ann,))
     operation = cursor.fetchone()[0]
@@ -96,6 +97,7 @@ operation = operation.decode() if isinstance(operation, bytes) else operation
 has(["doRecover", "operation", ""], operation, "its operation is offered")
 offers(["doRecover", "operation", operation[:13]], [operation], "by prefix")
 has(["doPurgeMailboxes", "ann"], mine[0], "and its old copy to a purge")
+has(["doPurgeMailboxes", "night-"], night, "and the name of its batch")
 has(["--host", one.name, "doPurgeMailboxes", "ann"], mine[0], "of the store that has it")
 ok(mine[0] not in offered("--host", two.name, "doPurgeMailboxes", "ann"), "and of no other")
 
