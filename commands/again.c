@@ -89,32 +89,87 @@ static bool mail_again(Core *core, const Saved *saved, char **to, Result *result
     return true;
 }
 
-/* The stores know which host ran it. */
-static bool elsewhere(Core *core, const ReportRequest *request, const Wait *wait, GError **error)
+/* The one store that they all went to; NULL if there are several. */
+static const char *destination_of(const Report *report)
 {
+    const char *only = NULL;
+
+    for (guint i = 0; i < report->mailboxes->len; i++) {
+        const MailboxResult *mailbox = g_ptr_array_index(report->mailboxes, i);
+
+        if (only != NULL && g_strcmp0(only, mailbox->destination) != 0)
+            return NULL;
+        only = mailbox->destination;
+    }
+    return only;
+}
+
+/* A report of what the store's records say of @operation. Takes the results of @mailboxes. */
+static void from_records(const Session *session, const OperationLook *operation,
+                         GPtrArray *mailboxes, Saved *out)
+{
+    Report *report = report_empty();
+
+    g_strlcpy(report->operation, operation->operation, sizeof report->operation);
+    report->verb = g_strdup(operation->verb);
+    report->command = g_strdup(operation->command);
+    report->who = g_strdup(operation->who);
+    report->host = g_strdup(operation->host);
+    report->batch_name = g_strdup(operation->batch_name);
+    report->comment = g_strdup(operation->comment);
+    report->started = operation->started;
+    report->ended = operation->ended;
+    g_ptr_array_set_free_func(mailboxes, NULL);
+    for (guint i = 0; i < mailboxes->len; i++)
+        g_ptr_array_add(report->mailboxes, g_ptr_array_index(mailboxes, i));
+    g_ptr_array_add(report->notes,
+                    g_strdup_printf("this is what %s recorded; the whole report was made on %s",
+                                    operation->store, operation->host));
+    out->report = report;
+    out->text.selection = g_strdup(operation->operation);
+    out->text.destination = destination_of(report);
+    out->text.purge = strcmp(operation->verb, cmd_do_purge_mailboxes.name) == 0;
+    out->text.recover = strcmp(operation->verb, cmd_do_recover.name) == 0;
+    out->text.retention_days = session->conf->retention_days;
+    out->json = report_json(report, &out->text);
+}
+
+/* Made on another host, or lost here: the stores' records say what became of each mailbox. @error
+ * has why there is none here. */
+static bool look_elsewhere(Session *session, Core *core, const char *uuid, Saved *out,
+                           GError **error)
+{
+    g_autofree char *here = g_strdup((*error)->message);
     g_autoptr(GError) problem = NULL;
-    g_autoptr(Looked) looked = core_trace(core, request->operation, wait, &problem);
-    const Trace *trace =
-        looked != NULL && looked->items->len == 1 ? g_ptr_array_index(looked->items, 0) : NULL;
+    g_autoptr(Looked) looked = core_operation(core, uuid, &session->wait, &problem);
+    g_autoptr(GPtrArray) mailboxes = NULL;
+    const OperationLook *operation;
 
-    if (trace == NULL || trace->host == NULL) {
-        g_autofree char *here = g_strdup((*error)->message);
-
-        g_clear_error(error);
-        return fail(error, ZX_ERROR_NOT_FOUND, "%s\n%s", here,
-                    problem != NULL ? problem->message : "no store has a record of who ran it");
-    }
-    if (strcmp(trace->host, g_get_host_name()) != 0) {
-        g_clear_error(error);
-        return fail(error, ZX_ERROR_NOT_FOUND,
-                    "the report of operation %s is on %s, where it ran\nthere: report %s",
-                    trace->operation, trace->host, trace->operation);
-    }
     g_clear_error(error);
-    return fail(error, ZX_ERROR_NOT_FOUND,
-                "operation %s left no report here: it is %s\nsee: status operation_uuid %s",
-                trace->operation, trace->state != NULL ? trace->state : "unknown",
-                trace->operation);
+    if (looked == NULL)
+        return fail(error, error_code(problem), "%s; %s", here, problem->message);
+    operation = g_ptr_array_index(looked->items, 0);
+    if (!operation->ended_yet)
+        return fail(error, ZX_ERROR_REFUSED,
+                    "operation %s has not ended: it is %s on %s\nsee: monitor %s",
+                    operation->operation, operation->state, operation->host, operation->operation);
+    mailboxes = core_operation_mailboxes(core, operation, error);
+    if (mailboxes == NULL)
+        return false;
+    from_records(session, operation, mailboxes, out);
+    return true;
+}
+
+static bool find_report(Session *session, Core *core, const char *uuid, Saved *out, GError **error)
+{
+    GError *problem = NULL;
+    g_autofree char *path = saved_find(session->conf->state_dir, uuid, &problem);
+
+    if (path != NULL)
+        return saved_read(path, out, error);
+    g_propagate_error(error, problem);
+    return error_code(problem) == ZX_ERROR_NOT_FOUND &&
+           look_elsewhere(session, core, uuid, out, error);
 }
 
 static bool run(Session *session, void *data, Result *result, GError **error)
@@ -122,16 +177,8 @@ static bool run(Session *session, void *data, Result *result, GError **error)
     const ReportRequest *request = data;
     Core *core = session_core(session, error);
     g_auto(Saved) saved = { 0 };
-    g_autofree char *path = NULL;
 
-    if (core == NULL)
-        return false;
-    path = saved_find(session->conf->state_dir, request->operation, error);
-    if (path == NULL)
-        return error == NULL || error_code(*error) != ZX_ERROR_NOT_FOUND
-                   ? false
-                   : elsewhere(core, request, &session->wait, error);
-    if (!saved_read(path, &saved, error))
+    if (core == NULL || !find_report(session, core, request->operation, &saved, error))
         return false;
     result->response = answer(&saved, request->only);
     if (request->mail != NULL)
@@ -176,9 +223,10 @@ const Command cmd_report = {
     .summary = "what an operation did, once more",
     .description =
         "Shows the report of an operation that has ended: its mailboxes and the summary\n"
-        "as they were printed then, as a table (csv), or as JSON; or mails it again. The\n"
-        "report is kept on the host where the operation ran; elsewhere that host is named.\n"
-        "Exit status: 0 done, 1 there is no report here, or the mail was not sent.",
+        "as they were printed then, as a table (csv), or as JSON; or mails it again. It\n"
+        "is kept on the host where the operation ran; on others it is made of what the\n"
+        "stores recorded, and says so.\n"
+        "Exit status: 0 done, 1 no such operation, or it has not ended.",
     .args = args,
     .request_size = sizeof(ReportRequest),
     .examples = (const char *const[]){ "report 6f0c2c1e only failed format csv",
