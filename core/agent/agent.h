@@ -88,6 +88,9 @@ int open_file(int dir, const char *name, struct stat *st);
 /* Hashes an open file from its beginning. */
 bool judge(int fd, const struct stat *st, const BlobRef *ref, ContentIs *is, GError **error);
 
+/* Puts the content of @from, gzipped, into the empty @to. */
+bool compress_file(int from, int to, GError **error) MUST_USE;
+
 /* Begins writing @name in @dir (taken over) for the request @frame. */
 bool agent_write_begin(Agent *agent, const WireFrame *frame, Tree *tree, int dir, const char *name,
                        GError **error);

@@ -7,9 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
-#include <zlib.h>
 
-#define COPY_STEP    (64 * 1024)
 #define UNSYNCED_MAX 128 /* descriptors held until FLUSH */
 
 void agent_write_init(Agent *agent)
@@ -173,32 +171,6 @@ bool agent_data(Agent *agent, const WireFrame *frame, WireIn *in, GError **error
         content_feed(writer->content, in->at, in->left);
     }
     return true;
-}
-
-/* Puts the gzipped content of @from into @to. */
-static bool compress_file(int from, int to, GError **error)
-{
-    int copy = fcntl(to, F_DUPFD_CLOEXEC, 0);
-    gzFile zip = copy < 0 ? NULL : gzdopen(copy, "wb");
-    g_autofree uint8_t *step = g_malloc(COPY_STEP);
-    off_t at = 0;
-    ssize_t got = 0;
-    bool ok = zip != NULL;
-    int why;
-
-    if (!ok && copy >= 0)
-        close(copy);
-    while (ok && (got = pread(from, step, COPY_STEP, at)) > 0) {
-        agent_step();
-        ok = gzwrite(zip, step, (unsigned)got) == got;
-        at += got;
-    }
-    why = errno;
-    if (zip != NULL && gzclose(zip) != Z_OK && ok) {
-        ok = false;
-        why = errno;
-    }
-    return (ok && got == 0) || fail_errno(error, why, "compressing");
 }
 
 /* As mailboxd would store it anew: gzipped above the threshold, but never as long as the row's

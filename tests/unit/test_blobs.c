@@ -314,6 +314,54 @@ static void test_compressed(void **state)
     assert_false(exists(run->target.dirs[0], "2/9/msg/0/2-7.msg.zxmove.gz"));
 }
 
+/* Base64 of random bytes, as an attachment has it; g_free. */
+static char *attachment(size_t size)
+{
+    GRand *random = g_rand_new_with_seed(1);
+    g_autofree guchar *bytes = g_malloc(size);
+    char *text;
+
+    for (size_t i = 0; i < size; i++)
+        bytes[i] = (guchar)g_rand_int_range(random, 0, 256);
+    text = g_base64_encode(bytes, size);
+    g_rand_free(random);
+    return text;
+}
+
+/* No repetitions are looked for in an attachment, and what is stored is not longer for it; the
+ * text beside it is compressed as well as ever. */
+static void test_compressed_attachment(void **state)
+{
+    enum { FASTEST = 4 }; /* of the gzip header's XFL */
+    Run *run = *state;
+    g_autofree char *base64 = attachment(240000), *words = g_strnfill(320000, 'w'), *both = NULL;
+    g_autofree char *zipped = NULL, *now = NULL, *other = NULL;
+    size_t zipped_size, length, size = strlen(base64);
+    Item *alone, *mixed, *text;
+
+    both = g_strconcat(base64, words, NULL);
+    zipped = gzipped(both, size + 320000, &zipped_size);
+    write_file(run->source.dirs[0], "0/5/msg/0/1-7.msg", base64, size);
+    write_file(run->source.dirs[0], "0/5/msg/0/2-7.msg", both, size + 320000);
+    write_file(run->source.dirs[0], "0/5/msg/0/3-7.msg", words, 320000);
+    alone = add(run, 1, base64, size);
+    mixed = add(run, 2, both, size + 320000);
+    text = add(run, 3, words, 320000);
+    run->flags |= AGENT_COMPRESS;
+    carry(run);
+    now = read_file(run->target.dirs[0], "2/9/msg/0/1-7.msg", &length);
+    assert_int_equal(now[8], FASTEST);
+    assert_true(length < size * 77 / 100);
+    other = read_file(run->target.dirs[0], "2/9/msg/0/3-7.msg", &length);
+    assert_int_equal(other[8], 0);
+    assert_true(text->file.disk_size < 1000);
+    assert_true(mixed->file.disk_size < zipped_size + zipped_size / 50);
+    run->next = run->settled = 0;
+    carry(run);
+    assert_int_equal(alone->file.result, STREAM_THERE);
+    assert_int_equal(mixed->file.result, STREAM_THERE);
+}
+
 static void test_what_is_there(void **state)
 {
     Run *run = *state;
@@ -443,6 +491,7 @@ int main(int argc, char **argv)
         cmocka_unit_test_setup_teardown(test_copy, begin, end),
         cmocka_unit_test_setup_teardown(test_neighbours_are_followed, begin, end),
         cmocka_unit_test_setup_teardown(test_compressed, begin, end),
+        cmocka_unit_test_setup_teardown(test_compressed_attachment, begin, end),
         cmocka_unit_test_setup_teardown(test_what_is_there, begin, end),
         cmocka_unit_test_setup_teardown(test_links, begin, end),
         cmocka_unit_test_setup_teardown(test_links_and_odd_files_are_refused, begin, end),
