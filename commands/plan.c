@@ -12,7 +12,8 @@ void plan_mailbox_line(GString *out, const MailboxResult *mailbox)
         return;
     g_string_append_printf(out, "  from %s", mailbox->source);
     if (forecast == NULL) {
-        g_string_append(out, "  not known what is to go");
+        if (mailbox->reason == NULL)
+            g_string_append(out, "  not known what is to go");
         return;
     }
     if (mailbox->source_mailbox == 0) {

@@ -15,8 +15,10 @@ static const Arg args[] = {
              .expected = "admin@example.com", .help = "who gets the completion mail"),
     ROLLBACK(dry_run, .name = "dry_run", .type = ARG_BOOL, .fallback = "false",
              .help = "look at everything and change nothing, as the verb plan does"),
+    ROLLBACK(from_old_copy, .name = "from_old_copy", .type = ARG_BOOL, .fallback = "false",
+             .help = "the present home is gone for good: back to the old copy as it was left, without anything that arrived since"),
     ROLLBACK(accept_data_loss, .name = "accept_data_loss", .type = ARG_BOOL, .fallback = "false",
-             .help = "also mailboxes that were moved with damaged items, which only the old copy may have"),
+             .help = "needed by from_old_copy; else: also mailboxes that were moved with damaged items, which only the old copy may have"),
     { 0 },
 };
 /* clang-format on */
@@ -29,6 +31,10 @@ static bool check(void *data, GError **error)
         return fail_page(error, &cmd_do_rollback, "doRollback needs accounts or operation");
     if (request->accounts != NULL && request->operation != NULL)
         return fail(error, ZX_ERROR_USAGE, "accounts and operation both say who: give one of them");
+    if (request->from_old_copy && !request->accept_data_loss && !request->dry_run)
+        return fail(error, ZX_ERROR_USAGE,
+                    "from_old_copy gives up everything that arrived since: it needs accept_data_loss"
+                    " true\nwhat that is: the same with dry_run true");
     return true;
 }
 
@@ -47,6 +53,48 @@ static const char *destination_of(const Report *report)
     return only;
 }
 
+#define SHOWN 20 /* of the accounts that a question names */
+
+/* What would be given up, of each who would go back; NULL if nobody would. */
+static char *make_question(const Report *report)
+{
+    GString *text = g_string_new(NULL);
+    unsigned count = 0;
+
+    for (guint i = 0; i < report->mailboxes->len; i++) {
+        const MailboxResult *mailbox = g_ptr_array_index(report->mailboxes, i);
+
+        if (mailbox->outcome == OUTCOME_PLANNED && ++count <= SHOWN)
+            g_string_append_printf(text, "%s: %s.\n", mailbox->address, mailbox->reason);
+    }
+    if (count > SHOWN)
+        g_string_append_printf(text, "and the same of %u more.\n", count - SHOWN);
+    g_string_append(text, "Give this up for good?");
+    return g_string_free(text, count == 0);
+}
+
+/* A person is told what is lost before anything is done; one who is not there has said --yes. */
+static bool confirm(Session *session, Core *core, const RollbackRequest *request, GError **error)
+{
+    RollbackRequest look = *request;
+    g_autoptr(Report) report = NULL;
+    g_autofree char *question = NULL;
+
+    if (!request->from_old_copy || request->dry_run || session->switches->yes)
+        return true;
+    if (session->ask == NULL)
+        return fail(error, ZX_ERROR_USAGE,
+                    "nobody is here to confirm what is lost: add --yes\nwhat that is: the same with"
+                    " dry_run true");
+    look.dry_run = true;
+    report = core_rollback(core, &look, NULL, NULL, &session->wait, error);
+    if (report == NULL)
+        return false;
+    question = make_question(report);
+    return question == NULL || session->ask(session->data, question) ||
+           fail(error, ZX_ERROR_STOPPED, "nothing was changed");
+}
+
 static bool run(Session *session, void *data, Result *result, GError **error)
 {
     RollbackRequest *request = data;
@@ -57,6 +105,10 @@ static bool run(Session *session, void *data, Result *result, GError **error)
     if (core == NULL)
         return false;
     request->command = g_strdup(session->line);
+    if (!confirm(session, core, request, error)) {
+        g_clear_pointer(&request->command, g_free);
+        return false;
+    }
     report = core_rollback(core, request, session_event, session, &session->wait, error);
     g_clear_pointer(&request->command, g_free);
     if (report == NULL)
@@ -77,12 +129,16 @@ const Command cmd_do_rollback = {
         "Moves accounts back to the store that they left, with everything that arrived since, by\n"
         "the same proof and the same commit as any move; what the old copy still holds is used\n"
         "again. An account that has moved on since, and one whose old copy was purged, is refused\n"
-        "with the doMailboxMove that takes it back.\n"
+        "with the doMailboxMove that takes it back. from_old_copy is for a home that is gone for\n"
+        "good: nothing of it may answer, and what arrived there is given up.\n"
         "Exit status: 0 done, 1 failed, 5 some mailboxes failed, 64 usage, 130 interrupted.",
     .args = args,
     .request_size = sizeof(RollbackRequest),
     .examples = (const char *const[]){ "doRollback accounts anna@company.ru",
-                                       "doRollback operation 6f0c2c1e dry_run true", NULL },
+                                       "doRollback operation 6f0c2c1e dry_run true",
+                                       "doRollback accounts anna@company.ru from_old_copy true "
+                                       "accept_data_loss true",
+                                       NULL },
     .check = check,
     .run = run,
 };

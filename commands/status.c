@@ -26,7 +26,9 @@ static json_t *copies_json(const GPtrArray *copies)
         set_text(object, "moved_to", copy->moved_to);
         set_number(object, "new_mailbox_id", copy->new_mailbox);
         set_time(object, "moved_at", copy->moved_at);
-        set_time(object, "purge_after", copy->purge_after);
+        if (copy->left_on == NULL)
+            set_time(object, "purge_after", copy->purge_after);
+        set_text(object, "left_on", copy->left_on);
         set_text(object, "operation", copy->operation);
         json_array_append_new(list, object);
     }

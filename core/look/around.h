@@ -59,6 +59,7 @@ typedef struct ServiceLook {
 typedef struct CopyLook {
     unsigned mailbox_id, new_mailbox;
     char *moved_to, *operation, *state;
+    char *left_on; /* it lies on that store, which was gone when it was left behind; NULL: here */
     int64_t moved_at, purge_after; /* Unix ms */
 } CopyLook;
 

@@ -94,6 +94,30 @@ static bool read_moves(const Site *site, const char *id, StoreView *view, GError
     return true;
 }
 
+/* What lies on another store is recorded here while that one has not heard of it. */
+static bool read_left_behind(const Site *site, const char *id, StoreView *view, GError **error)
+{
+    g_autoptr(Rows) rows =
+        db_query(site->store->control, error,
+                 "SELECT store, mailbox_id, operation,"
+                 " CAST(UNIX_TIMESTAMP(since) * 1000 AS UNSIGNED)"
+                 " FROM zxmove.left_behind WHERE account_id = ?",
+                 DB_ARGS(db_text(id)));
+
+    for (unsigned i = 0; rows != NULL && i < rows_count(rows); i++) {
+        CopyLook *copy = g_new0(CopyLook, 1);
+
+        copy->left_on = g_strdup(rows_text(rows, i, 0));
+        copy->mailbox_id = (unsigned)rows_u64(rows, i, 1);
+        copy->operation = g_strdup(rows_text(rows, i, 2));
+        copy->moved_at = rows_i64(rows, i, 3);
+        copy->moved_to = g_strdup(view->store);
+        copy->state = g_strdup("stray");
+        g_ptr_array_add(view->copies, copy);
+    }
+    return rows != NULL;
+}
+
 bool records_read(const Site *site, const char *account_id, StoreView *view, GError **error)
 {
     Store *store = site->store;
@@ -101,5 +125,6 @@ bool records_read(const Site *site, const char *account_id, StoreView *view, GEr
     return !site->records || (read_window(store, account_id, view, error) &&
                               read_claim(store, account_id, view, error) &&
                               read_reservation(store, account_id, view, error) &&
-                              read_moves(site, account_id, view, error));
+                              read_moves(site, account_id, view, error) &&
+                              read_left_behind(site, account_id, view, error));
 }

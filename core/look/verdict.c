@@ -32,16 +32,27 @@ static char *moment_of(int64_t ms)
     return g_date_time_format(time, "%Y-%m-%d %H:%M:%S");
 }
 
-/* The row is what zxmove says was left there, or what it is making there. */
-static bool is_explained(const StoreView *view)
+/* A copy that @view records lies on @store under this id. */
+static bool records(const StoreView *view, const char *store, int64_t mailbox_id)
 {
-    if (view->reserved == view->mailbox_id)
-        return true;
-    for (guint i = 0; i < view->copies->len; i++)
-        if (((const CopyLook *)g_ptr_array_index(view->copies, i))->mailbox_id ==
-            view->mailbox_id)
+    for (guint i = 0; i < view->copies->len; i++) {
+        const CopyLook *copy = g_ptr_array_index(view->copies, i);
+
+        if (copy->mailbox_id == mailbox_id &&
+            g_ascii_strcasecmp(copy->left_on != NULL ? copy->left_on : view->store, store) == 0)
             return true;
+    }
     return false;
+}
+
+/* The row is what zxmove says was left there, or what it is making there. */
+static bool is_explained(const Whereabouts *where, const StoreView *view)
+{
+    bool explained = view->reserved == view->mailbox_id;
+
+    for (guint i = 0; i < where->stores->len && !explained; i++)
+        explained = records(g_ptr_array_index(where->stores, i), view->store, view->mailbox_id);
+    return explained;
 }
 
 /* A mailbox beside the home that nothing explains; NULL if there is none. */
@@ -50,7 +61,7 @@ static const StoreView *other_home(const Whereabouts *where)
     for (guint i = 0; i < where->stores->len; i++) {
         const StoreView *view = g_ptr_array_index(where->stores, i);
 
-        if (view->mailbox_id > 0 && !is_home(where, view) && !is_explained(view))
+        if (view->mailbox_id > 0 && !is_home(where, view) && !is_explained(where, view))
             return view;
     }
     return NULL;
@@ -135,7 +146,8 @@ static void add_copies(GString *text, const Whereabouts *where, const StoreView 
         g_autofree char *until = day_of(copy->purge_after);
 
         if (strcmp(copy->state, "stray") == 0)
-            g_string_append_printf(text, "; a stray copy on %s", view->store);
+            g_string_append_printf(text, "; a stray copy on %s",
+                                   copy->left_on != NULL ? copy->left_on : view->store);
         else
             g_string_append_printf(text, "; an old copy on %s until %s", view->store, until);
     }

@@ -13,6 +13,7 @@ static void copy_free(CopyLook *copy)
     g_free(copy->moved_to);
     g_free(copy->operation);
     g_free(copy->state);
+    g_free(copy->left_on);
     g_free(copy);
 }
 

@@ -3,7 +3,7 @@
  * elsewhere as a sequence. */
 #include "core/base/failpoint.h"
 #include "core/base/log.h"
-#include "core/move/move.h"
+#include "core/move/rollback.h"
 #include <string.h>
 
 typedef enum StepFlags {
@@ -312,6 +312,8 @@ void move_run(Move *move)
     GError *problem = NULL;
     bool over, there = false;
 
+    rescue_deliver(move->source, move->target);
+    rescue_deliver(move->target, move->source);
     if (!move_begin_claims(move, &problem) ||
         !move_nothing_unfinished(move->source, move->account, &problem) ||
         !move_nothing_unfinished(move->target, move->account, &problem) ||

@@ -63,7 +63,7 @@ typedef struct Operation {
     GHashTable *stores;       /* name (lowercase) -> Store, opened when first needed */
     char **client_memcached;  /* mailboxd's own servers, "host:port" */
     GHashTable *gone;         /* looking: name (lowercase) -> GError why it cannot be opened */
-    GHashTable *silent;       /* store -> why it could not be asked about its volumes */
+    GHashTable *silent;       /* store -> why it could not be reached (operation_reach) */
     GHashTable *sizes;        /* account id -> uint64_t *: what its row says; NULL: not asked */
     Report *report;
     EventSink *sink;
@@ -95,6 +95,9 @@ bool operation_gate(Operation *op, const Wait *wait, void (*paused)(void *data, 
 Store *operation_store(Operation *op, const char *hostname, GError **error) MUST_USE;
 /* Of one who looks: this store is known to be out of reach. Takes @why. */
 void operation_gone(Operation *op, const char *hostname, GError *why);
+/* The same of a store that may be down: it is tried once in an operation, so that its patience is not paid
+ * for every mailbox. */
+Store *operation_reach(Operation *op, const char *name, GError **error) MUST_USE;
 /* The same with whatever can be opened of it (store_open_rest), for recovery. */
 Store *operation_store_rest(Operation *op, const char *hostname, char **missing,
                             GError **error) MUST_USE;
@@ -255,6 +258,8 @@ bool commit_in_doubt(Move *move, GError **error) MUST_USE;
 bool commit_apply(Move *move, GError **error) MUST_USE;
 bool open_apply(Move *move, GError **error) MUST_USE;
 bool settle_apply(Move *move, GError **error) MUST_USE;
+/* Account caches of the stores, but for @except (may be NULL); what fails becomes a note. */
+void settle_tell_others(Move *move, const char *except);
 
 /* settle.c: delayed sends, reminders and polling sleep until the destination's mailboxd restarts
  * (5.6). */

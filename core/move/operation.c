@@ -334,6 +334,26 @@ Store *operation_store_rest(Operation *op, const char *hostname, char **missing,
     return store;
 }
 
+Store *operation_reach(Operation *op, const char *name, GError **error)
+{
+    const char *before = op->silent != NULL ? g_hash_table_lookup(op->silent, name) : NULL;
+    GError *problem = NULL;
+    Store *store;
+
+    if (before != NULL) {
+        fail(error, ZX_ERROR_CONNECT, "%s", before);
+        return NULL;
+    }
+    store = operation_store(op, name, &problem);
+    if (store != NULL && store_revive(store, &problem))
+        return store;
+    if (op->silent == NULL)
+        op->silent = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
+    g_hash_table_insert(op->silent, g_strdup(name), g_strdup(problem->message));
+    g_propagate_error(error, problem);
+    return NULL;
+}
+
 void operation_note(Operation *op, const char *fmt, ...)
 {
     GPtrArray *notes = op->report->notes;

@@ -4,6 +4,7 @@
 #include "core/base/failpoint.h"
 #include "core/base/log.h"
 #include "core/move/purge.h"
+#include "core/move/rollback.h"
 #include "conf/units.h"
 #include <stdlib.h>
 #include <string.h>
@@ -492,11 +493,24 @@ static void note_unasked(Operation *op, const char *store, const GError *problem
 static bool find_at(Operation *op, const PurgeRequest *request, const char *name,
                     GPtrArray *copies, GError **error)
 {
-    Store *store = operation_store(op, name, error);
+    Store *store = operation_reach(op, name, error);
 
     return store != NULL &&
            (leftover_only(request) || purge_find(store, request->mailbox, copies, error)) &&
            leftover_find(op, request, store, copies, error);
+}
+
+/* What was left behind on a store that was gone then is stray there before anything is looked for. */
+static void hear_of_strays(Operation *op)
+{
+    for (guint i = 0; i < op->conf->stores->len; i++) {
+        const ConfStore *where = g_ptr_array_index(op->conf->stores, i);
+        g_autoptr(GError) problem = NULL;
+
+        if (operation_reach(op, where->name, &problem) == NULL)
+            log_warning("%s: %s", where->name, problem->message);
+    }
+    rescue_deliver_all(op);
 }
 
 static void run_all(Operation *op, const PurgeRequest *request, const GPtrArray *copies)
@@ -524,6 +538,7 @@ bool purge_run(Operation *op, const PurgeRequest *request, GError **error)
     if (request->host == NULL && is_number(request->mailbox) && op->conf->stores->len > 1)
         return fail(error, ZX_ERROR_USAGE,
                     "mailbox ids are per store: say which with --host STORE, or give the address");
+    hear_of_strays(op);
     for (guint i = 0; i < op->conf->stores->len; i++) {
         const ConfStore *where = g_ptr_array_index(op->conf->stores, i);
         GError *problem = NULL;

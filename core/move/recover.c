@@ -3,7 +3,7 @@
  * `committing`, forward only, unless a person says that the request is dead (doc/platform.md 9.6).
  */
 #include "core/base/log.h"
-#include "core/move/move.h"
+#include "core/move/rollback.h"
 #include <string.h>
 
 typedef enum Way { WAY_FORWARD, WAY_IN_DOUBT, WAY_BACK, WAY_REFUSED } Way;
@@ -411,9 +411,16 @@ bool recover_run(Operation *op, const RecoverRequest *request, GError **error)
         first = problem;
         unasked = name;
     }
+    rescue_deliver_all(op);
     forget_second_rows(fences);
     operation_emit(op, &(Event){ .type = EVENT_SELECTED, .total = fences->len });
-    for (guint i = 0; i < fences->len; i++)
-        recover_one(op, request, g_ptr_array_index(fences, i), i + 1, fences->len);
+    for (guint i = 0; i < fences->len; i++) {
+        Fence *known = g_ptr_array_index(fences, i);
+
+        if (known->rescue)
+            rescue_recover(op, request, known, i + 1, fences->len);
+        else
+            recover_one(op, request, known, i + 1, fences->len);
+    }
     return first == NULL || judge_unasked(op, request, unasked, first, error);
 }

@@ -11,17 +11,6 @@ typedef struct WayBack {
     GPtrArray *ids; /* of char *, NULL at its end: move.accounts */
 } WayBack;
 
-/* An account that left a store, as that store recorded it. */
-typedef struct Departure {
-    char *account_id, *address, *operation, *from, *to;
-    char *copy;        /* state of its old copy's record; NULL: there is none */
-    uint32_t mailbox;  /* the old copy's id; 0: the account had no mailbox */
-    unsigned bad_items;
-    int64_t at;        /* Unix ms */
-    bool finished;
-    bool staged;       /* a way back was begun: something new lies there */
-} Departure;
-
 static void departure_free(Departure *departure)
 {
     g_free(departure->account_id);
@@ -53,7 +42,7 @@ static bool read_departures(Store *store, const char *account_id, const char *op
                     "SELECT f.account_id, f.address, f.operation, f.source_host,"
                     " f.destination_host, m.state, f.source_mailbox, IFNULL(m.bad_items, 0),"
                     " CAST(UNIX_TIMESTAMP(f.changed) * 1000 AS UNSIGNED), f.state = 'done',"
-                    " r.account_id IS NOT NULL FROM zxmove.fence f"
+                    " r.account_id IS NOT NULL, f.destination_mailbox FROM zxmove.fence f"
                     " LEFT JOIN zxmove.moved m ON m.mailbox_id = f.source_mailbox"
                     " AND m.account_id = f.account_id AND m.operation = f.operation"
                     " LEFT JOIN zxmove.reservation r ON r.account_id = f.account_id"
@@ -76,6 +65,7 @@ static bool read_departures(Store *store, const char *account_id, const char *op
         departure->at = rows_i64(rows, i, 8);
         departure->finished = rows_u64(rows, i, 9) != 0;
         departure->staged = rows_u64(rows, i, 10) != 0;
+        departure->new_mailbox = (uint32_t)rows_u64(rows, i, 11);
         g_ptr_array_add(found, departure);
     }
     return true;
@@ -92,7 +82,7 @@ static GPtrArray *departures(Operation *op, const char *account_id, const char *
     for (guint i = 0; i < op->conf->stores->len; i++) {
         const char *name = ((const ConfStore *)g_ptr_array_index(op->conf->stores, i))->name;
         GError *problem = NULL;
-        Store *store = operation_store(op, name, &problem);
+        Store *store = operation_reach(op, name, &problem);
 
         if (store != NULL && read_departures(store, account_id, operation, found, &problem))
             continue;
@@ -223,12 +213,15 @@ static void add_way(GPtrArray *ways, const Departure *departure, const RollbackR
     g_ptr_array_add(way->ids, g_strdup(departure->account_id));
 }
 
-/* The account's line in the report when it does not go: there is nothing to do, or @problem. */
-static void tell(Operation *op, const char *address, const char *account_id, const char *home,
-                 const Departure *departure, const char *nothing, GError *problem)
+void rollback_tell(Operation *op, const Candidate *candidate, const char *nothing, GError *problem)
 {
-    MailboxResult *result = operation_add_result(op, address, account_id, home,
-                                                 departure != NULL ? departure->from : NULL);
+    const Departure *departure = candidate->departure;
+    const Account *account = candidate->account;
+    MailboxResult *result = operation_add_result(
+        op, account != NULL ? account->address : departure->address,
+        account != NULL ? account->id : departure->account_id,
+        account != NULL ? account->mail_host : departure->to,
+        departure != NULL ? departure->from : NULL);
 
     if (problem == NULL) {
         result->outcome = OUTCOME_SKIPPED;
@@ -240,49 +233,46 @@ static void tell(Operation *op, const char *address, const char *account_id, con
     g_error_free(problem);
 }
 
-static void judge(Operation *op, const RollbackRequest *request, const Departure *departure,
-                  GPtrArray *ways)
+static void judge(Operation *op, const RollbackRequest *request, const Candidate *candidate,
+                  void *data)
 {
-    GError *problem = NULL;
-    g_autoptr(Account) account = directory_account(op->directory, departure->account_id, &problem);
+    const Departure *departure = candidate->departure;
+    GError *problem = candidate->problem;
 
-    if (account != NULL && may_go_back(departure, account, request, &problem))
-        add_way(ways, departure, request);
+    if (problem == NULL && candidate->nothing == NULL &&
+        may_go_back(departure, candidate->account, request, &problem))
+        add_way(data, departure, request);
     else
-        tell(op, account != NULL ? account->address : departure->address, departure->account_id,
-             account != NULL ? account->mail_host : departure->to, departure, "already there",
-             problem);
+        rollback_tell(op, candidate,
+                      candidate->nothing != NULL ? candidate->nothing : "already there", problem);
 }
 
 /* The newest operation that moved the account is taken back; one that was a rollback is not, or the
- * same command twice would lead there and back. */
-static void judge_account(Operation *op, const RollbackRequest *request, const Account *account,
-                          GPtrArray *ways)
+ * same command twice would lead there and back. Nobody can say so of one that led to a home that is
+ * gone. */
+static void consider(Operation *op, const RollbackRequest *request, const Account *account,
+                     Judge *judge_it, void *data)
 {
-    GError *problem = NULL;
-    g_autoptr(GPtrArray) found = departures(op, account->id, NULL, &problem);
-    const Departure *newest = NULL;
+    Candidate candidate = { .account = account };
+    g_autoptr(GPtrArray) found = departures(op, account->id, NULL, &candidate.problem);
     bool was = false;
 
     for (guint i = 0; found != NULL && i < found->len; i++) {
         const Departure *departure = g_ptr_array_index(found, i);
 
-        if (newest == NULL || departure->at > newest->at)
-            newest = departure;
+        if (candidate.departure == NULL || departure->at > candidate.departure->at)
+            candidate.departure = departure;
     }
-    if (newest == NULL && problem == NULL)
-        fail(&problem, ZX_ERROR_REFUSED,
+    if (candidate.departure == NULL && candidate.problem == NULL)
+        fail(&candidate.problem, ZX_ERROR_REFUSED,
              "no store has a record of a move of it: there is nothing to go back to. Where it lives:"
              " status account %s",
              account->address);
-    if (problem != NULL ||
-        (is(account->mail_host, newest->to) && !was_rollback(op, newest, &was, &problem)))
-        tell(op, account->address, account->id, account->mail_host, newest, NULL, problem);
-    else if (was)
-        tell(op, account->address, account->id, account->mail_host, newest,
-             "rolled back already", NULL);
-    else
-        judge(op, request, newest, ways);
+    if (candidate.problem == NULL && !request->from_old_copy &&
+        is(account->mail_host, candidate.departure->to) &&
+        was_rollback(op, candidate.departure, &was, &candidate.problem) && was)
+        candidate.nothing = "rolled back already";
+    judge_it(op, request, &candidate, data);
 }
 
 static bool one_operation(const GPtrArray *found, const char *prefix, GError **error)
@@ -298,21 +288,27 @@ static bool one_operation(const GPtrArray *found, const char *prefix, GError **e
     return true;
 }
 
-static bool select_operation(Operation *op, const RollbackRequest *request, GPtrArray *ways,
-                             GError **error)
+static bool each_of_operation(Operation *op, const RollbackRequest *request, Judge *judge_it,
+                              void *data, GError **error)
 {
     g_autofree char *prefix = g_ascii_strdown(request->operation, -1);
     g_autoptr(GPtrArray) found = departures(op, NULL, prefix, error);
 
     if (found == NULL || !one_operation(found, request->operation, error))
         return false;
-    for (guint i = 0; i < found->len; i++)
-        judge(op, request, g_ptr_array_index(found, i), ways);
+    for (guint i = 0; i < found->len; i++) {
+        Candidate candidate = { .departure = g_ptr_array_index(found, i) };
+        g_autoptr(Account) account =
+            directory_account(op->directory, candidate.departure->account_id, &candidate.problem);
+
+        candidate.account = account;
+        judge_it(op, request, &candidate, data);
+    }
     return true;
 }
 
-static bool select_accounts(Operation *op, const RollbackRequest *request, GPtrArray *ways,
-                            GError **error)
+static bool each_account(Operation *op, const RollbackRequest *request, Judge *judge_it, void *data,
+                         GError **error)
 {
     g_autoptr(GHashTable) seen = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
 
@@ -322,9 +318,16 @@ static bool select_accounts(Operation *op, const RollbackRequest *request, GPtrA
         if (account == NULL)
             return false;
         if (g_hash_table_add(seen, g_strdup(account->id)))
-            judge_account(op, request, account, ways);
+            consider(op, request, account, judge_it, data);
     }
     return true;
+}
+
+bool rollback_each(Operation *op, const RollbackRequest *request, Judge *judge_it, void *data,
+                   GError **error)
+{
+    return request->operation != NULL ? each_of_operation(op, request, judge_it, data, error)
+                                      : each_account(op, request, judge_it, data, error);
 }
 
 /* Of WayBack. NULL with an error if nothing can be begun. */
@@ -332,8 +335,7 @@ static GPtrArray *rollback_select(Operation *op, const RollbackRequest *request,
 {
     g_autoptr(GPtrArray) ways = g_ptr_array_new_with_free_func((GDestroyNotify)way_back_free);
 
-    if (!(request->operation != NULL ? select_operation(op, request, ways, error)
-                                     : select_accounts(op, request, ways, error)))
+    if (!rollback_each(op, request, judge, ways, error))
         return NULL;
     for (guint i = 0; i < ways->len; i++) {
         WayBack *way = g_ptr_array_index(ways, i);
@@ -373,8 +375,11 @@ static void none_went(Operation *op, const WayBack *way, const GError *problem)
 
 bool rollback_run(Operation *op, const RollbackRequest *request, GError **error)
 {
-    g_autoptr(GPtrArray) ways = rollback_select(op, request, error);
+    g_autoptr(GPtrArray) ways = NULL;
 
+    if (request->from_old_copy)
+        return rescue_run(op, request, error);
+    ways = rollback_select(op, request, error);
     if (ways == NULL)
         return false;
     for (guint i = 0; i < ways->len; i++) {

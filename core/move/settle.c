@@ -52,7 +52,7 @@ static void note_unflushed(Move *move, const char *store, GError *problem)
     g_error_free(problem);
 }
 
-static void flush_others(Move *move)
+void settle_tell_others(Move *move, const char *except)
 {
     Wait wait = wait_through(&move->wait, SETTLE_MS);
     GError *problem = NULL;
@@ -63,7 +63,8 @@ static void flush_others(Move *move)
         const ServerInfo *server = g_ptr_array_index(move->op->servers, i);
 
         if (!server->mailbox || g_ascii_strcasecmp(server->hostname, move->source->name) == 0 ||
-            g_ascii_strcasecmp(server->hostname, move->target->name) == 0)
+            g_ascii_strcasecmp(server->hostname, move->target->name) == 0 ||
+            (except != NULL && g_ascii_strcasecmp(server->hostname, except) == 0))
             continue;
         if (!flush_bystander(move, server, &problem))
             note_unflushed(move, server->hostname, g_steal_pointer(&problem));
@@ -229,7 +230,7 @@ static bool insist(Move *move, const char *name, MovePart *part, GError **error)
 
 bool settle_apply(Move *move, GError **error)
 {
-    flush_others(move);
+    settle_tell_others(move, NULL);
     caches_drop_routes(
         move); /* once more: a look-up in between may have cached the old route (7) */
     if (move->source_mailbox != 0) {

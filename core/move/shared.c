@@ -10,28 +10,6 @@ static bool has_files(const Volume *volume)
     return volume->store_type == 1;
 }
 
-/* A store that is down is tried once in an operation: its patience is not paid for every mailbox.
- */
-static Store *reach(Operation *op, const char *name, GError **error)
-{
-    const char *before = op->silent != NULL ? g_hash_table_lookup(op->silent, name) : NULL;
-    GError *problem = NULL;
-    Store *store;
-
-    if (before != NULL) {
-        fail(error, ZX_ERROR_CONNECT, "%s", before);
-        return NULL;
-    }
-    store = operation_store(op, name, &problem);
-    if (store != NULL && store_revive(store, &problem))
-        return store;
-    if (op->silent == NULL)
-        op->silent = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
-    g_hash_table_insert(op->silent, g_strdup(name), g_strdup(problem->message));
-    g_propagate_error(error, problem);
-    return NULL;
-}
-
 /* Of Store, borrowed. One that cannot be asked may share a volume, and have a live mailbox where the
  * files would be removed. */
 static GPtrArray *others(Operation *op, const Store *store, GError **error)
@@ -45,7 +23,7 @@ static GPtrArray *others(Operation *op, const Store *store, GError **error)
 
         if (!server->mailbox || g_ascii_strcasecmp(server->hostname, store->name) == 0)
             continue;
-        other = reach(op, server->hostname, &problem);
+        other = operation_reach(op, server->hostname, &problem);
         if (other == NULL) {
             fail(error, ZX_ERROR_CONNECT,
                  "%s cannot be asked whether it shares volumes of %s (%s): nothing is removed there"

@@ -486,3 +486,50 @@ GPtrArray *ldap_conn_search_some(LdapConn *conn, const char *base, LdapScope sco
                                  .some = true },
                       error);
 }
+
+/* By the values themselves: one that is not there cannot be deleted, and a second one of these
+ * attributes is not allowed. */
+static LDAPMod *mod_new(int op, const char *attribute, const char *value)
+{
+    LDAPMod *mod = g_new0(LDAPMod, 1);
+    char **values = g_new0(char *, 2);
+
+    values[0] = g_strdup(value);
+    mod->mod_op = op;
+    mod->mod_type = g_strdup(attribute);
+    mod->mod_values = values;
+    return mod;
+}
+
+static void mod_free(LDAPMod *mod)
+{
+    if (mod == NULL)
+        return;
+    g_strfreev(mod->mod_values);
+    g_free(mod->mod_type);
+    g_free(mod);
+}
+
+bool ldap_conn_change(LdapConn *conn, const char *dn, const LdapChange *changes, GError **error)
+{
+    g_autoptr(GPtrArray) mods = g_ptr_array_new_with_free_func((GDestroyNotify)mod_free);
+    int rc;
+
+    if (conn->lost)
+        return fail(error, ZX_ERROR_CONNECT, "LDAP server %s: the connection is lost", conn->url);
+    for (; changes->attribute != NULL; changes++) {
+        if (changes->from != NULL)
+            g_ptr_array_add(mods, mod_new(LDAP_MOD_DELETE, changes->attribute, changes->from));
+        g_ptr_array_add(mods, mod_new(LDAP_MOD_ADD, changes->attribute, changes->to));
+    }
+    g_ptr_array_add(mods, NULL);
+    rc = ldap_modify_ext_s(conn->ld, dn, (LDAPMod **)mods->pdata, NULL, NULL);
+    if (rc == LDAP_SUCCESS)
+        return true;
+    if (rc == LDAP_NO_SUCH_ATTRIBUTE || rc == LDAP_TYPE_OR_VALUE_EXISTS)
+        return fail(error, ZX_ERROR_CHANGED,
+                    "LDAP server %s: %s has not the values any more that were to be changed",
+                    conn->url, dn);
+    conn->lost = error_kind(rc) == ZX_ERROR_CONNECT || error_kind(rc) == ZX_ERROR_TIMEOUT;
+    return conn_error(conn, rc, dn, error);
+}

@@ -48,6 +48,17 @@ GPtrArray *ldap_conn_search_some(LdapConn *conn, const char *base, LdapScope sco
                                  const char *filter, const char *const *attributes, unsigned most,
                                  GError **error) MUST_USE;
 
+/* A value that becomes another one. */
+typedef struct LdapChange {
+    const char *attribute;
+    const char *from; /* NULL: it has none */
+    const char *to;
+} LdapChange;
+/* All of @changes (ends with a NULL attribute) or none, and only if each attribute still has exactly the
+ * value it is said to have: CHANGED otherwise. CONNECT and TIMEOUT: it may have been done. */
+bool ldap_conn_change(LdapConn *conn, const char *dn, const LdapChange *changes,
+                      GError **error) MUST_USE;
+
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(LdapConn, ldap_conn_close)
 
 #endif

@@ -30,8 +30,8 @@ void fence_free(Fence *fence)
     "INSERT INTO zxmove.fence (account_id, operation, role, state, lease, address, "               \
     "account_status,"                                                                              \
     " mail_status, transport, status_touched, source_host, destination_host, source_mailbox,"      \
-    " destination_mailbox, reindex, made, changed) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?," \
-    " ?, ?, UTC_TIMESTAMP(3), UTC_TIMESTAMP(3)) ON DUPLICATE KEY UPDATE "
+    " destination_mailbox, reindex, rescue, made, changed) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?,"  \
+    " ?, ?, ?, ?, ?, UTC_TIMESTAMP(3), UTC_TIMESTAMP(3)) ON DUPLICATE KEY UPDATE "
 
 /* A window that is opened again under the same operation begins its row anew. */
 #define FENCE_ANEW                                                                               \
@@ -58,11 +58,15 @@ static bool write_row(const Fence *fence, Store *store, const char *role, const 
                            db_text(fence->mail_status), db_text(fence->transport),
                            db_u64(fence->status_touched), db_text(fence->source_host),
                            db_text(fence->destination_host), db_u64(fence->source_mailbox),
-                           db_u64(fence->destination_mailbox), db_u64(fence->reindex)));
+                           db_u64(fence->destination_mailbox), db_u64(fence->reindex),
+                           db_u64(fence->rescue)));
 }
 
 bool fence_begin(const Fence *fence, Store *source, Store *destination, GError **error)
 {
+    if (source == NULL)
+        return write_row(fence, destination, "destination", FENCE_INSERT FENCE_ANEW, error) &&
+               store_durable(destination, error);
     return write_row(fence, source, "source", FENCE_INSERT FENCE_ANEW, error) &&
            write_row(fence, destination, "destination", FENCE_INSERT FENCE_ANEW, error) &&
            store_durable(source, error) && store_durable(destination, error);
@@ -148,7 +152,7 @@ bool fence_note_mailboxes(Store *store, const Fence *fence, GError **error)
     "reindex,"                                                                                     \
     " role = 'source', TIMESTAMPDIFF(MICROSECOND, made, UTC_TIMESTAMP(3)) DIV 1000, locked,"       \
     " opened, proven, IFNULL(TIMESTAMPDIFF(MICROSECOND, lock_tried, UTC_TIMESTAMP(3)) DIV 1000, "  \
-    "-1)"                                                                                          \
+    "-1), rescue"                                                                                  \
     " FROM zxmove.fence WHERE state NOT IN ('done', 'undone')"
 
 static FenceState state_of(const char *name)
@@ -183,6 +187,7 @@ static Fence *fence_from(const Rows *rows, unsigned i)
     fence->opened = rows_u64(rows, i, 17) != 0;
     fence->proven = g_strdup(rows_text(rows, i, 18));
     fence->lock_tried_ms = rows_i64(rows, i, 19);
+    fence->rescue = rows_u64(rows, i, 20) != 0;
     return fence;
 }
 

@@ -36,12 +36,14 @@ typedef struct Fence {
     int64_t age_ms;        /* since it was made, by that server's clock */
     int64_t lock_tried_ms; /* since a lock-out was sent that was not answered; -1: there is none */
     bool locked;           /* one was answered: the lock is ours */
+    bool rescue; /* no move: the way back to an old copy, its home being gone (move/rescue.c); it stands on
+                    that store alone */
     bool opened; /* the destination was asked to open the mailbox: its rows are its own from then on
                   */
 } Fence;
 void fence_free(Fence *fence);
 
-/* Writes the row in state fenced on both stores, durable on both. */
+/* Writes the row in state fenced on both stores, durable on both. @source NULL: of a rescue. */
 bool fence_begin(const Fence *fence, Store *source, Store *destination, GError **error) MUST_USE;
 
 /* @from -> @to on one store under our lease: exactly one row must change, else CONFLICT. */

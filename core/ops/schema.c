@@ -72,7 +72,7 @@ static const char *const statements[] = {
     " source_host VARCHAR(255) NOT NULL, destination_host VARCHAR(255) NOT NULL,"
     " source_mailbox INT UNSIGNED NOT NULL, destination_mailbox INT UNSIGNED NOT NULL,"
     " reindex BOOLEAN NOT NULL DEFAULT FALSE, lock_tried DATETIME(3), locked BOOLEAN NOT NULL DEFAULT FALSE,"
-    " opened BOOLEAN NOT NULL DEFAULT FALSE, proven VARCHAR(255),"
+    " opened BOOLEAN NOT NULL DEFAULT FALSE, rescue BOOLEAN NOT NULL DEFAULT FALSE, proven VARCHAR(255),"
     " made DATETIME(3) NOT NULL, changed DATETIME(3) NOT NULL,"
     " PRIMARY KEY (account_id, operation)) ENGINE=InnoDB",
 
@@ -85,6 +85,13 @@ static const char *const statements[] = {
     " fingerprints LONGTEXT NOT NULL, bad_items INT UNSIGNED NOT NULL DEFAULT 0, batch_name VARCHAR(255),"
     " state ENUM('kept','reused','purging','purged','stray') NOT NULL, purged DATETIME(3),"
     " KEY (account_id), KEY (batch_name)) ENGINE=InnoDB",
+
+    /* A mailbox that was left behind on another store, which was gone and could not be told: recorded there
+     * as stray when it is back. */
+    "CREATE TABLE IF NOT EXISTS zxmove.left_behind ("
+    " account_id CHAR(36) NOT NULL, store VARCHAR(255) NOT NULL, mailbox_id INT UNSIGNED NOT NULL,"
+    " address VARCHAR(255) NOT NULL, operation CHAR(36) NOT NULL, since DATETIME(3) NOT NULL,"
+    " PRIMARY KEY (account_id, store)) ENGINE=InnoDB",
 
     /* Rows that go in after the commit, under the reserved id (doc/platform.md 5.6). */
     "CREATE TABLE IF NOT EXISTS zxmove.late_scheduled_task ("

@@ -487,6 +487,26 @@ GHashTable *directory_host_pools(Directory *directory, GError **error)
     return pools;
 }
 
+bool directory_change_home(Directory *directory, const Account *account, const ServerInfo *to,
+                           GError **error)
+{
+    static const char *const wanted[] = { "zimbraId", NULL };
+    g_autofree char *transport = g_strdup_printf("lmtp:%s:%u", to->hostname, to->lmtp_port);
+    g_autofree char *filter =
+        ldap_filter("(&(objectClass=zimbraAccount)(zimbraId=%s))", account->id);
+    const LdapChange changes[] = { { "zimbraMailHost", account->mail_host, to->hostname },
+                                   { "zimbraMailTransport", account->transport, transport },
+                                   { 0 } };
+    g_autoptr(GPtrArray) found = search(directory, "", LDAP_SUB, filter, wanted, error);
+
+    if (found == NULL)
+        return false;
+    if (found->len != 1)
+        return fail(error, ZX_ERROR_NOT_FOUND, "no account %s in the directory", account->address);
+    return ldap_conn_change(directory->master, ldap_entry_dn(g_ptr_array_index(found, 0)), changes,
+                            error);
+}
+
 GHashTable *directory_ids_at(Directory *directory, const char *host, GError **error)
 {
     static const char *const wanted[] = { "zimbraId", NULL };

@@ -1,7 +1,7 @@
 /* directory.h - accounts, domains and servers as the LDAP master has them (doc/platform.md 1).
  * Every read that decides something goes to the master; replicas are only asked whether they have
- * caught up. Nothing here writes: writes go through admin SOAP (admin.h), so that Zimbra's own
- * rules and caches apply. */
+ * caught up. Writes go through admin SOAP (admin.h), so that Zimbra's own rules and caches apply, but
+ * for one (directory_change_home). */
 #ifndef ZX_ZIMBRA_DIRECTORY_H
 #define ZX_ZIMBRA_DIRECTORY_H
 
@@ -66,6 +66,11 @@ bool directory_is_admin(Directory *directory, const char *login, bool *is, GErro
 /* Classes of service that name a pool of hosts: id, lowercase ("" for the default one, too) -> char
  * **, zimbraIds of the servers. */
 GHashTable *directory_host_pools(Directory *directory, GError **error) MUST_USE;
+
+/* Host and transport in one change on the master, if both are still what @account has: for a home that
+ * is gone, when mailboxd refuses (6.6). CHANGED, CONNECT and TIMEOUT as ldap_conn_change has them. */
+bool directory_change_home(Directory *directory, const Account *account, const ServerInfo *to,
+                           GError **error) MUST_USE;
 
 /* The ids, lowercase, of all accounts whose home is @host: a set. */
 GHashTable *directory_ids_at(Directory *directory, const char *host, GError **error) MUST_USE;
