@@ -6,9 +6,6 @@
 #include "core/move/purge.h"
 #include <string.h>
 
-/* A copy that is staged for an operation which still shows signs of life is not left over. */
-#define HEARTBEAT_MINUTES 10
-
 static bool is_wanted(const PurgeRequest *request)
 {
     return leftover_only(request) || request->purge_orphan;
@@ -200,22 +197,38 @@ static bool purge_orphan(Purge *purge, GError **error)
     return delete_behind(&deletion, error) && purge_set_state(purge, "purged", error);
 }
 
-/* No operation that shows life has worked on it. */
-static bool nobody_stages(const Purge *purge, GError **error)
+/* The lock of an operation tells the living from the dead. */
+static bool is_alive(const Purge *purge, const char *operation, bool *alive, GError **error)
+{
+    g_autofree char *lock = journal_lock(operation);
+    g_autoptr(Rows) rows = db_query_one(purge->store->control, error,
+                                        "SELECT IS_USED_LOCK(?) IS NOT NULL", DB_ARGS(db_text(lock)));
+
+    if (rows != NULL)
+        *alive = rows_u64(rows, 0, 0) != 0;
+    return rows != NULL;
+}
+
+/* It is on the list of no operation that lives, be it queued, held or at work on others. */
+static bool nobody_needs_it(const Purge *purge, GError **error)
 {
     g_autoptr(Rows) rows =
         db_query(purge->store->control, error,
-                 "SELECT o.uuid FROM zxmove.step s JOIN zxmove.operation o ON o.uuid = s.operation"
-                 " WHERE s.account_id = ? AND o.ended IS NULL"
-                 " AND o.heartbeat > UTC_TIMESTAMP(3) - INTERVAL ? MINUTE LIMIT 1",
-                 DB_ARGS(db_text(purge->copy->account_id), db_u64(HEARTBEAT_MINUTES)));
+                 "SELECT DISTINCT o.uuid FROM zxmove.operation_mailbox m"
+                 " JOIN zxmove.operation o ON o.uuid = m.operation"
+                 " WHERE m.account_id = ? AND o.ended IS NULL",
+                 DB_ARGS(db_text(purge->copy->account_id)));
 
-    if (rows == NULL)
-        return false;
-    return rows_count(rows) == 0 ||
-           fail(error, ZX_ERROR_CONFLICT, "operation %s may still need it (its last sign of life is"
-                                          " less than %d minutes old)",
-                rows_text(rows, 0, 0), HEARTBEAT_MINUTES);
+    for (unsigned i = 0; rows != NULL && i < rows_count(rows); i++) {
+        bool alive = false;
+
+        if (!is_alive(purge, rows_text(rows, i, 0), &alive, error))
+            return false;
+        if (alive)
+            return fail(error, ZX_ERROR_CONFLICT, "operation %s still needs it",
+                        rows_text(rows, i, 0));
+    }
+    return rows != NULL;
 }
 
 /* The reservation as it is under the lock: a move may have come to its end meanwhile. */
@@ -277,7 +290,7 @@ static bool purge_partial(Purge *purge, GError **error)
     g_ptr_array_add(purge->result->notes,
                     g_strdup("a partial copy: no move has switched the account to it"));
     if (!reservation_stands(purge, error) || !purge_nothing_unfinished(purge, error) ||
-        !nobody_stages(purge, error) || !row_is_its_own(purge, error) ||
+        !nobody_needs_it(purge, error) || !row_is_its_own(purge, error) ||
         !not_in_memory(purge, error) || !shared_find(purge->op, purge->store, error) ||
         !purge_count_bytes(purge, error))
         return false;
