@@ -232,7 +232,7 @@ static json_t *next_json(const char *output)
         list, json_string("give the user zimbra of every store the public half of ssh.key_file"));
     if (output != NULL)
         json_array_append_new(list, json_sprintf("zxmove --config %s trust", output));
-    json_array_append_new(list, json_string("getServices, then doMailboxMove ... dry_run true"));
+    json_array_append_new(list, json_string("doCheck for the new store and its accounts, then doMailboxMove"));
     return list;
 }
 

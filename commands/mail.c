@@ -235,6 +235,7 @@ void report_finish(Session *session, Core *core, Report *report, ReportText *tex
 
     text->retention_days = session->conf->retention_days;
     text->interrupted = wait_stopped(&session->wait);
+    post_resume(session->conf);
     if (text->notifications != NULL)
         keep_and_send(session, core, report, text);
     else

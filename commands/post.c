@@ -76,6 +76,20 @@ bool post_later(const Conf *conf, const Post *post, GError **error)
     return true;
 }
 
+void post_resume(const Conf *conf)
+{
+    g_autofree char *path = directory_of(conf);
+    g_autoptr(GDir) directory = g_dir_open(path, 0, NULL);
+    const char *name;
+
+    while (directory != NULL && (name = g_dir_read_name(directory)) != NULL) {
+        if (!g_str_has_suffix(name, ".json"))
+            continue;
+        start_mailer(conf);
+        return;
+    }
+}
+
 /* What the report of the operation says of its notification from now on; NULL: nothing. */
 static void set_problem(const Conf *conf, const char *operation, const char *problem)
 {

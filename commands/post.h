@@ -13,5 +13,7 @@ typedef struct Post {
 bool post_send(Core *core, const Post *post, GError **error) MUST_USE;
 /* Keeps it, and sees to it that somebody tries again. False with STATE if it cannot be kept. */
 bool post_later(const Conf *conf, const Post *post, GError **error) MUST_USE;
+/* What was left behind when that process died is taken up again. */
+void post_resume(const Conf *conf);
 
 #endif

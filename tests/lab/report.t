@@ -8,6 +8,7 @@ import email.policy
 import io
 import json
 import os
+import signal
 import subprocess
 import sys
 
@@ -154,10 +155,24 @@ try:
     wait_for(lambda: os.listdir(queue) == ["lock"], 10, "the queue to be empty")
     is_("mail_problem" in json.load(open(answer["report"], encoding="utf-8")), False, "the report knows")
 
+    # Who tries dies; the next operation sees to what is left.
+    sink.stop()
+    answer = json.loads(lab.zxmove("--json", *scene.words([ids["odd"]], one), "notifications", admin).stdout)["response"]
+    found = wait_for(lambda: subprocess.run(["pgrep", "-f", f"{lab.conf_path} __mailer"], capture_output=True, text=True,
+                                            check=False).stdout.split(), 10, "the mailer")
+    for pid in found:
+        os.kill(int(pid), signal.SIGKILL)
+    sink.launch()
+    sink.wait_ready()
+    exits(lab.zxmove(*scene.words([ids["there"]], two)), 0, "another operation")
+    wait_for(lambda: mails(answer["operation"]), 30, "the mail of the one before")
+    ok(True, "what a dead process left is sent")
+    wait_for(lambda: os.listdir(queue) == ["lock"], 10, "the queue to be empty")
+
     # It does not come back.
     configure(retry_for="2s", retry_interval="1s")
     sink.stop()
-    result = lab.zxmove("--json", *scene.words([ids["odd"]], one), "notifications", admin)
+    result = lab.zxmove("--json", *scene.words([ids["odd"]], two), "notifications", admin)
     answer = json.loads(result.stdout.splitlines()[-1])["response"]
     wait_for(lambda: json.load(open(answer["report"], encoding="utf-8")).get("mail_problem", "").startswith("given up"),
              30, "it to be given up")
