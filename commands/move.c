@@ -2,6 +2,7 @@
  * or look, report and tell those who asked. */
 #include "commands/commands.h"
 #include "commands/report.h"
+#include "conf/pace.h"
 #include <string.h>
 
 typedef struct MoveArgs {
@@ -152,8 +153,10 @@ static const Arg args[] = {
          .help = "items that cannot be copied and may stay behind in a mailbox; with more it is not moved"),
     MOVE(request.accept_data_loss, .name = "accept_data_loss", .type = ARG_BOOL,
          .fallback = "false", .help = "confirms a bad_item_limit above 50"),
-    NO_ARG(.name = "bandwidth", .type = ARG_TEXT, .expected = "20M, 'Mon-08:00,4M Mon-19:00,off'",
-           .fallback = "off", .help = "bytes a second, or a timetable of them"),
+    MOVE(request.bandwidth, .name = "bandwidth", .type = ARG_TEXT,
+         .expected = "20M, 'Mon-08:00,4M Mon-19:00,off'", .fallback = "off",
+         .help = "bytes of blobs, index and backup that the operation copies a second, or a timetable "
+                 "of them; never in a window"),
     NO_ARG(.name = "max_load", .type = ARG_DECIMAL, .min = 0, .max = 10000, .fallback = "off",
            .help = "pause while a store's load is above"),
     NO_ARG(.name = "max_replica_lag", .type = ARG_DURATION, .min = 1000, .max = 3600000,
@@ -212,6 +215,14 @@ static bool check_comment(const char *comment, GError **error)
            fail(error, ZX_ERROR_USAGE, "comment: no more than %d bytes", COLUMN);
 }
 
+static bool check_bandwidth(const char *bandwidth, GError **error)
+{
+    Pace pace;
+
+    return bandwidth == NULL || pace_parse(bandwidth, &pace, error) ||
+           fail_prefix(error, "bandwidth");
+}
+
 static bool check_args(const MoveArgs *move, const Command *command, GError **error)
 {
     const MoveRequest *request = &move->request;
@@ -229,7 +240,8 @@ static bool check_args(const MoveArgs *move, const Command *command, GError **er
         return fail(error, ZX_ERROR_USAGE,
                     "bad_item_limit %ld: so much may only be left behind with accept_data_loss true",
                     request->bad_item_limit);
-    if (!check_batch(request->batch_name, error) || !check_comment(request->comment, error))
+    if (!check_batch(request->batch_name, error) || !check_comment(request->comment, error) ||
+        !check_bandwidth(request->bandwidth, error))
         return false;
     return true;
 }

@@ -30,6 +30,7 @@ typedef struct MoveRequest {
     unsigned stages;            /* of Stage */
     bool compress, check_digest, overwrite;
     char *verify;               /* how blobs are proved: size, digest (NULL), full */
+    char *bandwidth;            /* pace.h; NULL: off */
     bool ignore_partial;        /* nothing that an earlier attempt recorded is believed */
     long bad_item_limit;        /* a mailbox with more is not cut over */
     bool accept_data_loss;      /* confirms a limit above 50 */
@@ -210,6 +211,7 @@ typedef struct Limits {
     long threads;           /* -1: as it was begun */
     int64_t complete_after; /* Unix ms; -1: as it was begun */
     char **notifications;   /* NULL: as it was begun */
+    char *bandwidth;        /* pace.h; NULL: as it was begun */
 } Limits;
 void limits_clear(Limits *limits);
 /* @change NULL: only reads. *@now (limits_clear): what holds then. */

@@ -50,6 +50,13 @@ static void read_file(void *data, const StreamFile *file, Peer *source)
     begin_named(data, source, AGENT_BACKUP_READ, file);
 }
 
+static bool allow_file(void *data, const StreamFile *file)
+{
+    const Pass *pass = data;
+
+    return throttle_take(&pass->move->op->common->throttle, file->expected);
+}
+
 static void write_file(void *data, const StreamFile *file, Peer *target)
 {
     begin_named(data, target, AGENT_BACKUP_WRITE, file);
@@ -144,7 +151,8 @@ static bool one_pass(Pass *pass, bool *done, GError **error)
                                        .read = read_file,
                                        .write = write_file,
                                        .sync = sync_files,
-                                       .settled = settle_files };
+                                       .settled = settle_files,
+                                       .allow = allow_file };
     Move *move = pass->move;
     g_autoptr(GHashTable) source = peer_backup_list(move->source->peer, move->account->id, error);
     g_autoptr(GHashTable) target =

@@ -215,6 +215,13 @@ static void read_blob(void *data, const StreamFile *file, Peer *source)
     put_ref(source, &blob->row, blob->row.volume, round->job->source_mailbox);
 }
 
+static bool allow_blob(void *data, const StreamFile *file)
+{
+    const Round *round = data;
+
+    return round->job->throttle == NULL || throttle_take(round->job->throttle, file->expected);
+}
+
 static void write_blob(void *data, const StreamFile *file, Peer *target)
 {
     const Round *round = data;
@@ -561,6 +568,7 @@ bool blobs_sync(const BlobsJob *job, BlobsProgress *progress, void *data, const 
                                        .write = write_blob,
                                        .sync = sync_blobs,
                                        .settled = settle_blobs,
+                                       .allow = allow_blob,
                                        .tick = show };
     Round round = {
         .job = job, .progress = progress, .progress_data = data, .count = count, .trouble = trouble

@@ -9,6 +9,7 @@
 
 #include "core/base/wait.h"
 #include "core/move/tally.h"
+#include "core/move/throttle.h"
 #include "core/net/db.h"
 #include "core/net/peer.h"
 
@@ -33,6 +34,7 @@ typedef struct BlobsJob {
     bool window; /* new files fdatasync'ed one by one with their directories; no syncfs */
     unsigned bad_item_limit; /* so many counted ones are no difference to the proof */
     Tally *tally;            /* of the operation; NULL: nothing ends it any more */
+    Throttle *throttle;      /* of the operation; NULL: as fast as it goes, as in a window */
     bool first;              /* round of the operation: what is staged already counts as attempted */
 } BlobsJob;
 

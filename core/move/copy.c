@@ -49,6 +49,7 @@ BlobsJob copy_blobs_job(Move *move, bool window)
         .window = window,
         .bad_item_limit = move->bad_item_limit,
         .tally = committing(move) ? NULL : &move->op->common->tally,
+        .throttle = window ? NULL : &move->op->common->throttle,
         .first = move->result->rounds == 1,
     };
 }
@@ -63,6 +64,7 @@ IndexJob copy_index_job(Move *move, bool window)
         .source_mailbox = move->source_mailbox,
         .target_mailbox = move->target_mailbox,
         .window = window,
+        .throttle = window ? NULL : &move->op->common->throttle,
     };
 }
 
@@ -79,6 +81,7 @@ static void on_blobs(void *data, const BlobsCount *count)
 {
     Move *move = data;
 
+    operation_pace(move->op);
     if (move->window_began == 0 && move_gate(move))
         move_state(move, "copy", NULL);
     operation_emit(move->op, &(Event){ .type = EVENT_PROGRESS,

@@ -105,6 +105,13 @@ static void read_file(void *data, const StreamFile *file, Peer *source)
                 ((const IndexCopy *)file)->what->name);
 }
 
+static bool allow_file(void *data, const StreamFile *file)
+{
+    const Pass *pass = data;
+
+    return pass->job->throttle == NULL || throttle_take(pass->job->throttle, file->expected);
+}
+
 static void write_file(void *data, const StreamFile *file, Peer *target)
 {
     const Pass *pass = data;
@@ -156,7 +163,8 @@ static bool run(Pass *pass, const Wait *wait, GError **error)
                                        .read = read_file,
                                        .write = write_file,
                                        .sync = sync_files,
-                                       .settled = settle_files };
+                                       .settled = settle_files,
+                                       .allow = allow_file };
 
     return stream_run(pass->job->source, pass->job->target, &calls, pass, wait, error);
 }

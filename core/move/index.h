@@ -4,6 +4,7 @@
 #define ZX_MOVE_INDEX_H
 
 #include "core/base/wait.h"
+#include "core/move/throttle.h"
 #include "core/net/peer.h"
 
 typedef struct IndexJob {
@@ -11,6 +12,7 @@ typedef struct IndexJob {
     unsigned source_volume, target_volume;
     uint32_t source_mailbox, target_mailbox;
     bool window; /* fsync every file and the directory */
+    Throttle *throttle; /* NULL: as fast as it goes, as in a window */
 } IndexJob;
 
 typedef struct IndexCount {

@@ -43,6 +43,8 @@ typedef struct Common {
     bool begun;           /* one was */
     GHashTable *sessions; /* store (lowercase) -> Ssh, for the next lane to share */
     Tally tally;          /* errors of all mailboxes together */
+    Throttle throttle;    /* what they may copy together, but for windows */
+    int64_t pace_read;    /* monotonic us: when its pace was last asked for */
     Board *board;         /* what the operation shows */
     Keeper *keeper;       /* NULL: there is no row of it */
     Wait wait;            /* the caller's, with the orders that the keeper takes */
@@ -91,6 +93,8 @@ void operation_running(Operation *op);
  * @wait keeps alive what has to live through it. @paused is told of it (may be NULL). */
 bool operation_gate(Operation *op, const Wait *wait, void (*paused)(void *data, const char *by),
                     void *data);
+/* Follows the bandwidth that was set while it runs; asks once a second. */
+void operation_pace(Operation *op);
 /* Opened once, kept for the operation; an error names the store. */
 Store *operation_store(Operation *op, const char *hostname, GError **error) MUST_USE;
 /* Of one who looks: this store is known to be out of reach. Takes @why. */

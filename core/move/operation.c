@@ -76,6 +76,7 @@ static Common *common_new(const Wait *wait)
         g_hash_table_new_full(g_str_hash, g_str_equal, g_free, (GDestroyNotify)ssh_close);
     common->board = board_new();
     tally_init(&common->tally);
+    throttle_init(&common->throttle);
     if (wait != NULL)
         common->wait = *wait;
     return common;
@@ -87,6 +88,7 @@ static void common_free(Common *common)
     g_hash_table_unref(common->sessions);
     board_free(common->board);
     tally_clear(&common->tally);
+    throttle_clear(&common->throttle);
     g_mutex_clear(&common->mutex);
     g_cond_clear(&common->window_free);
     g_free(common);
@@ -220,6 +222,25 @@ void operation_running(Operation *op)
     op->common->begun = true;
     g_mutex_unlock(&op->common->mutex);
     keeper_say(op->common->keeper, "running", NULL);
+}
+
+void operation_pace(Operation *op)
+{
+    Common *common = op->common;
+    int64_t now = g_get_monotonic_time();
+    Limits limits;
+    bool due;
+
+    g_mutex_lock(&common->mutex);
+    due = now - common->pace_read > G_USEC_PER_SEC;
+    if (due)
+        common->pace_read = now;
+    g_mutex_unlock(&common->mutex);
+    if (!due)
+        return;
+    limits = keeper_limits(common->keeper);
+    throttle_follow(&common->throttle, limits.bandwidth);
+    limits_clear(&limits);
 }
 
 bool operation_gate(Operation *op, const Wait *wait, void (*paused)(void *data, const char *by),

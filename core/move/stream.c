@@ -159,7 +159,9 @@ static void begin_more(Stream *stream)
     if (stream->error != NULL)
         g_queue_clear(&stream->wanted);
     while (stream->wanted.length > 0 && stream->source_due.length < FILES_AHEAD &&
-           (stream->ahead < BYTES_AHEAD || stream->source_due.length == 0))
+           (stream->ahead < BYTES_AHEAD || stream->source_due.length == 0) &&
+           (stream->calls->allow == NULL ||
+            stream->calls->allow(stream->data, g_queue_peek_head(&stream->wanted))))
         begin_read(stream, g_queue_pop_head(&stream->wanted));
     if (stream->unsynced->len > 0 && !stream->sync_due &&
         (stream->unsynced->len >= SYNC_FILES || stream->unsynced_bytes >= SYNC_BYTES ||

@@ -53,6 +53,8 @@ typedef struct StreamCalls {
     void (*sync)(void *data, Peer *target);
     /* Files (of StreamFile) whose result is final and durable. */
     bool (*settled)(void *data, GPtrArray *files, GError **error);
+    /* May this file be read now? It is asked again until it may. NULL: always. */
+    bool (*allow)(void *data, const StreamFile *file);
     /* Called often, with files written and content passed on so far. May be NULL. */
     void (*tick)(void *data, uint64_t files, uint64_t bytes);
 } StreamCalls;

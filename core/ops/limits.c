@@ -13,6 +13,7 @@ Limits limits_read(const char *text)
         .complete_after = json_is_integer(after) ? json_integer_value(after) : -1,
     };
 
+    limits.bandwidth = g_strdup(json_string_value(json_object_get(object, "bandwidth")));
     if (json_is_array(notifications)) {
         limits.notifications = g_new0(char *, json_array_size(notifications) + 1);
         for (size_t i = 0; i < json_array_size(notifications); i++)
@@ -39,6 +40,8 @@ char *limits_text(const Limits *limits)
             json_array_append_new(list, json_string(*to));
         json_object_set_new(object, "notifications", list);
     }
+    if (limits->bandwidth != NULL)
+        json_object_set_new(object, "bandwidth", json_string(limits->bandwidth));
     dumped = json_dumps(object, JSON_COMPACT);
     json_decref(object);
     return g_strdup(dumped);
@@ -49,6 +52,7 @@ Limits limits_copy(const Limits *limits)
     Limits copy = *limits;
 
     copy.notifications = g_strdupv(limits->notifications);
+    copy.bandwidth = g_strdup(limits->bandwidth);
     return copy;
 }
 
@@ -58,6 +62,10 @@ void limits_merge(Limits *limits, const Limits *change)
         limits->threads = change->threads;
     if (change->complete_after >= 0)
         limits->complete_after = change->complete_after;
+    if (change->bandwidth != NULL) {
+        g_free(limits->bandwidth);
+        limits->bandwidth = g_strdup(change->bandwidth);
+    }
     if (change->notifications != NULL) {
         g_strfreev(limits->notifications);
         limits->notifications = g_strdupv(change->notifications);
@@ -68,4 +76,5 @@ void limits_clear(Limits *limits)
 {
     g_strfreev(limits->notifications);
     limits->notifications = NULL;
+    g_clear_pointer(&limits->bandwidth, g_free);
 }

@@ -8,6 +8,7 @@ import email.policy
 import json
 import os
 import sys
+import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from zxlab.blobs import digest, read_volumes  # noqa: E402
@@ -260,6 +261,19 @@ def ignore_partial():
     is_(report(result)["mailboxes"][0]["blobs_copied"], 1, "and brings only what differs")
 
 
+def bandwidth():
+    """No faster than asked for, and as fast as it goes in the window."""
+    account = plain("slow", messages=40)
+    before = scene.snapshot(account)
+    began = time.monotonic()
+    result = scene.move(account, two, "bandwidth", "100K")
+    took = time.monotonic() - began
+    moved_clean(result, before, account, one, two, "bandwidth 100K")
+    mine = report(result)["mailboxes"][0]
+    ok(took > mine["bytes_copied"] / (100 * 1024) - 1, "it took its time") or diag(f"{took} s, {mine['bytes_copied']}")
+    ok(mine["window_ms"] < 5000, "and the window did not") or diag(str(mine["window_ms"]))
+
+
 def as_they_are():
     """compress and checkDigest."""
     account = scene.mailbox("compress", two, messages=30)
@@ -287,7 +301,8 @@ lab = Lab.create("items", mode=os.environ.get("MODE", "asan"))
 try:
     one, two = lab.stores
     scene = Scene(lab, strangers=False)
-    for test in (gate, told, killed, five_percent, threshold, overwrite, older_state, verify, ignore_partial, as_they_are):
+    for test in (gate, told, killed, five_percent, threshold, overwrite, older_state, verify, ignore_partial, bandwidth,
+                 as_they_are):
         if len(sys.argv) < 2 or test.__name__ in sys.argv[1:]:
             test()
 finally:
