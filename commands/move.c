@@ -82,7 +82,6 @@ static const Arg args[] = {
          .zextras2 = "false",
          .help = "replace a blob at the destination that differs; equal ones are left alone"),
     MOVE(request.threads, .name = "threads", .type = ARG_COUNT, .fallback = "1", .min = 1, .max = 32,
-         .no_effect = "this version moves one mailbox after the other",
          .help = "mailboxes in flight at the same time"),
     MOVE(request.hsm, .name = "hsm", .type = ARG_BOOL, .fallback = "false", .zextras2 = "true",
          .no_effect = "no HSM policy is run by zxmove, ignored",
@@ -142,12 +141,14 @@ static const Arg args[] = {
                  "and compared again, or removed"),
     MOVE(request.read_error_threshold, .name = "read_error_threshold", .type = ARG_NUMBER, .min = 1,
          .max = 1000000, .help = "stop after so many unreadable blobs in the operation"),
-    NO_ARG(.name = "hold", .type = ARG_BOOL, .fallback = "false",
-           .help = "keep the copies up to date and wait for doCompleteMove"),
-    NO_ARG(.name = "start_after", .type = ARG_TIME, .help = "copy nothing before"),
-    NO_ARG(.name = "complete_after", .type = ARG_TIME, .help = "move nobody before"),
-    NO_ARG(.name = "resync_interval", .type = ARG_DURATION, .min = 15 * 60000, .max = 30 * 86400000L,
-           .help = "time between two rounds while held"),
+    MOVE(request.hold, .name = "hold", .type = ARG_BOOL, .fallback = "false",
+         .help = "keep the copies up to date and wait for doCompleteMove"),
+    MOVE(request.start_after, .name = "start_after", .type = ARG_TIME, .unset = "now",
+         .help = "copy nothing before"),
+    MOVE(request.complete_after, .name = "complete_after", .type = ARG_TIME, .unset = "now",
+         .help = "move nobody before; copies are made and kept up to date until then"),
+    MOVE(request.resync_interval, .name = "resync_interval", .type = ARG_SETTING,
+         .help = "time between two rounds while held"),
     MOVE(request.bad_item_limit, .name = "bad_item_limit", .type = ARG_NUMBER, .min = 0,
          .max = 1000000, .fallback = "0",
          .help = "items that cannot be copied and may stay behind in a mailbox; with more it is not moved"),
@@ -223,6 +224,18 @@ static bool check_bandwidth(const char *bandwidth, GError **error)
            fail_prefix(error, "bandwidth");
 }
 
+static bool check_hold(const MoveRequest *request, GError **error)
+{
+    bool held = request->hold || request->complete_after >= 0;
+
+    if (held && !(request->stages & STAGE_ACCOUNT))
+        return fail(error, ZX_ERROR_USAGE,
+                    "%s: nobody moves without account in stages, so there is nothing to hold",
+                    request->hold ? "hold" : "complete_after");
+    return held || request->resync_interval < 0 ||
+           fail(error, ZX_ERROR_USAGE, "resync_interval is for hold or complete_after");
+}
+
 static bool check_args(const MoveArgs *move, const Command *command, GError **error)
 {
     const MoveRequest *request = &move->request;
@@ -241,7 +254,7 @@ static bool check_args(const MoveArgs *move, const Command *command, GError **er
                     "bad_item_limit %ld: so much may only be left behind with accept_data_loss true",
                     request->bad_item_limit);
     if (!check_batch(request->batch_name, error) || !check_comment(request->comment, error) ||
-        !check_bandwidth(request->bandwidth, error))
+        !check_bandwidth(request->bandwidth, error) || !check_hold(request, error))
         return false;
     return true;
 }

@@ -86,6 +86,7 @@ static Conf limited(const Conf *conf, const MoveRequest *request)
     limit(&own.cutover_timeout_ms, request->cutover_timeout);
     limit(&own.cutover_retries, request->cutover_retries);
     limit(&own.min_free_percent, request->min_free);
+    limit(&own.resync_interval_s, request->resync_interval);
     if (request->separate_logs >= 0)
         own.separate_logs = request->separate_logs != 0;
     return own;

@@ -39,11 +39,11 @@ typedef struct MoveRequest {
     bool hsm, drop_network_backup;
     /* Instead of the configuration's for this operation; -1: that one. Times in ms. */
     long max_syncs, sync_finish_threshold, cutover_timeout, cutover_retries, min_free, separate_logs;
+    long resync_interval;       /* s, while held */
     char *blob_destination_volume;
     char **notifications;
     bool hold;                  /* copies are kept up to date, and nobody moves before doCompleteMove */
     int64_t start_after, complete_after; /* Unix ms; -1: now */
-    long resync_interval;       /* ms, while held; -1: the default */
     char *command;              /* the line as typed, for mail and journal */
 } MoveRequest;
 

@@ -201,6 +201,7 @@ static bool look_over(Move *move, GError **error)
 bool copy_rounds(Move *move, GError **error)
 {
     const Conf *conf = move->op->conf;
+    unsigned rounds = 0; /* of this pass: one that is held has made others before */
     uint64_t changed;
     int64_t began;
 
@@ -214,13 +215,14 @@ bool copy_rounds(Move *move, GError **error)
     if (move->catalogue == NULL || !begin_rounds(move, error) || !space_check(move, error))
         return false;
     do {
+        rounds++;
         move->result->rounds++;
         began = g_get_monotonic_time();
         if (!copy_one_round(move, &changed, error))
             return false;
         log_info("round %u: %" G_GUINT64_FORMAT " changes in %.1f s", move->result->rounds, changed,
                  (double)(g_get_monotonic_time() - began) / G_USEC_PER_SEC);
-    } while (move->window_soon && move->result->rounds < conf->max_syncs &&
+    } while (move->window_soon && rounds < conf->max_syncs &&
              (changed > FEW_CHANGES ||
               g_get_monotonic_time() - began > (int64_t)conf->sync_finish_threshold_ms * 1000));
     return (!move->window_soon || look_over(move, error)) && items_gate(move, error);

@@ -1,27 +1,27 @@
-/* crew.c - mailboxes in flight: lanes that take one after the other from a list, each with connections of
- * its own. The first lane is the operation itself; others are begun when threads asks for them, and end
- * when it asks for fewer. */
+/* crew.c - mailboxes in flight: lanes that take one after the other from a list, each a thread with
+ * connections of its own. The first has those of the operation and stays to the end; others are begun
+ * and ended as threads asks, which the caller's thread, the foreman, looks at while they work. A lane
+ * that cannot open its stores gives its mailbox back and ends: only what the first cannot do has failed. */
 #include "core/base/log.h"
 #include "core/move/move.h"
 
 #define MOST_LANES 32
+#define LOOK_US    (G_USEC_PER_SEC / 2)
+#define AGAIN_US   (60 * G_USEC_PER_SEC) /* after a lane that could not open */
 
 typedef struct Crew {
     Operation *op;
     const CrewJob *job;
 
     /* Under op->common->mutex. */
-    guint next;             /* of job->places */
-    bool begun[MOST_LANES]; /* [0], the caller's thread, is never asked */
-    GPtrArray *threads;     /* of GThread: all that were begun */
+    GCond changed;
+    GArray *queue;      /* of guint: indices of job->places, those given back last */
+    guint next;         /* of queue */
+    unsigned alive;     /* lanes */
+    unsigned busy;      /* those with a mailbox */
+    int64_t no_more_until; /* monotonic us: until then no lane is begun */
+    GPtrArray *threads; /* of GThread: all that were begun */
 } Crew;
-
-typedef struct Hand {
-    Crew *crew;
-    unsigned number;
-} Hand;
-
-static void work(Crew *crew, Operation *lane, unsigned number);
 
 static void set_problem(MailboxResult *result, Outcome outcome, GError *problem)
 {
@@ -32,25 +32,32 @@ static void set_problem(MailboxResult *result, Outcome outcome, GError *problem)
     g_error_free(problem);
 }
 
-static bool prepare_stores(Operation *lane, Store *source, Store *target, GError **error)
+static bool open_store(Operation *lane, const char *name, Store **store, GError **error)
 {
-    return store_revive(source, error) && store_revive(target, error) &&
-           plan_check_stores(lane, source, target, error);
+    *store = operation_store(lane, name, error);
+    return *store != NULL && store_revive(*store, error);
 }
 
-/* Takes @account. */
-static void move_account(Operation *lane, Account *account, MailboxResult *result,
-                         const CrewJob *job, const Event *about)
+/* False if a lane but the first cannot have its stores: @account is not tried here. Takes @account. */
+static bool move_account(Operation *lane, Account *account, MailboxResult *result, const CrewJob *job,
+                         const Event *about, bool first)
 {
     GError *problem = NULL;
-    Store *target = operation_store(lane, lane->request->destination, &problem);
-    Store *source = target != NULL ? operation_store(lane, account->mail_host, &problem) : NULL;
+    Store *source, *target;
+    bool opened = open_store(lane, lane->request->destination, &target, &problem) &&
+                  open_store(lane, account->mail_host, &source, &problem);
     Move *move;
 
-    if (source == NULL || !prepare_stores(lane, source, target, &problem)) {
+    if (!opened && !first) {
+        operation_note(lane, "fewer mailboxes at a time than threads says: %s", problem->message);
+        g_error_free(problem);
+        account_free(account);
+        return false;
+    }
+    if (!opened || !plan_check_stores(lane, source, target, &problem)) {
         set_problem(result, OUTCOME_FAILED, problem);
         account_free(account);
-        return;
+        return true;
     }
     move = move_new(lane, account, source, target, result);
     move->index = about->index;
@@ -59,6 +66,7 @@ static void move_account(Operation *lane, Account *account, MailboxResult *resul
     move->window_soon = job->account;
     move_run(move);
     move_free(move);
+    return true;
 }
 
 /* What an earlier pass over a mailbox that is held left in its line. */
@@ -72,10 +80,8 @@ static void begin_anew(MailboxResult *result)
 
 static void journal(Operation *lane, guint place, const MailboxResult *result)
 {
-    Store *target = g_hash_table_size(lane->stores) > 0
-                        ? operation_store(lane, lane->request->destination, NULL)
-                        : NULL;
     g_autoptr(GError) problem = NULL;
+    Store *target = operation_store(lane, lane->request->destination, &problem);
     unsigned seq;
 
     g_mutex_lock(&lane->common->mutex);
@@ -83,20 +89,35 @@ static void journal(Operation *lane, guint place, const MailboxResult *result)
     g_mutex_unlock(&lane->common->mutex);
     if (target == NULL || !store_revive(target, &problem) ||
         !journal_mailbox(target, lane->uuid, place - lane->common->first, seq, result, &problem))
-        log_warning("how %s ended is not in the journal: %s", result->address,
-                    problem != NULL ? problem->message : "its store is out of reach");
+        log_warning("how %s ended is not in the journal: %s", result->address, problem->message);
 }
 
-/* As the directory has it now: it may be hours since it was selected. */
-static void run_one(Operation *lane, const CrewJob *job, guint place, unsigned index,
-                    unsigned total)
+static void tell_end(Operation *lane, const CrewJob *job, guint place, Event *about)
 {
     MailboxResult *result = g_ptr_array_index(lane->report->mailboxes, place);
+
+    if (job->last && result->outcome != OUTCOME_NOT_REACHED)
+        journal(lane, place, result);
+    about->type = job->last                ? EVENT_MAILBOX_DONE
+                  : result->reason != NULL ? EVENT_NOTE
+                                           : EVENT_STATE;
+    about->text = job->last ? NULL : result->reason != NULL ? result->reason : "held";
+    about->result = job->last ? result : NULL;
+    operation_emit(lane, about);
+}
+
+/* As the directory has it now: it may be hours since it was selected. False if this lane cannot try it. */
+static bool run_one(const Crew *crew, Operation *lane, guint index)
+{
+    const CrewJob *job = crew->job;
+    guint place = g_array_index(job->places, guint, index);
+    MailboxResult *result = g_ptr_array_index(lane->report->mailboxes, place);
     Event about = { .account = result->address,
-                    .index = index,
-                    .total = total,
+                    .index = index + 1,
+                    .total = job->places->len,
                     .mailbox_bytes = operation_size(lane, result->account_id) };
     GError *problem = NULL;
+    bool tried = true;
     Account *account;
 
     log_context(lane->uuid, result->address);
@@ -107,64 +128,23 @@ static void run_one(Operation *lane, const CrewJob *job, guint place, unsigned i
     else if (!plan_may_go(lane, account, result))
         account_free(account);
     else
-        move_account(lane, account, result, job, &about);
+        tried = move_account(lane, account, result, job, &about, lane == crew->op);
     log_context(lane->uuid, NULL);
-    if (!job->last && result->reason == NULL) {
-        about.type = EVENT_STATE;
-        about.text = "held";
-        operation_emit(lane, &about);
-        return;
-    }
-    if (!job->last) {
-        about.type = EVENT_NOTE;
-        about.text = result->reason;
-        operation_emit(lane, &about);
-        return;
-    }
-    if (result->outcome != OUTCOME_NOT_REACHED)
-        journal(lane, place, result);
-    about.type = EVENT_MAILBOX_DONE;
-    about.result = result;
-    operation_emit(lane, &about);
+    if (tried)
+        tell_end(lane, job, place, &about);
+    return tried;
 }
 
-static void *lane_main(void *data)
+/* With the mutex. More than a store takes at once would only wait, with all its connections: every
+ * mailbox of the operation goes to the same one. */
+static unsigned wanted(const Crew *crew)
 {
-    Hand *hand = data;
-    Crew *crew = hand->crew;
-    Operation lane;
-    g_autoptr(GError) problem = NULL;
-
-    log_context(crew->op->uuid, NULL);
-    if (operation_lane(crew->op, &lane, &problem))
-        work(crew, &lane, hand->number);
-    else
-        log_warning("lane %u: %s", hand->number, problem->message);
-    operation_lane_close(&lane);
-    g_free(hand);
-    return NULL;
-}
-
-/* With the mutex: as many lanes as are wanted now. One that ended for want of work stays ended. */
-static unsigned adjust(Crew *crew)
-{
-    Limits limits = keeper_limits(crew->op->common->keeper);
-    unsigned wanted = limits.threads > 0 ? (unsigned)limits.threads : crew->op->request->threads;
-    guint left = crew->job->places->len - crew->next;
+    const Operation *op = crew->op;
+    Limits limits = keeper_limits(op->common->keeper);
+    unsigned threads = limits.threads > 0 ? (unsigned)limits.threads : op->request->threads;
 
     limits_clear(&limits);
-    wanted = CLAMP(wanted, 1, MOST_LANES);
-    for (unsigned i = 1; i < wanted && i <= left; i++) {
-        Hand *hand;
-
-        if (crew->begun[i])
-            continue;
-        hand = g_new(Hand, 1);
-        *hand = (Hand){ .crew = crew, .number = i };
-        crew->begun[i] = true;
-        g_ptr_array_add(crew->threads, g_thread_new("lane", lane_main, hand));
-    }
-    return wanted;
+    return CLAMP(threads, 1, MIN(op->conf->max_in_flight, MOST_LANES));
 }
 
 /* With the mutex. The operation has failed too often to go on. */
@@ -178,73 +158,180 @@ static bool is_halted(Crew *crew)
     return op->report->halted != NULL;
 }
 
-/* The next place for lane @number; false when there is no work for it. */
-static bool take(Crew *crew, unsigned number, guint *place, unsigned *index)
+/* With the mutex. */
+static bool is_over(Crew *crew)
 {
-    Common *common = crew->op->common;
-    bool taken = false;
+    return wait_stopped(crew->op->wait) || is_halted(crew);
+}
 
-    g_mutex_lock(&common->mutex);
-    if (!wait_stopped(crew->op->wait) && !is_halted(crew) && crew->next < crew->job->places->len) {
-        crew->next++;
-        if (number < adjust(crew)) {
-            *place = g_array_index(crew->job->places, guint, crew->next - 1);
-            *index = crew->next;
-            taken = true;
-        } else {
-            crew->next--;
-            crew->begun[number] = false;
-        }
+/* With the mutex. Lets others go on for a moment. */
+static void look_away(Crew *crew)
+{
+    g_cond_wait_until(&crew->changed, &crew->op->common->mutex, g_get_monotonic_time() + LOOK_US);
+}
+
+/* With the mutex. What another lane gives back is the first one's to do. */
+static bool has_work(Crew *crew, bool first)
+{
+    while (first && crew->next >= crew->queue->len && crew->busy > 0)
+        look_away(crew);
+    return crew->next < crew->queue->len && !is_over(crew) &&
+           (first || crew->alive <= wanted(crew));
+}
+
+/* The next place for @lane; false when there is none, or one lane less is wanted: the lane has ended. */
+static bool take(Crew *crew, const Operation *lane, guint *index)
+{
+    bool taken;
+
+    g_mutex_lock(&crew->op->common->mutex);
+    taken = has_work(crew, lane == crew->op);
+    if (taken) {
+        *index = g_array_index(crew->queue, guint, crew->next++);
+        crew->busy++;
+    } else {
+        crew->alive--;
+        g_cond_broadcast(&crew->changed);
     }
-    g_mutex_unlock(&common->mutex);
+    g_mutex_unlock(&crew->op->common->mutex);
     return taken;
 }
 
-static void work(Crew *crew, Operation *lane, unsigned number)
+/* With the mutex. A lane that cannot open ends, and another is not tried at once. */
+static void lose_lane(Crew *crew)
 {
-    unsigned index;
-    guint place;
+    crew->alive--;
+    crew->no_more_until = g_get_monotonic_time() + AGAIN_US;
+}
 
-    operation_gate(lane, lane->wait, NULL, NULL);
-    while (take(crew, number, &place, &index)) {
-        run_one(lane, crew->job, place, index, crew->job->places->len);
+static void give(Crew *crew, guint index, bool tried)
+{
+    g_mutex_lock(&crew->op->common->mutex);
+    if (!tried) {
+        g_array_append_val(crew->queue, index);
+        lose_lane(crew);
+    }
+    crew->busy--;
+    g_cond_broadcast(&crew->changed);
+    g_mutex_unlock(&crew->op->common->mutex);
+}
+
+static void work(Crew *crew, Operation *lane)
+{
+    bool tried = true;
+    guint index;
+
+    while (tried) {
         operation_gate(lane, lane->wait, NULL, NULL);
+        if (!take(crew, lane, &index))
+            return;
+        tried = run_one(crew, lane, index);
+        give(crew, index, tried);
     }
 }
 
-static GThread *next_thread(Crew *crew)
+static void *first_lane(void *data)
 {
-    Common *common = crew->op->common;
-    GThread *thread = NULL;
+    Crew *crew = data;
 
-    g_mutex_lock(&common->mutex);
-    if (crew->threads->len > 0)
-        thread = g_ptr_array_remove_index(crew->threads, crew->threads->len - 1);
-    g_mutex_unlock(&common->mutex);
-    return thread;
+    log_context(crew->op->uuid, NULL);
+    work(crew, crew->op);
+    return NULL;
+}
+
+static void *other_lane(void *data)
+{
+    Crew *crew = data;
+    Operation lane;
+    g_autoptr(GError) problem = NULL;
+
+    log_context(crew->op->uuid, NULL);
+    if (operation_lane(crew->op, &lane, &problem)) {
+        work(crew, &lane);
+    } else {
+        operation_note(crew->op, "fewer mailboxes at a time than threads says: %s",
+                       problem->message);
+        g_mutex_lock(&crew->op->common->mutex);
+        lose_lane(crew);
+        g_cond_broadcast(&crew->changed);
+        g_mutex_unlock(&crew->op->common->mutex);
+    }
+    operation_lane_close(&lane);
+    return NULL;
+}
+
+/* With the mutex. */
+static void begin_lanes(Crew *crew)
+{
+    const unsigned most = wanted(crew);
+
+    while (!is_over(crew) && g_get_monotonic_time() >= crew->no_more_until && crew->alive < most &&
+           crew->alive - crew->busy < crew->queue->len - crew->next) {
+        g_autoptr(GError) problem = NULL;
+        GThread *thread = g_thread_try_new("lane", other_lane, crew, &problem);
+
+        if (thread == NULL) {
+            log_warning("no thread for a lane more: %s", problem->message);
+            crew->no_more_until = g_get_monotonic_time() + AGAIN_US;
+            return;
+        }
+        g_ptr_array_add(crew->threads, thread);
+        crew->alive++;
+    }
+}
+
+/* Until the last lane has ended. */
+static void stand_by(Crew *crew)
+{
+    GMutex *mutex = &crew->op->common->mutex;
+
+    g_mutex_lock(mutex);
+    crew->alive = 1;
+    g_ptr_array_add(crew->threads, g_thread_new("lane", first_lane, crew));
+    while (crew->alive > 0) {
+        begin_lanes(crew);
+        look_away(crew);
+    }
+    g_mutex_unlock(mutex);
+    for (guint i = 0; i < crew->threads->len; i++)
+        g_thread_join(g_ptr_array_index(crew->threads, i));
+}
+
+static void set_not_reached(const Crew *crew, guint index)
+{
+    const Operation *op = crew->op;
+    GError *problem = NULL;
+
+    if (op->report->halted != NULL)
+        fail(&problem, ZX_ERROR_DATA, "the operation ended itself before this mailbox was begun");
+    else
+        fail(&problem, wait_stop_code(op->wait), "stopped before this mailbox was begun");
+    set_problem(g_ptr_array_index(op->report->mailboxes,
+                                  g_array_index(crew->job->places, guint, index)),
+                OUTCOME_NOT_REACHED, problem);
 }
 
 void crew_run(Operation *op, const CrewJob *job)
 {
-    Crew crew = { .op = op, .job = job, .threads = g_ptr_array_new() };
-    GThread *thread;
+    const unsigned most = op->conf->max_in_flight;
+    Crew crew = { .op = op,
+                  .job = job,
+                  .queue = g_array_new(FALSE, FALSE, sizeof(guint)),
+                  .threads = g_ptr_array_new() };
 
-    work(&crew, op, 0);
-    while ((thread = next_thread(&crew)) != NULL)
-        g_thread_join(thread);
-    g_ptr_array_unref(crew.threads);
+    for (guint i = 0; i < job->places->len; i++)
+        g_array_append_val(crew.queue, i);
+    if (op->request->threads > most && job->places->len > most)
+        operation_note(op, "threads %u: no more than max_in_flight %u are in flight on a store",
+                       op->request->threads, most);
+    g_cond_init(&crew.changed);
+    stand_by(&crew);
+    g_cond_clear(&crew.changed);
     (void)is_halted(&crew); /* the last one may have been too much */
     if (op->report->halted != NULL)
         operation_note(op, "%s; mailboxes that were not begun were left alone", op->report->halted);
-    for (guint i = crew.next; i < job->places->len; i++) {
-        MailboxResult *result =
-            g_ptr_array_index(op->report->mailboxes, g_array_index(job->places, guint, i));
-        GError *problem = NULL;
-
-        if (op->report->halted != NULL)
-            fail(&problem, ZX_ERROR_DATA, "the operation ended itself before this mailbox was begun");
-        else
-            fail(&problem, wait_stop_code(op->wait), "stopped before this mailbox was begun");
-        set_problem(result, OUTCOME_NOT_REACHED, problem);
-    }
+    for (guint i = crew.next; i < crew.queue->len; i++)
+        set_not_reached(&crew, g_array_index(crew.queue, guint, i));
+    g_array_unref(crew.queue);
+    g_ptr_array_unref(crew.threads);
 }

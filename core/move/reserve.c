@@ -222,12 +222,28 @@ static bool group_schema_complete(Db *db, unsigned group, bool exists, GError **
     return made;
 }
 
+/* One mover at a time: who drops a schema that it could not make must not drop what another one has
+ * completed and fills. */
 static bool group_schema_ensure(Move *move, GError **error)
 {
-    bool exists;
+    Db *db = move->target->control;
+    g_autofree char *lock = g_strdup_printf("zxmove.schema.%u", move->target_group);
+    g_autoptr(Rows) got =
+        db_query_one(db, error, "SELECT GET_LOCK(?, ?)",
+                     DB_ARGS(db_text(lock), db_u64(MAX(move->op->conf->net_timeout_s / 2, 1))));
+    GError *ignored = NULL;
+    bool exists, good;
 
-    return group_schema_exists(move->target->control, move->target_group, &exists, error) &&
-           group_schema_complete(move->target->control, move->target_group, exists, error);
+    if (got == NULL)
+        return false;
+    if (rows_u64(got, 0, 0) != 1)
+        return fail(error, ZX_ERROR_CONFLICT, "%s: another zxmove is making mboxgroup%u",
+                    move->target->name, move->target_group);
+    good = group_schema_exists(db, move->target_group, &exists, error) &&
+           group_schema_complete(db, move->target_group, exists, error);
+    rows_free(db_query(db, &ignored, "SELECT RELEASE_LOCK(?)", DB_ARGS(db_text(lock))));
+    g_clear_error(&ignored);
+    return good;
 }
 
 static bool is_empty(Store *store, uint32_t id, GError **error)

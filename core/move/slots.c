@@ -1,4 +1,6 @@
-/* slots.c - a mailbox waits until both its stores have a place for one more (max_in_flight). */
+/* slots.c - a mailbox waits until both its stores have a place for one more (max_in_flight). A place is a
+ * lock of the connection `control` and goes with it: a mailbox whose connection was opened anew is not
+ * made to wait once more, it may be in its window. */
 #include "core/move/move.h"
 #include "core/ops/slot.h"
 #include <string.h>
@@ -14,13 +16,16 @@ void slots_release(Move *move)
     }
 }
 
-/* False without an error: a store has no place, and *full says which and who has one. */
+/* False without an error: a store has no place, and *full says which and who has one. In the order of
+ * claims, so that two operations in opposite directions do not keep each other from the second place. */
 static bool take_both(Move *move, char **full, GError **error)
 {
     Store *const stores[] = { move->source, move->target };
+    const int first = strcmp(move->target->server_id, move->source->server_id) < 0;
     unsigned most = move->op->conf->max_in_flight;
 
-    for (int i = 0; i < 2; i++) {
+    for (int n = 0; n < 2; n++) {
+        const int i = n ^ first;
         g_autofree char *holder = NULL;
 
         if (!slot_take(stores[i], most, &move->slots[i], &holder, error)) {
