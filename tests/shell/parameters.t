@@ -15,10 +15,8 @@ TRIED = ("refused", "not yet", "default only", "no effect")  # tried here, by wh
 # What a verb needs beside a parameter.
 LINES = {"doMailboxMove": "doMailboxMove mail2 accounts a@x.test", "doPurgeMailboxes": "doPurgeMailboxes all"}
 # A value that is not the default.
-VALUES = {"hold": "true", "start_after": "2036-03-01T22:00+01:00", "complete_after": "2036-03-01T22:00+01:00",
-          "resync_interval": "1h", "bandwidth": "20M", "max_load": "8", "max_replica_lag": "5s", "priority": "high",
-          "hooks_dir": "/etc", "threads": "4", "hsm": "true", "drop_network_backup": "true", "all_servers": "false",
-          "drive_destination_volume": "7"}
+VALUES = {"bandwidth": "20M", "max_load": "8", "max_replica_lag": "5s", "priority": "high", "hooks_dir": "/etc",
+          "hsm": "true", "drop_network_backup": "true", "all_servers": "false", "drive_destination_volume": "7"}
 
 place = Place()
 
