@@ -39,7 +39,6 @@ static const char *const later[] = {
     "getOperationLog",
     "getUnfinishedOperationLog",
     "getNotification",
-    "doVerify",
     "doCompleteMove",
     "doSuspend",
     "doResume",

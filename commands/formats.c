@@ -223,7 +223,7 @@ void csv_field(GString *out, const char *text)
     g_string_append_c(out, '"');
 }
 
-static void csv_count(GString *out, uint64_t value)
+void csv_count(GString *out, uint64_t value)
 {
     g_autofree char *text = g_strdup_printf("%" G_GUINT64_FORMAT, value);
 

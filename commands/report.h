@@ -65,6 +65,7 @@ json_t *report_mailbox_json(const Report *report, const MailboxResult *mailbox);
 char *report_csv(const Report *report);
 /* RFC 4180: a field more of the line at hand, quoted where needed, quotes doubled. NULL is empty. */
 void csv_field(GString *out, const char *text);
+void csv_count(GString *out, uint64_t value);
 /* The lines of mailboxes that no event told of (@told: the results that were): what was skipped or
  * refused before anything began. */
 char *report_untold(const Report *report, GHashTable *told, bool quiet);

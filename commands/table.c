@@ -8,6 +8,7 @@ const Command *const commands[] = {
     &cmd_do_rollback,
     &cmd_get_moved_mailboxes,
     &cmd_do_purge_mailboxes,
+    &cmd_do_verify,
     &cmd_run_bulk_delete,
     &cmd_do_check,
     &cmd_trust,

@@ -140,6 +140,30 @@ Report *core_recover(Core *core, const RecoverRequest *request, EventSink *sink,
     return finish(&op, began && recover_run(&op, request, error));
 }
 
+Verification *core_verify(Core *core, const VerifyRequest *request, VerifySink *found,
+                          void *found_data, EventSink *sink, void *data, const Wait *wait,
+                          GError **error)
+{
+    Verification *verification = g_new0(Verification, 1);
+    Operation op;
+    bool began = operation_open(&op, core->conf, NULL, "doVerify", request->command, sink, data, wait,
+                                error);
+    Report *report;
+
+    op.looking = true;
+    verification->copies = g_ptr_array_new_with_free_func(verify_copy_free);
+    began = began && verify_run(&op, request, found, found_data, verification, error);
+    report = finish(&op, true);
+    memcpy(verification->operation, report->operation, sizeof verification->operation);
+    verification->log_path = g_steal_pointer(&report->log_path);
+    verification->notes = g_ptr_array_ref(report->notes);
+    report_free(report);
+    if (began)
+        return verification;
+    verification_free(verification);
+    return NULL;
+}
+
 static void moved_free(MovedMailbox *moved)
 {
     g_free(moved->store);

@@ -259,6 +259,70 @@ Looked *core_whereabouts(Core *core, char **accounts, const Wait *wait, GError *
 /* Of Trace: the one operation whose uuid begins so. */
 Looked *core_trace(Core *core, const char *operation, const Wait *wait, GError **error) MUST_USE;
 
+/* doVerify: old copies against the mailboxes in use. */
+typedef enum VerifyMode { VERIFY_COUNTS, VERIFY_CHECKSUM, VERIFY_FULL } VerifyMode;
+typedef struct VerifyRequest {
+    char **accounts;
+    char *operation; /* uuid or how it begins */
+    VerifyMode mode;
+    char *command;
+} VerifyRequest;
+
+typedef enum Mark {
+    MARK_EQUAL,   /* = */
+    MARK_OLD,     /* - only in the old copy */
+    MARK_NEW,     /* + only in the mailbox in use */
+    MARK_CHANGED, /* * in both and different */
+    MARK_BAD,     /* ! damaged, unreadable, or in contradiction to something else */
+    MARKS
+} Mark;
+
+/* A row, or a blob, that is not equal. */
+typedef struct VerifyItem {
+    Mark mark;
+    bool alarm;                /* nothing explains it */
+    const char *table;         /* "blob" for a file */
+    const char *key;           /* its key within the mailbox */
+    const char *folder, *name; /* what a person knows it by; or NULL */
+    uint64_t size;
+    int64_t date;              /* Unix s; 0: it has none */
+    const char *reason;
+    char *columns;             /* that differ: "flags, unread", or NULL */
+} VerifyItem;
+
+typedef struct VerifyTable {
+    char *name;                   /* "blob": files, of mode full */
+    uint64_t old_rows, new_rows;
+    uint64_t marks[MARKS], alarms; /* mode counts marks nothing */
+} VerifyTable;
+
+/* One old copy. */
+typedef struct VerifyCopy {
+    char *account, *account_id;
+    char *old_store, *new_store;
+    char *operation, *state; /* of the record: kept, purging, stray, reused, purged */
+    uint32_t old_mailbox, new_mailbox;
+    int64_t moved_at;        /* Unix ms */
+    bool compared;
+    char *reason;            /* why it was not */
+    ZxError code;
+    GPtrArray *tables;       /* of VerifyTable */
+    uint64_t marks[MARKS], alarms;
+    GPtrArray *notes;        /* of char * */
+} VerifyCopy;
+
+typedef struct Verification {
+    char operation[37]; /* of doVerify itself: its log */
+    char *log_path;
+    GPtrArray *copies;  /* of VerifyCopy */
+    GPtrArray *notes;   /* of char *: stores that could not be asked for records */
+} Verification;
+void verification_free(Verification *verification);
+/* Told of each item that is not equal, while it is found; false ends it. */
+typedef bool VerifySink(void *data, const VerifyCopy *copy, const VerifyItem *item, GError **error);
+/* Reads only; users may work on. NULL when nothing could be begun. */
+Verification *core_verify(Core *core, const VerifyRequest *request, VerifySink *found, void *found_data, EventSink *sink, void *data, const Wait *wait, GError **error) MUST_USE;
+
 typedef struct BlobsRequest {
     char **volumes;     /* names or ids; NULL: all */
     char **mailbox_ids; /* NULL: all */
@@ -331,5 +395,6 @@ bool core_mail(Core *core, char **to, const char *subject, const char *body, con
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Core, core_close)
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Report, report_free)
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(CheckReport, check_report_free)
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(Verification, verification_free)
 
 #endif

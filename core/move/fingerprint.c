@@ -196,6 +196,31 @@ void row_lines_append(GString *sql, const Selection *rows, const char *where)
         g_string_append(sql, " GROUP BY h");
 }
 
+void column_lines_append(GString *sql, const Selection *rows, const char *where)
+{
+    const Table *table = rows->table;
+
+    g_string_append(sql, "SELECT ");
+    for (unsigned i = 0; i < table->key_count; i++)
+        g_string_append_printf(sql, "%s%s", i > 0 ? "," : "", table->keys[i]->name);
+    for (unsigned i = 0; i < table->columns->len; i++) {
+        const Column *column = table->columns->pdata[i];
+
+        g_string_append_c(sql, ',');
+        if (column->locator) {
+            locator_append(sql, rows, column);
+        } else if (counts_as_bytes(column)) {
+            g_string_append(sql, "MD5(");
+            bytes_append(sql, rows->side, column);
+            g_string_append_c(sql, ')');
+        } else {
+            g_string_append(sql, column->name);
+        }
+    }
+    g_string_append_printf(sql, " FROM %s WHERE mailbox_id=%" PRIu32 " AND (%s)",
+                           table->name[rows->side], rows->mailbox, where);
+}
+
 void row_columns_append(GString *sql, const Table *table, unsigned volume)
 {
     for (unsigned i = 0; i < table->columns->len; i++) {

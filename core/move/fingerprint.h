@@ -29,6 +29,10 @@ void bucket_lines_append(GString *sql, const Selection *rows, unsigned tag, cons
 /* A SELECT of (key columns.., fingerprint), one a row; of a multiset (fingerprint, how many). */
 void row_lines_append(GString *sql, const Selection *rows, const char *where);
 
+/* A SELECT of (key columns.., every column by itself), one a row, to see which differ: a locator as
+ * what it has to become, of bytes their MD5. */
+void column_lines_append(GString *sql, const Selection *rows, const char *where);
+
 /* The columns of a SELECT that reads rows to be written at the target, in the order of
  * Table.columns. */
 void row_columns_append(GString *sql, const Table *table, unsigned volume);

@@ -15,7 +15,7 @@ typedef struct Inspect {
     Peer *peer;
     const GPtrArray *volumes; /* of Volume; those of files are declared to the agent */
     const bool *only;         /* by volume id: those to be looked at; NULL: all */
-    bool locators; /* tell of rows that name no volume of files */
+    bool locators;            /* tell of rows that name no volume of files */
     unsigned group;
     uint32_t mailbox;
     bool digests;    /* read each whole and compare its digest */

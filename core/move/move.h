@@ -13,6 +13,7 @@
  *   commit    the one write, and what to do in doubt                       commit.c
  *   open      flush, late rows, status: the user is in again               open.c
  *   settle    other stores, routes, the moved-away record                  settle.c
+ *   verify    an old copy against the mailbox in use                      verify.c, versus.c, marks.c
  *   undo      the way back before the commit                               undo.c
  *   machine   the table of steps that walks through all this               machine.c
  */
@@ -370,6 +371,11 @@ void caches_drop_routes(Move *move);
  * says so in
  * @error and leaves the fence unfinished for doRecover. */
 bool undo_window(Move *move, GError **error) MUST_USE;
+
+/* verify.c: the old copies that @request names against the mailboxes in use. */
+void verify_copy_free(void *copy);
+bool verify_run(Operation *op, const VerifyRequest *request, VerifySink *found, void *found_data,
+                Verification *verification, GError **error) MUST_USE;
 
 /* purge.c, recover.c */
 bool purge_run(Operation *op, const PurgeRequest *request, GError **error) MUST_USE;

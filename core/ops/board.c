@@ -102,7 +102,7 @@ static bool is_bad(const MailboxResult *result)
 static void take_end(Board *board, const Event *event)
 {
     board->done++;
-    board->failed += is_bad(event->result);
+    board->failed += event->result != NULL && is_bad(event->result);
     board->bytes_done += event->mailbox_bytes;
     for (guint i = 0; i < board->aloft->len; i++)
         if (strcmp(((Aloft *)g_ptr_array_index(board->aloft, i))->account, event->account) == 0) {

@@ -267,6 +267,29 @@ void looked_free(Looked *looked G_GNUC_UNUSED)
 {
     g_assert_not_reached();
 }
+void verification_free(Verification *verification G_GNUC_UNUSED)
+{
+    g_assert_not_reached();
+}
+void check_report_free(CheckReport *report G_GNUC_UNUSED)
+{
+    g_assert_not_reached();
+}
+const CheckTest *core_check_test(unsigned n G_GNUC_UNUSED)
+{
+    g_assert_not_reached();
+}
+Report *report_empty(void)
+{
+    g_assert_not_reached();
+}
+MailboxResult *report_add_mailbox(Report *report G_GNUC_UNUSED, const char *address G_GNUC_UNUSED,
+                                  const char *account_id G_GNUC_UNUSED,
+                                  const char *source G_GNUC_UNUSED,
+                                  const char *destination G_GNUC_UNUSED)
+{
+    g_assert_not_reached();
+}
 #define NOT_RUN(type, name, ...)                     \
     type name(Core *core G_GNUC_UNUSED, __VA_ARGS__) \
     {                                                \
@@ -279,6 +302,8 @@ NOT_RUN(Report *, core_purge, const PurgeRequest *r UNUSED, EventSink *s UNUSED,
         const Wait *w UNUSED, GError **e UNUSED)
 NOT_RUN(Report *, core_recover, const RecoverRequest *r UNUSED, EventSink *s UNUSED, void *d UNUSED,
         const Wait *w UNUSED, GError **e UNUSED)
+NOT_RUN(CheckReport *, core_check, const MoveRequest *r UNUSED, const Wait *w UNUSED,
+        GError **e UNUSED)
 NOT_RUN(Report *, core_rollback, const RollbackRequest *r UNUSED, EventSink *s UNUSED,
         void *d UNUSED, const Wait *w UNUSED, GError **e UNUSED)
 NOT_RUN(GPtrArray *, core_trust, const char *h UNUSED, const Wait *w UNUSED, GError **e UNUSED)
@@ -290,8 +315,13 @@ NOT_RUN(bool, core_mail, char **to UNUSED, const char *s UNUSED, const char *b U
 NOT_RUN(Looked *, core_servers, const char *h UNUSED, const Wait *w UNUSED, GError **e UNUSED)
 NOT_RUN(Looked *, core_services, const char *h UNUSED, const Wait *w UNUSED, GError **e UNUSED)
 NOT_RUN(Looked *, core_nonlocal, const char *h UNUSED, const Wait *w UNUSED, GError **e UNUSED)
+NOT_RUN(Verification *, core_verify, const VerifyRequest *r UNUSED, VerifySink *f UNUSED,
+        void *g UNUSED, EventSink *s UNUSED, void *d UNUSED, const Wait *w UNUSED,
+        GError **e UNUSED)
 NOT_RUN(Looked *, core_check_blobs, const BlobsRequest *r UNUSED, const char *h UNUSED,
         EventSink *s UNUSED, void *d UNUSED, const Wait *w UNUSED, GError **e UNUSED)
+NOT_RUN(Looked *, core_operation, const char *o UNUSED, const Wait *w UNUSED, GError **e UNUSED)
+NOT_RUN(GPtrArray *, core_operation_mailboxes, const OperationLook *o UNUSED, GError **e UNUSED)
 NOT_RUN(Looked *, core_trace, const char *o UNUSED, const Wait *w UNUSED, GError **e UNUSED)
 NOT_RUN(Looked *, core_whereabouts, char **a UNUSED, const Wait *w UNUSED, GError **e UNUSED)
 NOT_RUN(Looked *, core_volumes, const char *n UNUSED, bool k UNUSED, const char *h UNUSED,

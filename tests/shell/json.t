@@ -46,7 +46,7 @@ is_(schema.of_event({"type": "progress", "time": "x", "schema": 1, "items": 1.5}
 verbs = re.findall(r"^  (\w+)  ", place.run("help").stdout, re.M)
 LAB = {"doMailboxMove", "plan", "doRollback", "doPurgeMailboxes", "doRecover", "getMovedMailboxes", "report"}
 LOOK = {"trust", "status", "getServers", "getAllVolumes", "getVolumeStats", "getServices", "getNonLocalMailboxes"}
-CHECKED = {"doCheckBlobs", "doCheck"}  # by tests of their own
+CHECKED = {"doCheckBlobs", "doVerify", "doCheck"}  # by tests of their own
 ok(LAB | LOOK <= set(verbs) and {"help", "version", "quit"} <= set(verbs), "help lists the verbs")
 is_([verb for verb in verbs if verb not in schema.SECTIONS], [], "doc/json.md has a part for every verb")
 for verb in verbs:
