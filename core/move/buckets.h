@@ -5,7 +5,7 @@
 
 #include "core/move/catalogue.h"
 
-typedef unsigned __int128 RowsSum; /* of 64-bit halves: no number of rows overflows it */
+typedef unsigned __int128 RowsSum; /* of 64-bit parts: no number of rows overflows it */
 
 typedef struct Bucket {
     int64_t number;

@@ -12,9 +12,9 @@ enum { LARGE_BYTES = 256 * 1024 };
 /* tag ids have 31 bits and a sign, buckets of item ids 25 bits. */
 #define PAIR_SHIFT ((int64_t)1 << 25)
 
-/* Sums are taken of both halves of the hash. */
-static const char half_sums[] = "COUNT(*),COUNT(h),SUM(CAST(CONV(LEFT(h,16),16,10) AS UNSIGNED)),"
-                                "SUM(CAST(CONV(RIGHT(h,16),16,10) AS UNSIGNED))";
+/* Two sums over 64 bits of each hash. */
+static const char half_sums[] =
+    "COUNT(*),COUNT(h),SUM(" FINGERPRINT_HIGH("h") "),SUM(" FINGERPRINT_LOW("h") ")";
 
 Selection selection(const Table *table, Side side, const RowsMap *map)
 {
@@ -95,7 +95,7 @@ static void body_append(GString *sql, const Selection *rows, bool digests)
 
         if (!counts_as_bytes(column))
             continue;
-        g_string_append(sql, digests ? ",IFNULL(MD5(" : ",IFNULL(");
+        g_string_append(sql, digests ? ",IFNULL(SHA1(" : ",IFNULL(");
         if (digests && column->convert == NULL)
             g_string_append(sql, column->name);
         else
@@ -125,13 +125,13 @@ void fingerprint_append(GString *sql, const Selection *rows)
     const bool large = large_bytes_append(sql, rows->table);
 
     if (large) {
-        g_string_append_printf(sql, ">%d,MD5(CONCAT_WS(','", LARGE_BYTES);
+        g_string_append_printf(sql, ">%d,SHA1(CONCAT_WS(','", LARGE_BYTES);
         header_append(sql, rows);
         body_append(sql, rows, true);
         g_string_append(sql, ")),");
     }
     /* CONCAT_WS leaves NULL out, and here nothing is NULL. */
-    g_string_append(sql, "MD5(CONCAT_WS(','");
+    g_string_append(sql, "SHA1(CONCAT_WS(','");
     header_append(sql, rows);
     body_append(sql, rows, false);
     g_string_append(sql, large ? ")))" : "))");

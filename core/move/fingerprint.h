@@ -1,6 +1,6 @@
 /* fingerprint.h - the SQL that says what the rows of a mailbox hold, in a few bytes. Pure text.
  *
- * The fingerprint of a row is the MD5 of a text from which every column that travels can be read
+ * The fingerprint of a row is the SHA-1 of a text from which every column that travels can be read
  * back: first each number, date and length, NULL as '-', with commas; then the bytes one after the
  * other. A locator counts as what it becomes at the target. Two sides answer the same if, and only
  * if, the row is as it should be. */
@@ -8,6 +8,11 @@
 #define ZX_MOVE_FINGERPRINT_H
 
 #include "core/move/catalogue.h"
+
+/* 128 of the 160 bits as two numbers: CRC32 makes one of ten hexadecimal digits, in a fraction of the
+ * time CONV needs. SHA1 itself is the fastest that every server has; MD5 takes four times as long. */
+#define FINGERPRINT_HIGH(h) "CRC32(LEFT(" h ",10))<<32|CRC32(MID(" h ",11,10))"
+#define FINGERPRINT_LOW(h)  "CRC32(MID(" h ",21,10))<<32|CRC32(RIGHT(" h ",10))"
 
 /* One side of a table: which rows, and what a locator has to become. */
 typedef struct Selection {
@@ -19,7 +24,7 @@ typedef struct Selection {
 
 Selection selection(const Table *table, Side side, const RowsMap *map);
 
-/* "MD5(..)" */
+/* "SHA1(..)" */
 void fingerprint_append(GString *sql, const Selection *rows);
 
 /* A SELECT of lines (@tag, bucket, rows, rows with a fingerprint, two sums over the fingerprints),

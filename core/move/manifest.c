@@ -1,5 +1,6 @@
 /* manifest.c - see manifest.h. */
 #include "core/move/manifest.h"
+#include "core/move/fingerprint.h"
 #include <string.h>
 
 #define BUCKET_BITS 8 /* item ids of a bucket */
@@ -14,12 +15,11 @@
 #define HAS_BLOB "blob_digest IS NOT NULL AND locator IS NOT NULL"
 
 /* Of a row: NULL only when a column is, which COUNT(f) then shows. */
-#define FINGERPRINT "MD5(CONCAT(item_id, ':', mod_content, ':', size, ':', CAST(blob_digest AS BINARY)))"
+#define FINGERPRINT "SHA1(CONCAT(item_id, ':', mod_content, ':', size, ':', CAST(blob_digest AS BINARY)))"
 
 #define SUMS \
     "COUNT(*) AS n, COUNT(f) AS f, SUM(size) AS bytes," \
-    " SUM(CAST(CONV(LEFT(f, 16), 16, 10) AS UNSIGNED)) AS hi," \
-    " SUM(CAST(CONV(RIGHT(f, 16), 16, 10) AS UNSIGNED)) AS lo"
+    " SUM(" FINGERPRINT_HIGH("f") ") AS hi, SUM(" FINGERPRINT_LOW("f") ") AS lo"
 
 #define ADD_SUMS "SUM(n), SUM(f), SUM(bytes), SUM(hi), SUM(lo)"
 
@@ -29,7 +29,7 @@ static const char source_sums[] =
     "SELECT b, " ADD_SUMS " FROM ("
     " SELECT b, " SUMS " FROM ("
     "  SELECT id >> ? AS b, size,"
-    "   MD5(CONCAT(id, ':', mod_content, ':', size, ':', CAST(blob_digest AS BINARY))) AS f"
+    "   SHA1(CONCAT(id, ':', mod_content, ':', size, ':', CAST(blob_digest AS BINARY))) AS f"
     "  FROM ?.mail_item WHERE mailbox_id = ? AND " HAS_BLOB UNMERGED ") live GROUP BY b"
     " UNION ALL"
     " SELECT b, " SUMS " FROM ("

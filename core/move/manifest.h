@@ -2,7 +2,7 @@
  * (doc/platform.md 3.3).
  *
  * Both sides are cut into buckets of item ids, and each side answers one line a bucket: how many
- * blobs, how many bytes, the sums of the halves of an MD5 over item, mod_content, size and digest.
+ * blobs, how many bytes, two sums over a SHA-1 of item, mod_content, size and digest.
  * Only buckets that differ are read row by row, so that a round costs what changed. */
 #ifndef ZX_MOVE_MANIFEST_H
 #define ZX_MOVE_MANIFEST_H

@@ -2,7 +2,7 @@
  *
  * One mechanism serves the first copy, every round, the last difference in the window and the proof:
  * a table is cut into buckets; each side answers one line a bucket (rows, rows with a fingerprint, the
- * sums of both 64-bit halves of the fingerprints); only buckets that differ are looked at row by row,
+ * sums of two 64-bit parts of the fingerprints); only buckets that differ are looked at row by row,
  * and only rows that differ travel. Both servers work at the same time. Memory is bounded by the
  * bucket batch, not by the mailbox.
  *
