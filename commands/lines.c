@@ -202,6 +202,8 @@ static void append_done(GString *out, const Report *report, const ReportText *te
     g_string_append_printf(out, "%-9s  %s", word, counts);
     if (report->mailboxes->len == totals->skipped && !text->recover)
         g_string_append(out, text->purge ? "   nothing to purge" : "   nothing to move");
+    else if (text->purge && text->dry_run)
+        g_string_append_printf(out, "   %s to be freed", size);
     else if (!text->recover && !text->plan)
         g_string_append_printf(out, "   %s %sin %s", size, text->purge ? "freed " : "", took);
     g_string_append_c(out, '\n');
