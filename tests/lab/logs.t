@@ -43,8 +43,9 @@ try:
     for name in [*names, uuid]:
         os.utime(os.path.join(logs, name), (1, 1))
 
-    # One a mailbox.
-    found = json.loads(zxmove(0, "--json", *scene.words([anna, ivan], two), "separate_logs", "true").stdout)["response"]
+    # One a mailbox, of two in flight side by side.
+    found = json.loads(zxmove(0, "--json", *scene.words([anna, ivan], two), "separate_logs", "true", "threads", "2")
+                       .stdout)["response"]
     is_(sorted(os.listdir(found["mailbox_logs"])), [f"{scene.address(name)}.log" for name in ("anna", "ivan")],
         "separate_logs: a log of each mailbox, named by its address")
     of_anna = open(os.path.join(found["mailbox_logs"], f"{scene.address('anna')}.log"), encoding="utf-8").read()
