@@ -37,6 +37,8 @@ static Report *report_new(const char *verb, const char *command)
     report->ended = STARTED + 9660 * 1000;
     report->mailboxes = g_ptr_array_new_with_free_func(mailbox_clear);
     report->notes = g_ptr_array_new();
+    report->disks = g_ptr_array_new();
+    report->risks = g_ptr_array_new();
     return report;
 }
 
@@ -55,6 +57,7 @@ static MailboxResult *add(Report *report, const char *address, Outcome outcome, 
     mailbox->reason = (char *)(uintptr_t)reason;
     mailbox->code = reason != NULL ? ZX_ERROR_NO_SPACE : ZX_ERROR_USAGE;
     mailbox->notes = g_ptr_array_new();
+    mailbox->bad_items = g_ptr_array_new();
     g_ptr_array_add(report->mailboxes, mailbox);
     return mailbox;
 }
@@ -423,7 +426,6 @@ static void bad_items(void **state G_GNUC_UNUSED)
                             { .item_id = 271, .cause = missing, .damaged_before = true } };
     g_autofree char *body = NULL, *csv = NULL, *lines = NULL, *summary = NULL;
 
-    mailbox->bad_items = g_ptr_array_new();
     for (unsigned i = 0; i < MANY; i++) {
         if (i > 1)
             items[i] = items[1];
