@@ -17,6 +17,7 @@ LINK_HARDEN := -Wl,-z,relro,-z,now,-z,noexecstack
 CFLAGS_release := -O2 -g -D_FORTIFY_SOURCE=3
 CFLAGS_faults  := -O1 -g -DZX_FAILPOINTS
 CFLAGS_asan    := -O1 -g -fsanitize=address,undefined -fno-omit-frame-pointer -DZX_FAILPOINTS
+CFLAGS_tsan    := -O1 -g -fsanitize=thread -fno-omit-frame-pointer -DZX_FAILPOINTS
 
 # Recursive on purpose: a machine without the packages can still run `make deps` and `make help`.
 PKG_CFLAGS = $(eval PKG_CFLAGS := $(shell pkg-config --cflags $(sort $(PKGS) $(TEST_PKGS) $(MAILBOXD_PKGS))))$(PKG_CFLAGS)
@@ -34,7 +35,7 @@ MANUAL := $(OUT)/zxmove.1 $(OUT)/zxmove.conf.5
 UNIT := $(patsubst %.c,$(OUT)/%,$(wildcard tests/unit/test_*.c))
 FUZZ := $(patsubst tests/fuzz/%.c,build/fuzz/%,$(wildcard tests/fuzz/*.c))
 
-all: $(OUT)/zxmove $(OUT)/zxmove-agent $(MANUAL)  ## build zxmove and its agent (MODE=release|faults|asan)
+all: $(OUT)/zxmove $(OUT)/zxmove-agent $(MANUAL)  ## build zxmove and its agent (MODE=release|faults|asan|tsan)
 
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):.*  ## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -52,7 +53,9 @@ $(OUT)/libzxmove.a: $(LIB_OBJ)
 	@rm -f $@
 	$(Q)ar rcs $@ $^
 
-$(OUT)/zxmove: $(OUT)/shell/main.o $(OUT)/libzxmove.a
+# ThreadSanitizer does not see GLib's locks.
+TSAN_OBJ := $(if $(filter tsan,$(MODE)),$(OUT)/tests/tsan.o)
+$(OUT)/zxmove: $(OUT)/shell/main.o $(OUT)/libzxmove.a $(TSAN_OBJ)
 	@echo "  LINK  $@"
 	$(Q)$(LINK) -o $@ $^ $(PKG_LIBS)
 
@@ -62,8 +65,8 @@ $(OUT)/zxmove.1: $(OUT)/zxmove
 $(OUT)/zxmove.conf.5: $(OUT)/zxmove
 	@$< __docs conf-man >$@
 
-# Static, so that it runs on whatever a store has; AddressSanitizer cannot be linked statically.
-AGENT_LIBS = $(if $(filter asan,$(MODE)),$(shell pkg-config --libs glib-2.0 libcrypto zlib),\
+# Static, so that it runs on whatever a store has; the sanitizers cannot be linked statically.
+AGENT_LIBS = $(if $(filter asan tsan,$(MODE)),$(shell pkg-config --libs glib-2.0 libcrypto zlib),\
     -static-pie -s $(shell pkg-config --static --libs glib-2.0 libcrypto zlib))
 # GLib and libcrypto hold calls (getpwuid, dlopen, ..) that do not work in a static program and that the agent
 # never makes; the linker warns about them, and only those two lines a call are left out.

@@ -34,9 +34,10 @@ int wait_left_ms(const Wait *wait, int cap)
     return (int)CLAMP(left, 0, cap);
 }
 
+/* Set by a signal handler or by another thread. */
 static bool is_set(const volatile sig_atomic_t *token)
 {
-    return token != NULL && *token != 0;
+    return token != NULL && __atomic_load_n(token, __ATOMIC_RELAXED) != 0;
 }
 
 bool wait_stopped(const Wait *wait)

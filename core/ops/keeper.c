@@ -77,7 +77,7 @@ static void take_orders(Keeper *keeper, const Rows *row)
     keeper->limits = limits_read(rows_text(row, 0, 3));
     if (strcmp(wanted, "stop") == 0 && keeper->stop == 0) {
         log_info("stop asked for %s", keeper->paused_by);
-        keeper->stop = 1;
+        __atomic_store_n(&keeper->stop, 1, __ATOMIC_RELAXED);
     }
     g_mutex_unlock(&keeper->mutex);
 }
