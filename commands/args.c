@@ -346,6 +346,8 @@ static bool give(Parser *parser, const Arg *arg, const char *text, GError **erro
     parser->last = arg;
     if (arg->flags & ARG_ABSENT)
         return check_text(arg, text, error) && give_absent(arg, text, error);
+    if ((arg->flags & ARG_READS) && strcmp(text, "?") == 0)
+        return true;
     if (!set_value(parser, arg, text, error))
         return false;
     if (arg->no_effect != NULL && !is_default(arg, text))

@@ -9,6 +9,8 @@
 #include <jansson.h>
 #include <stddef.h>
 
+typedef struct Command Command;
+
 typedef enum ArgType {
     ARG_TEXT,      /* char *                                        */
     ARG_HOST,      /* char *, a server's name                       */
@@ -38,6 +40,7 @@ enum {
     ARG_REQUIRED = 1,   /* positional and mandatory; these rows come first */
     ARG_POSITIONAL = 2, /* positional, may be left out */
     ARG_ABSENT = 4,     /* known, but nothing except its default is in this version; has no field */
+    ARG_READS = 8,      /* "?" as its value leaves it unset: the verb says what it is */
 };
 
 /* What the Tab key offers for a value, where the type does not say it. */
@@ -124,6 +127,19 @@ typedef struct Session {
     char *line;               /* the command at hand, as typed */
     void (*note)(void *data, const char *text); /* a sentence for stderr, at once */
     EventSink *sink;
+    const Command *command; /* the one at hand */
+    gint begun;             /* by g_atomic: an operation has begun */
+    bool background;        /* an operation goes on in a process of its own */
+    const char *begin_as;   /* the uuid of the operation that this process is; NULL: it gets one */
+    /* Starts the line at hand in a process of its own, as this operation. @result is left empty once the
+     * operation has begun; else it is what came of it without beginning. */
+    bool (*start)(void *data, const char *operation, Result *result, GError **error);
+    /* Sees to it that these are told if this process dies before unguard. */
+    void (*guard)(void *data, const char *operation, char **to);
+    void (*unguard)(void *data);
+    bool watching; /* an operation of another process: Ctrl-C is not for it */
+    /* A line to words; NULL with USAGE. */
+    char **(*split)(const char *line, GError **error);
     /* NULL: nobody is there to answer, run as typed. */
     bool (*ask)(void *data, const char *question);
     /* For what nobody else can answer, in a one-shot command, too; NULL: nobody is there, refuse. */
@@ -147,9 +163,11 @@ void session_clear(Session *session);
 enum {
     COMMAND_HIDDEN = 1,
     COMMAND_AT_PROMPT = 2, /* of no use but in the interactive shell */
+    COMMAND_OPERATES = 4,  /* what it does goes on when the terminal goes away */
+    COMMAND_BACKGROUND = 8, /* and may do so in a process of its own */
 };
 
-typedef struct Command {
+struct Command {
     const char *name;
     const char *alias;       /* another generation's name for it */
     const char *group;       /* under which the list has it; NULL if hidden */
@@ -164,7 +182,7 @@ typedef struct Command {
     /* What no single row can say. */
     bool (*check)(void *request, GError **error);
     bool (*run)(Session *session, void *request, Result *result, GError **error);
-} Command;
+};
 
 extern const Command *const commands[]; /* ends with NULL */
 extern const Command cmd_do_check, cmd_trust;
@@ -172,6 +190,9 @@ extern const Command cmd_do_mailbox_move, cmd_plan, cmd_do_purge_mailboxes, cmd_
     cmd_do_recover, cmd_do_rollback, cmd_run_bulk_delete, cmd_status, cmd_get_servers, cmd_get_all_volumes, cmd_get_volume_stats,
     cmd_get_services, cmd_get_non_local_mailboxes, cmd_do_check_blobs, cmd_do_verify, cmd_help, cmd_source, cmd_history, cmd_version,
     cmd_quit, cmd_docs;
+extern const Command cmd_get_all_operations, cmd_get_operation_log, cmd_get_unfinished_operation_log,
+    cmd_get_notification, cmd_monitor, cmd_do_stop_operation, cmd_do_stop_all_operations,
+    cmd_do_suspend, cmd_do_resume, cmd_do_complete_move, cmd_set_operation;
 extern const Command cmd_config, cmd_import_conf, cmd_report, cmd_mailer;
 const Command *command_find(const char *name); /* name or alias, without regard to case */
 /* The same; USAGE if there is none, with what was most likely meant. */
@@ -188,6 +209,8 @@ bool is_prefix_word(const char *word);
  * it was typed goes to @notes. NULL with USAGE otherwise. */
 void *args_parse(const Command *command, const char *const *words, const char *compat,
                  GPtrArray *notes, GError **error) MUST_USE;
+/* Whose defaults hold for @command, by the configuration; NULL: our own. */
+const char *args_compat(Session *session, const Command *command);
 void args_free(const Command *command, void *request);
 const Arg *args_find(const Command *command, const char *name);
 /* The name of a row that @name was most likely meant to be, or NULL. */
@@ -227,7 +250,7 @@ char *check_docs(void);
 char *manual_program(void);
 char *manual_conf(void);
 
-/* A verb of zxsuite that is not ours to do, or not yet: USAGE, naming the Zimbra tool that does it.
+/* A verb of zxsuite that is not ours to do: USAGE, naming the Zimbra tool that does it.
  * False if the name is none. */
 bool foreign_verb(const char *name, GError **error);
 /* Their lines of docs_parameters. */

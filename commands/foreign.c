@@ -30,21 +30,6 @@ static const Foreign foreign[] = {
     { "restartService", "zmcontrol restart" },
 };
 
-/* Of PowerStore and of zxmove's own reference, and not in this version. */
-static const char *const later[] = {
-    "getAllOperations",
-    "monitor",
-    "doStopOperation",
-    "doStopAllOperations",
-    "getOperationLog",
-    "getUnfinishedOperationLog",
-    "getNotification",
-    "doCompleteMove",
-    "doSuspend",
-    "doResume",
-    "setOperation",
-};
-
 bool foreign_verb(const char *name, GError **error)
 {
     for (size_t i = 0; i < G_N_ELEMENTS(foreign); i++) {
@@ -55,19 +40,11 @@ bool foreign_verb(const char *name, GError **error)
              foreign[i].name, foreign[i].tool);
         return true;
     }
-    for (size_t i = 0; i < G_N_ELEMENTS(later); i++) {
-        if (g_ascii_strcasecmp(later[i], name) != 0)
-            continue;
-        fail(error, ZX_ERROR_USAGE, "%s is not in this version of zxmove\nsee: help", later[i]);
-        return true;
-    }
     return false;
 }
 
 void foreign_parameters(GString *out)
 {
-    for (size_t i = 0; i < G_N_ELEMENTS(later); i++)
-        g_string_append_printf(out, "%s | - | not yet\n", later[i]);
     for (size_t i = 0; i < G_N_ELEMENTS(foreign); i++)
         g_string_append_printf(out, "%s | - | refused\n", foreign[i].name);
 }

@@ -329,7 +329,7 @@ static const Arg args[] = {
 const Command cmd_import_conf = {
     .name = "importConf",
     .group = "Shell",
-    .summary = "a first configuration from ZCS Lightning Mailbox Move's",
+    .summary = "a configuration from ZCS Lightning Mailbox Move's",
     .description =
         "Reads the mailboxmove.conf of that script, writes what zxmove needs of it into\n"
         "a new private file (mode 0600, passwords included, which are never shown), and\n"

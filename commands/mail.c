@@ -225,6 +225,8 @@ static void set_problem(const Report *report, const ReportText *text, Result *re
         code = ZX_ERROR_INTERRUPTED;
     else if (result->status == error_exit_status(ZX_ERROR_STOPPED))
         code = ZX_ERROR_STOPPED;
+    else if (result->status == error_exit_status(ZX_ERROR_REMOVED))
+        code = ZX_ERROR_REMOVED;
     fail(&result->problem, code, "%s", counts);
 }
 

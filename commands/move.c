@@ -1,7 +1,9 @@
 /* move.c - doMailboxMove, and plan, which has the same parameters: build the request, let core move
  * or look, report and tell those who asked. */
 #include "commands/commands.h"
+#include "commands/recorded.h"
 #include "commands/report.h"
+#include "commands/watch.h"
 #include "conf/pace.h"
 #include <string.h>
 
@@ -277,10 +279,8 @@ static bool check_check(void *data, GError **error)
     return check_args(data, &cmd_do_check, error);
 }
 
-static bool take_host(Session *session, MoveRequest *request, GError **error)
+static bool take_host(const char *host, MoveRequest *request, GError **error)
 {
-    const char *host = session->switches->host;
-
     if (host == NULL)
         return true;
     if (request->source_host != NULL && g_ascii_strcasecmp(request->source_host, host) != 0)
@@ -292,44 +292,100 @@ static bool take_host(Session *session, MoveRequest *request, GError **error)
 }
 
 /* What the words before the verb and the place of the line have to say. */
-static bool take_session(Session *session, MoveRequest *request, GError **error)
+static bool take_session(const Session *session, const char *host, MoveRequest *request, GError **error)
 {
     if (g_strcmp0(request->input_file, "-") == 0 && session->stdin_is_batch)
         return fail(error, ZX_ERROR_USAGE,
                     "input_file: the commands themselves come from stdin, so - cannot be the list");
-    return take_host(session, request, error);
+    return take_host(host, request, error);
 }
 
-static bool run(Session *session, void *data, Result *result, GError **error)
+const MoveRequest *move_request(const void *request)
+{
+    return &((const MoveArgs *)request)->request;
+}
+
+void move_text(const void *data, ReportText *text)
+{
+    const MoveRequest *request = move_request(data);
+
+    text->selection = request->domains != NULL    ? report_selection(request->domains)
+                      : request->accounts != NULL ? report_selection(request->accounts)
+                                                  : g_strdup(request->input_file);
+    text->notifications = request->notifications;
+    text->destination = request->destination;
+    text->stages = request->stages;
+    text->strict = request->strict;
+    text->plan = request->dry_run;
+    text->staged = !(request->stages & STAGE_ACCOUNT);
+}
+
+/* Who is to be told of its end is told, too, when this process dies before. */
+static Report *watched_move(Session *session, const MoveRequest *request, const Begin *begin,
+                            GError **error)
+{
+    bool told = request->notifications != NULL && !request->dry_run;
+    Report *report;
+
+    if (!request->dry_run)
+        core_begin_as(session->core, begin->operation, begin->again);
+    if (told)
+        session->guard(session->data, begin->operation, request->notifications);
+    report = core_move(session->core, request, session_event, session, &session->wait, error);
+    if (report == NULL && told)
+        session->unguard(session->data);
+    return report;
+}
+
+bool move_go(Session *session, void *data, const Begin *begin, Result *result, GError **error)
 {
     const MoveArgs *move = data;
     MoveRequest *request = &((MoveArgs *)data)->request;
     g_autoptr(Report) report = NULL;
-    ReportText text = { .notifications = request->notifications };
+    ReportText text = { 0 };
     Core *core;
 
-    if (!take_session(session, request, error))
+    if (!take_session(session, begin->host, request, error))
         return false;
     core = session_core(session, error);
     if (core == NULL)
         return false;
-    request->command = g_strdup(session->line);
-    report = core_move(core, request, session_event, session, &session->wait, error);
+    request->command = g_strdup(begin->command);
+    report = watched_move(session, request, begin, error);
     g_clear_pointer(&request->command, g_free);
     if (report == NULL || (move->save != NULL && !plan_save(report, move->save, error)))
         return false;
 
-    text.selection = request->domains != NULL    ? report_selection(request->domains)
-                     : request->accounts != NULL ? report_selection(request->accounts)
-                                                 : g_strdup(request->input_file);
-    text.destination = request->destination;
-    text.stages = request->stages;
-    text.strict = request->strict;
-    text.plan = request->dry_run;
-    text.staged = !(request->stages & STAGE_ACCOUNT);
+    move_text(data, &text);
+    if (report->notifications != NULL) /* setOperation */
+        text.notifications = report->notifications;
     report_finish(session, core, report, &text, result);
+    session->unguard(session->data);
     g_free(text.selection);
     return true;
+}
+
+static bool run(Session *session, void *data, Result *result, GError **error)
+{
+    const MoveRequest *request = move_request(data);
+    Core *core = session_core(session, error);
+
+    if (core == NULL)
+        return false;
+    if (!session->background || request->dry_run) {
+        g_autofree char *uuid = g_uuid_string_random();
+
+        return move_go(session, data,
+                       &(Begin){ .operation = session->begin_as != NULL ? session->begin_as : uuid,
+                                 .host = session->switches->host,
+                                 .command = session->line },
+                       result, error);
+    }
+    if (g_strcmp0(request->input_file, "-") == 0)
+        return fail(error, ZX_ERROR_USAGE,
+                    "input_file: the operation goes on in the background, where it has no stdin\n"
+                    "write the addresses to a file");
+    return operation_start(session, NULL, result, error);
 }
 
 const Command cmd_do_mailbox_move = {
@@ -344,6 +400,7 @@ const Command cmd_do_mailbox_move = {
         "repeated; stages data,account then moves, and a user is out for less than a second.\n"
         "The old copy stays until doPurgeMailboxes.\n"
         "Exit status: 0 done, 1 failed, 5 some mailboxes failed, 64 usage, 130 interrupted.",
+    .flags = COMMAND_OPERATES | COMMAND_BACKGROUND,
     .args = args,
     .request_size = sizeof(MoveArgs),
     .examples =
@@ -360,7 +417,7 @@ const Command cmd_do_mailbox_move = {
 const Command cmd_plan = {
     .name = "plan",
     .group = "Moving",
-    .summary = "say what a move would have to do, and change nothing",
+    .summary = "say what a move would do, and change nothing",
     .description =
         "Takes what doMailboxMove takes and looks: who would be moved, in which order, how much is\n"
         "there already, how much is to come and whether it fits, and for about how long a user\n"
@@ -383,7 +440,8 @@ static bool run_check(Session *session, void *data, Result *result, GError **err
     g_autoptr(CheckReport) report = NULL;
     Core *core;
 
-    if (!take_session(session, request, error) || (core = session_core(session, error)) == NULL)
+    if (!take_session(session, session->switches->host, request, error) ||
+        (core = session_core(session, error)) == NULL)
         return false;
     request->command = g_strdup(session->line);
     report = core_check(core, request, &session->wait, error);
@@ -397,7 +455,7 @@ static bool run_check(Session *session, void *data, Result *result, GError **err
 const Command cmd_do_check = {
     .name = "doCheck",
     .group = "First contact",
-    .summary = "test everything a move stands on, and change nothing",
+    .summary = "test what a move stands on, and change nothing",
     .description =
         "Takes what doMailboxMove takes and tests: this host, the directory, keys and\n"
         "certificates, every right and setting of the stores, the accounts and their mailboxes.\n"

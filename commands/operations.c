@@ -148,6 +148,19 @@ static bool check_recover(void *data, GError **error)
     return true;
 }
 
+/* When no window of it is open any more, a process that died has nothing left to be recovered; what it
+ * had not begun is doResume's. */
+static void end_lost(Session *session, const char *uuid)
+{
+    g_autoptr(GError) problem = NULL;
+    g_autoptr(Looked) looked = core_operation(session->core, uuid, &session->wait, &problem);
+    const OperationLook *operation = looked != NULL ? g_ptr_array_index(looked->items, 0) : NULL;
+
+    if (operation != NULL && strcmp(operation->state, "lost") == 0 && operation->windows == 0 &&
+        !core_end_lost(session->core, operation, &problem))
+        session_note(session, "%s", problem->message);
+}
+
 static bool run_recover(Session *session, void *data, Result *result, GError **error)
 {
     RecoverRequest *request = data;
@@ -162,6 +175,8 @@ static bool run_recover(Session *session, void *data, Result *result, GError **e
     g_clear_pointer(&request->command, g_free);
     if (report == NULL)
         return false;
+    if (request->operation != NULL && !request->dry_run)
+        end_lost(session, request->operation);
     text.selection = request->operation != NULL ? g_strdup(request->operation)
                                                 : report_selection(request->accounts);
     report_finish(session, core, report, &text, result);
@@ -177,6 +192,7 @@ const Command cmd_do_recover = {
         "Looks at what an interrupted move left and says what it would do; with dry_run\n"
         "false it does it: undone before the commit, finished after it. A commit in doubt\n"
         "is only finished, unless its request is known to be dead (force true).",
+    .flags = COMMAND_OPERATES,
     .args = recover_args,
     .request_size = sizeof(RecoverRequest),
     .examples = (const char *const[]){ "doRecover operation 6f0c2c1e",

@@ -109,6 +109,7 @@ const Command cmd_do_purge_mailboxes = {
         "retention. Before each deletion everything is proved again; a copy that was written to\n"
         "since, or whose mailbox is not well at its new home, is kept and reported.\n"
         "Exit status: 0 done, 1 failed, 5 some were kept back, 64 usage.",
+    .flags = COMMAND_OPERATES,
     .args = args,
     .request_size = sizeof(PurgeArgs),
     .examples = (const char *const[]){ "doPurgeMailboxes all ignore_retention true notifications "

@@ -252,6 +252,7 @@ static int status_of_failures(const Report *report)
 
 int report_status(const Report *report, const ReportText *text)
 {
+    static const ZxError ends[] = { ZX_ERROR_STOPPED, ZX_ERROR_REMOVED, ZX_ERROR_LOST };
     Totals t = report_totals(report);
     unsigned bad = t.failed + t.in_doubt + t.kept + t.unfinished + t.not_reached;
     unsigned good = t.moved + t.staged + t.purged + t.finished + t.undone + t.explained + t.planned;
@@ -261,8 +262,9 @@ int report_status(const Report *report, const ReportText *text)
         return error_exit_status(ZX_ERROR_INTERRUPTED);
     if (report->halted != NULL)
         return error_exit_status(ZX_ERROR_FAILED);
-    if (has_code(report, ZX_ERROR_STOPPED))
-        return error_exit_status(ZX_ERROR_STOPPED);
+    for (guint i = 0; i < G_N_ELEMENTS(ends); i++)
+        if (has_code(report, ends[i]))
+            return error_exit_status(ends[i]);
     if (bad == 0)
         return text->strict && t.skipped != 0 ? error_exit_status(ZX_ERROR_PARTIAL) : 0;
     if (good == 0 && t.kept == 0)
@@ -276,9 +278,11 @@ const char *report_word(const Report *report, const ReportText *text)
     case 0:
         return text->purge && !text->dry_run ? "PURGED" : "DONE";
     case 2:
+    case 3:
         return "STOPPED";
     case 5:
         return "PARTIAL";
+    case 4:
     case 130:
         return "INTERRUPTED";
     default:

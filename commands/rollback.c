@@ -132,6 +132,7 @@ const Command cmd_do_rollback = {
         "with the doMailboxMove that takes it back. from_old_copy is for a home that is gone for\n"
         "good: nothing of it may answer, and what arrived there is given up.\n"
         "Exit status: 0 done, 1 failed, 5 some mailboxes failed, 64 usage, 130 interrupted.",
+    .flags = COMMAND_OPERATES,
     .args = args,
     .request_size = sizeof(RollbackRequest),
     .examples = (const char *const[]){ "doRollback accounts anna@company.ru",

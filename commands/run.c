@@ -57,6 +57,8 @@ void session_event(void *data, const Event *event)
 {
     Session *session = data;
 
+    if (event->type != EVENT_NOTE)
+        g_atomic_int_set(&session->begun, 1);
     if (event->type == EVENT_MAILBOX_DONE) {
         g_mutex_lock(&session->told_mutex);
         g_hash_table_add(session->told, (void *)(uintptr_t)event->result); /* a key, never used */
@@ -130,7 +132,7 @@ static bool has_other_defaults(const Command *command)
 }
 
 /* A configuration that cannot be read is said when the verb needs it. */
-static const char *compat_of(Session *session, const Command *command)
+const char *args_compat(Session *session, const Command *command)
 {
     if (!has_other_defaults(command) || (session->conf == NULL && !session_conf(session, NULL)))
         return NULL;
@@ -151,7 +153,7 @@ static bool run_verb(Session *session, const Command *command, const char *const
         (strcmp(words[0], "help") == 0 || strcmp(words[0], "--help") == 0))
         return show_page(command, result);
 
-    request = args_parse(command, words, compat_of(session, command), notes, error);
+    request = args_parse(command, words, args_compat(session, command), notes, error);
     if (request == NULL)
         return false;
     for (guint i = 0; i < notes->len; i++)
@@ -160,6 +162,7 @@ static bool run_verb(Session *session, const Command *command, const char *const
         show_request(session, command, request, result);
         ok = true;
     } else {
+        session->command = command;
         session->told = g_hash_table_new(NULL, NULL);
         ok = command->run(session, request, result, error);
         g_clear_pointer(&session->told, g_hash_table_unref);

@@ -130,7 +130,7 @@ static const Arg stats_args[] = {
 const Command cmd_get_volume_stats = {
     .name = "getVolumeStats",
     .group = "Looking around",
-    .summary = "tell a volume's settings, on request its size and files",
+    .summary = "tell a volume's settings, and count its files",
     .description =
         "Tells what a volume is, on every store that has one of this name (--host: on one).\n"
         "totSize and blobNumber are counted on the disk, only on request: what lies there of\n"

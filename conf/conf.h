@@ -84,6 +84,8 @@ typedef struct Conf {
  * there is. */
 Conf *conf_load(const char *path, GError **error) MUST_USE;
 void conf_free(Conf *conf);
+/* Each secret that came from the environment, with the name of its variable: for another process of ours. */
+void conf_environment(const Conf *conf, void (*each)(void *data, const char *name, const Secret *secret), void *data);
 /* The file that conf_load would read, there or not; g_free. NULL: there is none. */
 char *conf_find(const char *path);
 /* Where state lives when no configuration says otherwise. */

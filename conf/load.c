@@ -602,6 +602,24 @@ static void take_environment(Conf *conf, Secret **field, const char *key, const 
     unsetenv(name);
 }
 
+void conf_environment(const Conf *conf,
+                      void (*each)(void *data, const char *name, const Secret *secret), void *data)
+{
+    const struct {
+        const char *key, *name;
+        const Secret *secret;
+    } all[] = { { "ldap.password", "ZXMOVE_LDAP_PASSWORD", conf->ldap.password },
+                { "admin.password", "ZXMOVE_ADMIN_PASSWORD", conf->admin.password },
+                { "mariadb.password", "ZXMOVE_MARIADB_PASSWORD", conf->mariadb.password } };
+
+    for (guint i = 0; i < G_N_ELEMENTS(all); i++) {
+        const char *origin = g_hash_table_lookup(conf->origins, all[i].key);
+
+        if (origin != NULL && g_str_has_prefix(origin, "environment ") && all[i].secret != NULL)
+            each(data, all[i].name, all[i].secret);
+    }
+}
+
 /* On a Zimbra server the file that its own programs believe by; elsewhere one that `trust` makes. */
 static char *default_ca_file(const Conf *conf)
 {

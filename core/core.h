@@ -194,6 +194,9 @@ Looked *core_operation(Core *core, const char *operation, const Wait *wait, GErr
 /* The mailboxes of an operation by its uuid (of MailboxResult, in their order), for a report of it. */
 GPtrArray *core_operation_mailboxes(Core *core, const OperationLook *operation, GError **error) MUST_USE;
 
+/* Of an operation that ended early, or whose process died: this one is still to be tried. */
+bool mailbox_is_left(const MailboxResult *mailbox);
+
 typedef enum Want {
     WANT_GO,       /* on, after a pause */
     WANT_PAUSE,

@@ -20,9 +20,9 @@ static bool line_switches(Shell *shell, const char *const **words, GError **erro
     now->yes |= shell->base.yes;
     now->parse |= shell->base.parse;
     now->quiet |= shell->base.quiet;
-    if (now->async)
-        return fail(error, ZX_ERROR_USAGE, "--async is not in this version of zxmove: it waits");
-    return true;
+    now->sync |= shell->base.sync;
+    return !now->sync || !now->async ||
+           fail(error, ZX_ERROR_USAGE, "--sync and --async: one of them");
 }
 
 /* The line as it could be typed again: with the store that a switch named. */
@@ -68,13 +68,29 @@ bool shell_ask(void *data, const char *question)
     return fgets(answer, sizeof answer, stdin) != NULL && (answer[0] == 'y' || answer[0] == 'Y');
 }
 
-int shell_execute(Shell *shell, const char *const *words, const char *where)
+/* The shell gives the prompt back; a command line and a batch wait, unless they are told not to. */
+static bool in_background(const Shell *shell)
+{
+    bool prompt = shell->past != NULL && shell->batch == NULL;
+
+    return shell->session.begin_as == NULL && (prompt || shell->switches.async);
+}
+
+/* What it would do without a word is not what was asked for. */
+static bool check_async(const Shell *shell, const char *verb, GError **error)
+{
+    const Command *command = verb != NULL ? command_find(verb) : NULL;
+
+    return !shell->switches.async || command == NULL || !(command->flags & COMMAND_OPERATES) ||
+           (command->flags & COMMAND_BACKGROUND) ||
+           fail(error, ZX_ERROR_USAGE, "--async: %s waits for its end", command->name);
+}
+
+bool shell_run(Shell *shell, const char *const *words, Result *result, GError **error)
 {
     static const char *const help[] = { "help", NULL }, *const version[] = { "version", NULL };
     Session *session = &shell->session;
-    g_auto(Result) result = { 0 };
-    g_autoptr(GError) error = NULL;
-    bool ok = line_switches(shell, &words, &error), ran = ok;
+    bool ok = line_switches(shell, &words, error);
 
     if (ok && shell->switches.version)
         words = version;
@@ -83,13 +99,25 @@ int shell_execute(Shell *shell, const char *const *words, const char *where)
     g_free(session->line);
     session->line = line_of(&shell->switches, words);
     session->switches = &shell->switches;
-    if (ok) {
-        progress_begin(shell->progress, &shell->switches);
-        stop_begin(&session->wait, shell->progress);
-        ok = command_run(session, words, &result, &error);
-        stop_end();
-        progress_end(shell->progress);
-    }
+    session->background = in_background(shell);
+    shell->words = words;
+    if (!ok || !check_async(shell, *words, error))
+        return false;
+    progress_begin(shell->progress, &shell->switches);
+    stop_begin(session, shell->progress);
+    ok = command_run(session, words, result, error);
+    stop_end();
+    progress_end(shell->progress);
+    return ok;
+}
+
+int shell_execute(Shell *shell, const char *const *words, const char *where)
+{
+    const Session *session = &shell->session;
+    g_auto(Result) result = { 0 };
+    g_autoptr(GError) error = NULL;
+    bool ok = shell_run(shell, words, &result, &error);
+
     if (ok && session->source != NULL)
         return run_source(shell, where);
     if (ok) {
@@ -98,7 +126,7 @@ int shell_execute(Shell *shell, const char *const *words, const char *where)
     }
     render_error(error, where, shell->switches.json || shell->base.json);
     /* Whatever it failed with after Ctrl-C, it was Ctrl-C. */
-    if (ran && wait_stopped(&session->wait))
+    if (error_code(error) != ZX_ERROR_USAGE && wait_stopped(&session->wait))
         return error_exit_status(ZX_ERROR_INTERRUPTED);
     return error_exit_status(error_code(error));
 }

@@ -1,6 +1,6 @@
 /* line.c - the interactive shell; the only file that includes <histedit.h>. */
 #include "shell/past.h"
-#include "shell/shell.h"
+#include "shell/background.h"
 #include "shell/tab.h"
 #include <errno.h>
 #include <histedit.h>
@@ -360,6 +360,7 @@ int line_run(Shell *shell)
 {
     struct sigaction ignore = { .sa_handler = SIG_IGN }, before;
     Prompt prompt = { 0 };
+    g_autofree char *left = NULL;
     GString *command;
 
     /* Only for the names of stores and the place of the history: a mistake in it is told by the
@@ -397,6 +398,8 @@ int line_run(Shell *shell)
         shell_line(shell, command->str, NULL);
         begin_command(&prompt);
     }
+    left = background_left();
+    say(left);
     sigaction(SIGINT, &before, NULL);
     prompt_close(&prompt);
     past_free(shell->past);

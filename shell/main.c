@@ -1,7 +1,8 @@
 /* main.c - options; chooses one-shot, batch or the interactive shell; exit status. No verb is named
  * here. */
 #include "completion/names.h"
-#include "shell/shell.h"
+#include "shell/background.h"
+#include "shell/warden.h"
 #include <errno.h>
 #include <locale.h>
 #include <signal.h>
@@ -70,7 +71,8 @@ static int flush(int status)
 int main(int argc, char **argv)
 {
     const char *const *words = (const char *const *)argv + 1;
-    Shell shell = { .session = { .note = on_note, .sink = on_event } };
+    Shell shell = { .session = { .note = on_note, .sink = on_event, .split = token_split, .start = background_start,
+                                 .guard = warden_start, .unguard = warden_end } };
     int status;
 
     setlocale(LC_CTYPE, ""); /* letters beyond ASCII are letters, where the terminal has them */
@@ -86,7 +88,12 @@ int main(int argc, char **argv)
     if (isatty(STDIN_FILENO) && isatty(STDERR_FILENO))
         shell.session.confirm = shell_ask;
     shell.progress = progress_new();
-    status = run(&shell, words);
+    if (argc == 2 && strcmp(argv[1], BACKGROUND_VERB) == 0)
+        status = background_run(&shell);
+    else if (argc == 2 && strcmp(argv[1], WARDEN_VERB) == 0)
+        status = warden_run(&shell);
+    else
+        status = run(&shell, words);
     if (names_busy()) { /* with the configuration in its hands: it keeps nobody */
         core_abandon();
         _exit(flush(status));

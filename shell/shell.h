@@ -35,6 +35,7 @@ typedef struct Shell {
     Session session;
     Switches base;     /* of the process: a line may add to them */
     Switches switches; /* of the command at hand */
+    const char *const *words; /* of the command at hand, from its verb on */
     Progress *progress;
     const BatchFile *batch; /* whose commands are being run, the innermost; NULL: nobody's */
     Past *past;             /* NULL unless interactive */
@@ -43,6 +44,8 @@ typedef struct Shell {
 /* Runs one command and prints what came of it; @where ("moves.txt:12") is put before an error, NULL
  * for a command line. Returns the exit status. */
 int shell_execute(Shell *shell, const char *const *words, const char *where);
+/* The same without a print. */
+bool shell_run(Shell *shell, const char *const *words, Result *result, GError **error) MUST_USE;
 
 /* The same for a line as it was typed. Nothing is done for one without words. */
 int shell_line(Shell *shell, const char *line, const char *where);
@@ -81,7 +84,7 @@ void progress_stopping(Progress *progress, bool again);
 /* stop.c: Ctrl-C, SIGTERM and SIGHUP while a command runs. The first asks it to stop, later ones
  * want to know what it waits for; progress answers. Outside of a command they do what they always
  * do. */
-void stop_begin(Wait *wait, Progress *progress);
+void stop_begin(Session *session, Progress *progress);
 void stop_end(void);
 
 #endif

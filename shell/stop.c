@@ -4,6 +4,7 @@
  */
 #include "shell/shell.h"
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <sys/eventfd.h>
@@ -11,18 +12,39 @@
 #include <unistd.h>
 
 static volatile sig_atomic_t stops;
+static Session *at_work;
 static Progress *tell;
 
 static GThread *thread;
 static int signal_fd = -1, end_fd = -1;
 static sigset_t before;
 
-static void on_signal(void)
+/* The terminal has gone away, and what is written to it would fail. A file or a pipe stays. */
+static void leave_terminal(void)
 {
+    int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+
+    for (int fd = STDIN_FILENO; fd <= STDERR_FILENO && null >= 0; fd++)
+        if (isatty(fd) || errno == EIO)
+            (void)dup2(null, fd);
+    if (null >= 0)
+        close(null);
+}
+
+static void on_signal(unsigned number)
+{
+    const Command *command = at_work->command;
+
     bool again = stops != 0;
 
+    if (number == SIGHUP && g_atomic_int_get(&at_work->begun) && command != NULL &&
+        (command->flags & COMMAND_OPERATES)) {
+        leave_terminal();
+        return;
+    }
     stops = 1;
-    progress_stopping(tell, again);
+    if (!at_work->watching)
+        progress_stopping(tell, again);
 }
 
 static void *take_signals(void *data)
@@ -35,20 +57,23 @@ static void *take_signals(void *data)
         if (fds[1].revents != 0)
             break;
         if (fds[0].revents != 0 && read(signal_fd, &info, sizeof info) == (ssize_t)sizeof info)
-            on_signal();
+            on_signal(info.ssi_signo);
     }
     return data;
 }
 
-void stop_begin(Wait *wait, Progress *progress)
+void stop_begin(Session *session, Progress *progress)
 {
     sigset_t set;
 
+    session->command = NULL;
+    g_atomic_int_set(&session->begun, 0);
     sigemptyset(&set);
     sigaddset(&set, SIGINT);
     sigaddset(&set, SIGTERM);
     sigaddset(&set, SIGHUP);
     stops = 0;
+    at_work = session;
     tell = progress;
     pthread_sigmask(SIG_BLOCK, &set, &before);
     signal_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
@@ -56,7 +81,7 @@ void stop_begin(Wait *wait, Progress *progress)
     if (signal_fd < 0 || end_fd < 0)
         g_error("signalfd: %s", g_strerror(errno));
     thread = g_thread_new("signals", take_signals, NULL);
-    wait->stop = &stops;
+    session->wait.stop = &stops;
 }
 
 void stop_end(void)

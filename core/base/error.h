@@ -32,15 +32,14 @@
     X(PARTIAL,      5,  false, "finished, but some mailboxes failed or were held back")     \
     X(INTERRUPTED,130,  false, "interrupted by the user")
 
-/* What the exit statuses tell, for the manual and the tests. 2, 3 and 4 are zxsuite's names for the ends
- * of operations that somebody else stops: this version has none of these. An unknown status is a failure. */
+/* What the exit statuses tell, for the manual and the tests. An unknown status is a failure. */
 #define ZX_STATUSES(X)                                                                      \
     /* status  occurs  meaning */                                                           \
     X(0,   true,  "done, also when there was nothing to do")                                \
     X(1,   true,  "failed")                                                                 \
-    X(2,   false, "stopped by doStopOperation")                                             \
-    X(3,   false, "removed from the queue by doStopOperation")                              \
-    X(4,   false, "interrupted: the process of the operation has ended")                    \
+    X(2,   true,  "stopped by doStopOperation")                                             \
+    X(3,   true,  "removed from the queue by doStopOperation")                              \
+    X(4,   true,  "interrupted: the process of the operation has ended")                    \
     X(5,   true,  "finished, but some mailboxes failed or were held back")                  \
     X(64,  true,  "the command line is wrong")                                              \
     X(66,  true,  "a file that was named cannot be read")                                   \

@@ -106,8 +106,10 @@ static void visit(Site *site, const void *data)
     if (site->store->control == NULL || !site->records)
         return;
     rows = db_query(site->store->control, &problem,
-                    COLUMNS " WHERE o.uuid LIKE ? ORDER BY o.started DESC LIMIT ?",
-                    DB_ARGS(db_text(question->pattern), db_u64(LISTED)));
+                    COLUMNS " WHERE o.uuid LIKE ? AND (? OR o.ended IS NULL)"
+                    " ORDER BY o.started DESC LIMIT ?",
+                    DB_ARGS(db_text(question->pattern),
+                            db_u64(question->which != OPERATIONS_GOING), db_u64(LISTED)));
     if (rows == NULL) {
         site_failed(site, problem);
         return;

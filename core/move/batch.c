@@ -92,9 +92,9 @@ static bool take_up(Batch *batch, uint64_t *bytes, GError **error)
         JournalMailbox *mailbox = g_ptr_array_index(listed, i);
 
         op->common->ended = MAX(op->common->ended, mailbox->seq);
-        g_ptr_array_add(op->report->mailboxes, g_steal_pointer(&mailbox->result));
-        if (mailbox->seq == 0)
+        if (mailbox_is_left(mailbox->result))
             g_array_append_val(batch->places, i);
+        g_ptr_array_add(op->report->mailboxes, g_steal_pointer(&mailbox->result));
     }
     accounts = accounts_of(batch);
     *bytes = plan_sizes(op, accounts);

@@ -78,6 +78,33 @@ static void begin_anew(MailboxResult *result)
     g_ptr_array_set_size(result->notes, 0);
 }
 
+/* One that is there already because a recovery finished what the process before us began counts as
+ * moved by this operation. */
+static void count_moved(Operation *lane, MailboxResult *result)
+{
+    g_autoptr(GError) problem = NULL;
+    Store *target = operation_store(lane, lane->request->destination, &problem);
+    g_autoptr(Rows) row = NULL;
+
+    if (result->outcome == OUTCOME_SKIPPED && target != NULL)
+        row = db_query(target->control, &problem,
+                       "SELECT source_mailbox, destination_mailbox,"
+                       " CAST(UNIX_TIMESTAMP(changed) * 1000 AS UNSIGNED) FROM zxmove.fence"
+                       " WHERE account_id = ? AND operation = ? AND state = 'done'",
+                       DB_ARGS(db_text(result->account_id), db_text(lane->uuid)));
+    if (problem != NULL)
+        log_warning("%s", problem->message);
+    if (row == NULL || rows_count(row) == 0)
+        return;
+    result->outcome = OUTCOME_MOVED;
+    g_clear_pointer(&result->reason, g_free);
+    result->source_mailbox = (uint32_t)rows_u64(row, 0, 0);
+    result->destination_mailbox = (uint32_t)rows_u64(row, 0, 1);
+    result->committed = rows_i64(row, 0, 2);
+    g_ptr_array_add(result->notes, g_strdup("begun before the operation was interrupted, and "
+                                            "finished by its recovery: nothing was counted"));
+}
+
 static void journal(Operation *lane, guint place, const MailboxResult *result)
 {
     g_autoptr(GError) problem = NULL;
@@ -125,8 +152,11 @@ static bool run_one(const Crew *crew, Operation *lane, guint index)
     account = directory_account(lane->directory, result->account_id, &problem);
     if (account == NULL)
         set_problem(result, OUTCOME_FAILED, problem);
-    else if (!plan_may_go(lane, account, result))
+    else if (!plan_may_go(lane, account, result)) {
+        if (lane->again)
+            count_moved(lane, result);
         account_free(account);
+    }
     else
         tried = move_account(lane, account, result, job, &about, lane == crew->op);
     log_context(lane->uuid, NULL);

@@ -6,7 +6,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* "UUID", "UUID.log", "UUID.log.3": ours to remove, and nothing else. */
+/* "UUID", "UUID.log", "UUID.log.3", "UUID.out": ours to remove, and nothing else. */
 static bool is_ours(const char *name)
 {
     enum { UUID = 36 };
@@ -17,7 +17,7 @@ static bool is_ours(const char *name)
         return false;
     if (g_str_has_prefix(rest, ".log."))
         return rest[5] != '\0' && strspn(rest + 5, "0123456789") == strlen(rest + 5);
-    return *rest == '\0' || strcmp(rest, ".log") == 0;
+    return *rest == '\0' || strcmp(rest, ".log") == 0 || strcmp(rest, ".out") == 0;
 }
 
 /* The logs of mailboxes in the directory of an operation. */

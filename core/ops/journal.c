@@ -20,12 +20,23 @@ bool journal_begin(Store *store, const JournalEntry *entry, GError **error)
 
 bool journal_begin_again(Store *store, const char *operation, GError **error)
 {
-    return db_exec(store->control, NULL, error,
-                   "UPDATE zxmove.operation SET state = 'queued', cause = NULL, ended = NULL,"
-                   " result = NULL, wanted = 'go', wanted_by = NULL, wanted_comment = NULL,"
-                   " host = ?, pid = ?, who = ?, heartbeat = UTC_TIMESTAMP(3) WHERE uuid = ?",
-                   DB_ARGS(db_text(g_get_host_name()), db_u64((uint64_t)getpid()),
-                           db_text(g_get_user_name()), db_text(operation)));
+    g_autofree char *lock = journal_lock(operation);
+    uint64_t changed = 0;
+
+    /* Of two that take it up at the same time, one finds it alive. */
+    if (!db_exec(store->control, &changed, error,
+                 "UPDATE zxmove.operation SET state = 'queued', cause = NULL, ended = NULL,"
+                 " result = NULL, wanted = IF(wanted = 'complete', 'complete', 'go'),"
+                 " wanted_by = NULL, wanted_comment = NULL,"
+                 " host = ?, pid = ?, who = ?, heartbeat = UTC_TIMESTAMP(3) WHERE uuid = ?"
+                 " AND IS_FREE_LOCK(?) AND (ended IS NOT NULL"
+                 " OR heartbeat < UTC_TIMESTAMP(3) - INTERVAL 5 SECOND)",
+                 DB_ARGS(db_text(g_get_host_name()), db_u64((uint64_t)getpid()),
+                         db_text(g_get_user_name()), db_text(operation), db_text(lock))))
+        return false;
+    return changed == 1 ||
+           fail(error, ZX_ERROR_CONFLICT, "operation %s goes on already in another process",
+                operation);
 }
 
 bool journal_batch(Store *store, const char *operation, char **batch_name, GError **error)

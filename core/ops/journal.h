@@ -17,7 +17,8 @@ typedef struct JournalEntry {
 /* @store keeps the journal: the destination of a move; of a purge or a recovery, the first store that
  * it works on. The state is `queued`. */
 bool journal_begin(Store *store, const JournalEntry *entry, GError **error) MUST_USE;
-/* The same operation in another process: nobody has stopped it, and it has not ended. */
+/* The same operation in another process: nobody has stopped it, and it has not ended. CONFLICT if the
+ * one before is alive, or another has taken it up. */
 bool journal_begin_again(Store *store, const char *operation, GError **error) MUST_USE;
 /* The batch name of an operation whose journal @store keeps (g_free); NULL: none, or it is not
  * known here. */

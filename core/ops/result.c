@@ -78,6 +78,14 @@ void result_free(MailboxResult *result)
     g_free(result);
 }
 
+bool mailbox_is_left(const MailboxResult *mailbox)
+{
+    bool stopped = mailbox->code == ZX_ERROR_STOPPED || mailbox->code == ZX_ERROR_INTERRUPTED;
+
+    return mailbox->outcome == OUTCOME_NOT_REACHED ||
+           (mailbox->outcome == OUTCOME_FAILED && stopped);
+}
+
 static json_t *text_value(const char *text)
 {
     g_autofree char *valid = g_utf8_make_valid(text, -1);

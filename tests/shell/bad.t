@@ -20,7 +20,7 @@ LINES = [
     ("zmprov ma anna@x.com zimbraMailHost m2", "unknown command zmprov", "see: help"),
     ("zxsuite powerstore doMoveBlobs start", "doMoveBlobs belongs to volume management, not part of zxmove",
      "the Zimbra tool for it: zmhsm"),
-    ("zxsuite powerstore getAllOperations", "getAllOperations is not in this version of zxmove", "see: help"),
+    ("zxsuite powerstore getAllOperations verbose maybe", "verbose: 'maybe' is neither true nor false"),
     ("zxsuite powerstore", "a verb is missing", "see: help"),
     ("help doMailboxMve", "unknown command doMailboxMve, did you mean doMailboxMove?"),
     ("help doMoveBlobs", "doMoveBlobs belongs to volume management, not part of zxmove",
@@ -34,7 +34,8 @@ LINES = [
     ("--host m1 zxsuite --hostname=m2 getMovedMailboxes", "--host is given twice"),
     ("--json=yes version", "--json takes no value"),
     ("--keep-going version", "--keep-going belongs to the command line of zxmove itself"),
-    ("--async version", "--async is not in this version of zxmove: it waits"),
+    ("--async doPurgeMailboxes all", "--async: doPurgeMailboxes waits for its end"),
+    ("--async --sync version", "--sync and --async: one of them"),
     (M + " --json", "--json stands behind the verb", "write: zxmove --json doMailboxMove ..."),
     # what is missing
     ("doMailboxMove", "command doMailboxMove requires more parameters", PAGE),

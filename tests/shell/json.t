@@ -45,12 +45,14 @@ is_(schema.of_event({"type": "progress", "time": "x", "schema": 1, "items": 1.5}
 # trust.t and check.t.
 verbs = re.findall(r"^  (\w+)  ", place.run("help").stdout, re.M)
 LAB = {"doMailboxMove", "plan", "doRollback", "doPurgeMailboxes", "doRecover", "getMovedMailboxes", "report"}
+OPERATIONS = {"getAllOperations", "monitor", "doStopOperation", "doStopAllOperations", "doSuspend", "doResume", "setOperation",
+              "doCompleteMove", "getOperationLog", "getUnfinishedOperationLog", "getNotification"}  # operations.t
 LOOK = {"trust", "status", "getServers", "getAllVolumes", "getVolumeStats", "getServices", "getNonLocalMailboxes"}
 CHECKED = {"doCheckBlobs", "doVerify", "doCheck"}  # by tests of their own
 ok(LAB | LOOK <= set(verbs) and {"help", "version", "quit"} <= set(verbs), "help lists the verbs")
 is_([verb for verb in verbs if verb not in schema.SECTIONS], [], "doc/json.md has a part for every verb")
 for verb in verbs:
-    if verb in LAB | LOOK | CHECKED | {"history"}:
+    if verb in LAB | LOOK | OPERATIONS | CHECKED | {"history"}:
         continue
     words = {"source": ["source", place.file("batch", "")], "config": ["config", "list"],
              "importConf": ["importConf", place.file("mailboxmove.conf", "[zimbra-config]\nldap_server=a\n[store-config]\n[[b]]\nuser=zimbra\n")]}.get(verb, [verb])

@@ -501,9 +501,6 @@ static void foreign(void **state G_GNUC_UNUSED)
     assert_true(foreign_verb("domoveblobs", &error));
     assert_int_equal(error_exit_status(error_code(error)), 64);
     assert_non_null(strstr(error->message, "belongs to volume management, not part of zxmove"));
-    g_clear_error(&error);
-    assert_true(foreign_verb("getalloperations", &error));
-    assert_non_null(strstr(error->message, "getAllOperations is not in this version of zxmove"));
     /* What is there is not said to be missing. */
     for (const Command *const *command = commands; *command != NULL; command++)
         assert_false(foreign_verb((*command)->name, NULL));

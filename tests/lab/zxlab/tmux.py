@@ -32,6 +32,10 @@ class Window:
         """Keys by name: C-c, Enter."""
         self.tmux("send-keys", *names)
 
+    def type(self, text):
+        """Letters, as they are."""
+        self.tmux("send-keys", "-l", "--", text)
+
     def resize(self, columns, rows=30):
         """Gives it another size."""
         self.tmux("resize-window", "-x", str(columns), "-y", str(rows))

@@ -1,0 +1,151 @@
+/* resume.c - doResume: on after a pause; or, when the process of a move has ended, on from where it
+ * stood, in a process of its own. */
+#include "commands/recorded.h"
+#include "commands/watch.h"
+#include <string.h>
+
+typedef struct ResumeRequest {
+    char *operation, *comment;
+} ResumeRequest;
+
+static bool is_lost(const OperationLook *operation)
+{
+    return strcmp(operation->state, "lost") == 0;
+}
+
+/* Mailboxes that are still to be tried. */
+static bool count_left(Core *core, const OperationLook *operation, unsigned *left, GError **error)
+{
+    g_autoptr(GPtrArray) mailboxes = core_operation_mailboxes(core, operation, error);
+
+    *left = 0;
+    for (guint i = 0; mailboxes != NULL && i < mailboxes->len; i++)
+        *left += mailbox_is_left(g_ptr_array_index(mailboxes, i));
+    return mailboxes != NULL;
+}
+
+/* Nothing may be touched while the dead process could still believe that an account is its own. */
+static bool wait_for_leases(Session *session, const OperationLook *operation, GError **error)
+{
+    const int64_t lease_ms = (int64_t)(session->conf->lease_s + 1) * 1000,
+                  left_ms = lease_ms - operation->silent_ms;
+
+    if (!is_lost(operation) || left_ms <= 0)
+        return true;
+    session_note(session, "waiting %.0f s, until the leases of its process on %s have run out",
+                 (double)left_ms / 1000, operation->host);
+    wait_pause(&session->wait, (int)left_ms);
+    return wait_check(&session->wait, "doResume", error);
+}
+
+/* A window that is open is finished or undone before anybody is moved. What cannot be says so again
+ * when it is that mailbox's turn. */
+static bool close_windows(Session *session, const OperationLook *operation, GError **error)
+{
+    g_autofree char *command =
+        g_strdup_printf("doRecover operation %s dry_run false", operation->operation);
+    const RecoverRequest request = { .operation = operation->operation, .command = command };
+    g_autoptr(Report) report = NULL;
+
+    if (operation->windows == 0)
+        return true;
+    report = core_recover(session->core, &request, NULL, NULL, &session->wait, error);
+    for (guint i = 0; report != NULL && i < report->mailboxes->len; i++) {
+        const MailboxResult *mailbox = g_ptr_array_index(report->mailboxes, i);
+
+        session_note(session, "%s: %s%s%s", mailbox->address, report_outcome(mailbox->outcome),
+                     mailbox->reason != NULL ? ": " : "",
+                     mailbox->reason != NULL ? mailbox->reason : "");
+    }
+    return report != NULL;
+}
+
+static bool resume_here(Session *session, const char *uuid, const Recorded *recorded,
+                        Result *result, GError **error)
+{
+    g_autoptr(Looked) looked = NULL;
+    const OperationLook *operation = operation_find(session, uuid, &looked, error);
+
+    if (operation == NULL || !wait_for_leases(session, operation, error) ||
+        !close_windows(session, operation, error))
+        return false;
+    return move_go(session, recorded->request,
+                   &(Begin){ .operation = uuid,
+                             .again = true,
+                             .host = recorded->switches.host,
+                             .command = operation->command },
+                   result, error);
+}
+
+static bool take_up(Session *session, const OperationLook *operation, Result *result,
+                    GError **error)
+{
+    g_auto(Recorded) recorded = { 0 };
+    unsigned left;
+
+    if (strcmp(operation->verb, cmd_do_mailbox_move.name) != 0)
+        return fail(error, ZX_ERROR_REFUSED, "only moves are taken up again, %s was a %s\n"
+                    "run it again: %s", operation->operation, operation->verb,
+                    operation->command != NULL ? operation->command : operation->verb);
+    if (!count_left(session->core, operation, &left, error) ||
+        !recorded_read(session, operation->command, &recorded, error))
+        return false;
+    if (left == 0 && operation->windows == 0 && is_lost(operation))
+        return core_end_lost(session->core, operation, error) &&
+               operation_answer(session, operation, result, error);
+    if (left == 0 && operation->windows == 0)
+        return fail(error, ZX_ERROR_REFUSED,
+                    "operation %s is %s, nothing is left of it\nwhat failed is tried again by: %s",
+                    operation->operation, operation->state, operation->command);
+    return session->background
+               ? operation_start(session, operation->operation, result, error)
+               : resume_here(session, operation->operation, &recorded, result, error);
+}
+
+static bool run(Session *session, void *data, Result *result, GError **error)
+{
+    const ResumeRequest *request = data;
+    g_autoptr(Looked) looked = NULL;
+    const OperationLook *operation =
+        operation_find(session, request->operation, &looked, error);
+    bool paused;
+
+    if (operation == NULL)
+        return false;
+    if (operation->ended_yet || is_lost(operation))
+        return take_up(session, operation, result, error);
+    paused = strcmp(operation->state, "paused") == 0 ||
+             g_strcmp0(operation->wanted, "pause") == 0;
+    if (!paused)
+        return fail(error, ZX_ERROR_REFUSED, "operation %s is %s: there is nothing to resume",
+                    operation->operation, operation->state);
+    return core_want(session->core, operation, WANT_GO, NULL, request->comment, error) &&
+           operation_answer(session, operation, result, error);
+}
+
+/* clang-format off */
+static const Arg args[] = {
+    ARG(ResumeRequest, operation, .name = "operation_uuid", .type = ARG_UUID,
+        .flags = ARG_REQUIRED, .expected = "uuid, or how it begins", .help = "the operation"),
+    ARG(ResumeRequest, comment, .name = "comment", .type = ARG_TEXT,
+        .help = "why, for those who see it in the list"),
+    { 0 },
+};
+/* clang-format on */
+
+const Command cmd_do_resume = {
+    .name = "doResume",
+    .group = "Operations",
+    .summary = "go on with what pauses, was stopped, or died",
+    .description =
+        "An operation that pauses goes on. A move that was stopped or interrupted, or whose process\n"
+        "has died, is taken up by a new one, on this host: what stands in a window is finished or\n"
+        "undone first, then come the mailboxes that had not ended. input_file and domains are not\n"
+        "read again: the mailboxes are those that were selected then.\n"
+        "Exit status: that of doMailboxMove; 1 there is nothing to resume.",
+    .flags = COMMAND_OPERATES | COMMAND_BACKGROUND,
+    .args = args,
+    .request_size = sizeof(ResumeRequest),
+    .examples = (const char *const[]){ "doResume 6f0c2c1e", NULL },
+    .run = run,
+};

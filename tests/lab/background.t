@@ -1,0 +1,204 @@
+#!/usr/bin/python3
+"""Operations as processes of their own: begun in the shell of a terminal and not ended with it, --async, a terminal that
+goes away, Ctrl-C; killed, found, told by mail, and taken up again."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+from zxlab import schema  # noqa: E402
+from zxlab.held import Held  # noqa: E402
+from zxlab.lab import Lab  # noqa: E402
+from zxlab.moves import Scene, exits, moved_clean, says, short_timeouts  # noqa: E402
+from zxlab.tap import diag, done, is_, ok, wait_for  # noqa: E402
+from zxlab.tmux import Window  # noqa: E402
+
+lab = Lab.create("background", mode=os.environ.get("MODE", "asan"))
+LEASE = 10
+
+
+def answer(*words, env=None):
+    """What a verb has to say; its keys are documented."""
+    result = lab.zxmove("--json", *words, env=env)
+    found = json.loads(result.stdout.splitlines()[-1])
+    keys = schema.of_answer(words[1] if words[0].startswith("--") else words[0], found)
+    if keys:
+        ok(False, f"doc/json.md has the keys of {words[0]}: {keys}")
+    return found
+
+
+def state_of(uuid):
+    """By the log."""
+    return answer("getOperationLog", uuid)["response"]["operations"][0]["state"]
+
+
+def comes(uuid, state, name, seconds=60):
+    """One test: the operation comes to be in that state."""
+    try:
+        wait_for(lambda: state_of(uuid) == state, seconds, state, every=0.3)
+    except TimeoutError:
+        pass
+    return is_(state_of(uuid), state, name)
+
+
+def gate(name):
+    """A file that a process waits for."""
+    return os.path.join(lab.dir, "run", f"gate-{name}")
+
+
+def opened(name):
+    """It is there."""
+    with open(gate(name), "w", encoding="ascii"):
+        pass
+
+
+def reached(name):
+    """Waits until a process stands there."""
+    wait_for(lambda: os.path.exists(f"{gate(name)}.reached"), 60, f"{name} to be reached")
+
+
+def newest():
+    """The one operation that goes on."""
+    return wait_for(lambda: answer("getAllOperations")["response"]["operations"], 30, "an operation")[0]
+
+
+def result_of(uuid):
+    """Its end, as monitor tells it."""
+    return lab.zxmove("monitor", uuid)
+
+
+def variables(process):
+    """What /proc shows of a process's environment and arguments."""
+    found = ""
+    for name in ("environ", "cmdline"):
+        with open(f"/proc/{process}/{name}", encoding="utf-8", errors="replace") as file:
+            found += file.read()
+    return found
+
+
+try:
+    short_timeouts(lab, lease=LEASE, timeout=5)
+    one, two = lab.stores[:2]
+    scene = Scene(lab, strangers=False)
+    ids = {name: scene.mailbox(name, one, messages=4, rich=False)
+           for name in ("anna", "ben", "cat", "dora", "eve", "fay", "gus")}
+
+    # The passwords come from the environment, and go nowhere.
+    with open(lab.conf_path, encoding="utf-8") as file:
+        text = file.read()
+    bare = os.path.join(lab.dir, "bare.yaml")
+    with open(bare, "w", encoding="utf-8") as file:
+        file.write(text.replace(f"password: {lab.ldap_password}", "user: zimbra")
+                   .replace("  user: zimbra\n  user: zimbra\n", "  user: zimbra\n")
+                   .replace(f"bind_dn: {lab.ldap_dn}\n  user: zimbra\n", f"bind_dn: {lab.ldap_dn}\n"))
+    secret = {"ZXMOVE_LDAP_PASSWORD": lab.ldap_password, "ZXMOVE_ADMIN_PASSWORD": lab.ldap_password}
+    keep = {name: os.environ.get(name, "") for name in ("ASAN_OPTIONS", "UBSAN_OPTIONS", "LSAN_OPTIONS")}
+    words = " ".join(f"{name}='{value}'" for name, value in
+                     {**secret, **keep, "HOME": lab.dir, "ZX_FAIL": "copy:applied=wait",
+                      "ZX_FAIL_FILE": gate("anna")}.items())
+
+    # Begun in a shell, in a directory that it leaves, from a list beside it.
+    with open(os.path.join(lab.dir, "list.txt"), "w", encoding="ascii") as file:
+        file.write(scene.address("anna") + "\n")
+    before = scene.snapshot(ids["anna"], ids["ben"], ids["cat"])
+    with Window(lab.dir, f"cd {lab.dir} && {words} {lab.program} --config bare.yaml; echo ended $?") as window:
+        window.shows(lambda screen: "zxmove>" in screen, "a prompt")
+        window.keys(f"doMailboxMove {two.name} input_file none.txt", "Enter")
+        window.shows(lambda screen: "none.txt" in screen.replace("input_file none.txt", "", 1), "an error")
+        window.keys(f"doMailboxMove {two.name} input_file list.txt", "Enter")
+        screen = window.shows(lambda screen: "stop it with:" in screen and screen.endswith("zxmove>"), "the prompt again")
+        ok("goes on in the background" in screen and "watch it with: monitor" in screen, "the shell says how to watch it") \
+            or diag(screen)
+        found = newest()
+        uuid = found["operation"]
+        ok(uuid in screen.replace("\n", ""), "  and its uuid")
+        seen = variables(found["process"])
+        is_([lab.ldap_password in seen, scene.address("anna") in seen], [False, False],
+            "neither password nor words are in its arguments or environment")
+        is_([os.readlink(f"/proc/{found['process']}/cwd"), os.getsid(found["process"]) == found["process"]], ["/", True],
+            "it is a session of its own, and keeps no directory")
+        window.keys("quit", "Enter")
+        screen = window.shows(lambda screen: "ended" in screen, "the shell's end")
+        ok("goes on; watch it with: monitor" in screen, "quit says what goes on") or diag(screen)
+    reached("anna")
+    opened("anna")
+    moved_clean(result_of(uuid), before, ids["anna"], one, two, "and it goes on to its end")
+    with open(os.path.join(lab.dir, "state", "log", f"{uuid}.out"), encoding="utf-8") as file:
+        is_(file.read(), "", "  and had nothing to say to nobody")
+
+    # --sync: watched; Ctrl-C leaves it alone.
+    words = words.replace(gate("anna"), gate("ben"))
+    with Window(lab.dir, f"cd {lab.dir} && {words} {lab.program} --config bare.yaml; echo ended $?") as window:
+        window.shows(lambda screen: "zxmove>" in screen, "a prompt")
+        window.type(f"--sync doMailboxMove {two.name} accounts {scene.address('ben')}")
+        window.keys("Enter")
+        reached("ben")
+        window.shows(lambda screen: "running" in screen or "copy" in screen, "its progress")
+        window.keys("C-c")
+        screen = window.shows(lambda screen: "goes on" in screen and screen.endswith("zxmove>"), "the prompt again")
+        ok("stopping" not in screen, "Ctrl-C ends the watching") or diag(screen)
+        uuid = newest()["operation"]
+        window.keys(f"monitor {uuid[:8]}", "Enter")
+        opened("ben")
+        screen = window.shows(lambda screen: "1 moved, 0 failed" in screen, "its end")
+        ok(f"{scene.address('ben')}  moved" in screen, "monitor shows the rest") or diag(screen)
+    moved_clean(result_of(uuid), before, ids["ben"], one, two, "watched in the shell")
+
+    # --async: from the command line; the uuid at once.
+    found = answer("--async", *scene.words(ids["cat"], two))["response"]
+    ok(found["state"] in ("queued", "running"), "--async answers with an operation that goes on") or diag(str(found))
+    moved_clean(result_of(found["operation"]), before, ids["cat"], one, two, "--async")
+    result = lab.zxmove("--async", *scene.words(ids["cat"], two))
+    exits(result, 0, "--async with nothing to move")
+    says(result, "nothing to move", "  says so itself")
+    exits(lab.zxmove("--async", "doMailboxMove", "nowhere.test", "accounts", scene.address("cat")), 1,
+          "1: --async of what cannot begin, as if it were in the foreground")
+    exits(lab.zxmove("--async", "doPurgeMailboxes", "all"), 64, "64: what cannot go to the background")
+    exits(lab.zxmove("--async", "--sync", *scene.words(ids["cat"], two)), 64, "64: both")
+
+    # A terminal that goes away: the move goes on.
+    before = scene.snapshot(*(ids[name] for name in ("dora", "eve", "fay", "gus")))
+    held = Held(scene, ids["dora"], two, "copy:applied")
+    held.wait()
+    held.process.send_signal(signal.SIGHUP)
+    is_(newest()["state"], "running", "SIGHUP: it goes on")
+    result = held.go()
+    moved_clean(result, before, ids["dora"], one, two, "SIGHUP")
+
+    # Killed in the window of the second of three: lost, told by mail, resumed; the totals add up.
+    mails = [f"admin@{scene.domain}"]
+    process = scene.start_move([ids["gus"], ids["eve"], ids["fay"]], two, "notifications", mails[0],
+                               fail="commit:applied=wait", env={"ZX_FAIL_FILE": gate("gus")})
+    reached("gus")
+    uuid = newest()["operation"]
+    process.kill()
+    process.communicate(timeout=30)
+    try:
+        wait_for(lambda: any(uuid in mail for mail in lab.mails()), 40, "the mail", every=0.2)
+    except TimeoutError:
+        pass
+    mail = [mail.replace("\n ", " ") for mail in lab.mails() if uuid in mail]
+    ok(len(mail) == 1 and "[zxmove] INTERRUPTED" in mail[0] and f"doResume {uuid}" in mail[0]
+       and "getUnfinishedOperationLog" in mail[0], "who asked for it gets a mail of the crash") or diag(str(mail)[:2000])
+    found = answer("getUnfinishedOperationLog")["response"]["operations"]
+    is_([(entry["id"], entry["state"], entry["open_windows"]) for entry in found], [(uuid, "lost", 1)],
+        "getUnfinishedOperationLog has it")
+    is_(result_of(uuid).returncode, 4, "4: monitor of what was lost")
+    exits(lab.zxmove("doStopOperation", uuid), 1, "1: there is nobody to stop")
+    result = lab.zxmove("--json", "doResume", uuid)
+    exits(result, 0, "doResume")
+    found = json.loads(result.stdout.splitlines()[-1])
+    is_(schema.of_answer("doResume", found), [], "  doc/json.md has its keys")
+    is_([found["response"]["operation"], found["response"]["totals"]["selected"], found["response"]["totals"]["moved"],
+         found["response"]["totals"]["skipped"]], [uuid, 3, 3, 0], "  all three are moved by this one operation")
+    for name in ("gus", "eve", "fay"):
+        moved_clean(result, before, ids[name], one, two, f"resumed: {name}")
+    is_([state_of(uuid), answer("getUnfinishedOperationLog")["response"]["operations"]], ["done", []], "nothing is left")
+    subject = [line for text in lab.mails() if uuid in text for line in text.splitlines() if "Subject:" in line]
+    ok(any("DONE 3 moved" in line for line in subject), "and its mail says so") or diag(str(subject))
+finally:
+    lab.stop()
+done()
