@@ -77,6 +77,91 @@ static bool read_rows(const Search *search, CopyKind kind, GError **error)
     return rows != NULL;
 }
 
+/* Every id that a row or a record of ours explains, as keys. */
+static GHashTable *known_ids(Store *store, GError **error)
+{
+    g_autoptr(Rows) rows =
+        db_query(store->control, error,
+                 "SELECT id FROM zimbra.mailbox UNION SELECT mailbox_id FROM zxmove.reservation"
+                 " UNION SELECT mailbox_id FROM zxmove.moved WHERE state <> 'purged'",
+                 DB_NONE);
+    GHashTable *known;
+
+    if (rows == NULL)
+        return NULL;
+    known = g_hash_table_new(NULL, NULL);
+    for (unsigned i = 0; i < rows_count(rows); i++)
+        g_hash_table_add(known, GUINT_TO_POINTER((guint)rows_u64(rows, i, 0)));
+    return known;
+}
+
+static void add_directory(const Search *search, uint32_t id)
+{
+    g_autofree char *text = g_strdup_printf("%u", id);
+    Copy *copy;
+
+    if (search->wanted != NULL && strcmp(search->wanted, text) != 0)
+        return;
+    copy = g_new0(Copy, 1);
+    copy->kind = COPY_DIRECTORY;
+    copy->store = search->store;
+    copy->mailbox = id;
+    copy->group = (id - 1) % search->store->groups + 1;
+    /* Claimed like an account, which it has none. */
+    copy->account_id = g_strdup_printf("mailbox %u", id);
+    copy->address = g_strdup(copy->account_id);
+    g_ptr_array_add(search->copies, copy);
+}
+
+/* Looked for before the rows are, so that a mailbox which is made meanwhile has its row. */
+static bool read_directories(const Search *search, GHashTable *found, GError **error)
+{
+    for (guint i = 0; i < search->store->volumes->len; i++) {
+        const Volume *volume = g_ptr_array_index(search->store->volumes, i);
+        g_autoptr(GArray) ids = NULL;
+
+        if (volume->store_type != 1 || volume->sharing != VOLUME_OWN)
+            continue;
+        ids = peer_mailboxes(search->store->peer, volume->id, error);
+        if (ids == NULL)
+            return false;
+        for (guint k = 0; k < ids->len; k++)
+            g_hash_table_add(found, GUINT_TO_POINTER(g_array_index(ids, uint32_t, k)));
+    }
+    return true;
+}
+
+static int by_number(gconstpointer a, gconstpointer b)
+{
+    guint left = GPOINTER_TO_UINT(a), right = GPOINTER_TO_UINT(b);
+
+    return (left > right) - (left < right);
+}
+
+/* Directories of mailboxes on volumes that are no other store's as well. */
+static bool find_directories(const Search *search, GError **error)
+{
+    g_autoptr(GHashTable) found = g_hash_table_new(NULL, NULL);
+    g_autoptr(GHashTable) known = NULL;
+    g_autoptr(GList) ids = NULL;
+    GError *problem = NULL;
+
+    if (!shared_find(search->op, search->store, &problem)) {
+        operation_note(search->op, "directories on %s were not looked at: %s", search->store->name,
+                       problem->message);
+        g_error_free(problem);
+        return true;
+    }
+    if (!read_directories(search, found, error) ||
+        (known = known_ids(search->store, error)) == NULL)
+        return false;
+    ids = g_list_sort(g_hash_table_get_keys(found), by_number);
+    for (GList *id = ids; id != NULL; id = id->next)
+        if (!g_hash_table_contains(known, id->data))
+            add_directory(search, GPOINTER_TO_UINT(id->data));
+    return true;
+}
+
 /* A reservation has no address, and that of a row may be an old one. */
 static bool find_address(const Search *search, Copy *copy, GError **error)
 {
@@ -101,6 +186,9 @@ static bool sort_out(const Search *search, Copy *copy, bool records, bool *drop,
 {
     bool absent = false;
 
+    *drop = false;
+    if (copy->kind == COPY_DIRECTORY)
+        return true;
     *drop = copy->kind != COPY_MOVED && g_hash_table_contains(search->homed, copy->account_id);
     if (*drop)
         return true;
@@ -132,7 +220,7 @@ bool leftover_find(Operation *op, const PurgeRequest *request, Store *store, GPt
     search.homed = homed = directory_ids_at(op->directory, store->name, error);
     if (homed == NULL || (!records && !purge_find(store, "all", copies, error)) ||
         !read_rows(&search, COPY_PARTIAL, error) || !read_rows(&search, COPY_STRAY, error) ||
-        !read_rows(&search, COPY_UNEXPLAINED, error))
+        !read_rows(&search, COPY_UNEXPLAINED, error) || !find_directories(&search, error))
         return false;
     while (first < copies->len) {
         bool drop;
@@ -339,12 +427,51 @@ static bool purge_named(Purge *purge, GError **error)
     return purge_delete(purge, error) && purge_set_state(purge, "purged", error);
 }
 
+/* No id is given out twice: nobody gets one that is below the next. */
+static bool id_is_spent(const Purge *purge, GError **error)
+{
+    g_autofree char *table = NULL;
+    uint64_t rows = 0;
+    g_autoptr(Rows) next = db_query_one(purge->store->control, error,
+                                        "SELECT next_mailbox_id, (SELECT COUNT(*) FROM"
+                                        " zxmove.reservation WHERE mailbox_id = ?) FROM"
+                                        " zimbra.current_volumes",
+                                        DB_ARGS(db_u64(purge->copy->mailbox)));
+
+    if (next == NULL || !rows_exist(purge->store->control, purge->copy->group, purge->copy->mailbox,
+                                    &rows, &table, error))
+        return false;
+    if (rows_u64(next, 0, 0) <= purge->copy->mailbox || rows_u64(next, 0, 1) != 0)
+        return fail(error, ZX_ERROR_REFUSED, "its id is one that somebody may still get");
+    return rows == 0 || fail(error, ZX_ERROR_REFUSED, "table %s has rows of it", table);
+}
+
+static bool purge_directory(Purge *purge, GError **error)
+{
+    Deletion deletion;
+
+    if (!purge_names_id(purge->request))
+        return fail(error, ZX_ERROR_REFUSED,
+                    "files without a mailbox, which no record of zxmove explains: they go only by"
+                    " name, --host %s doPurgeMailboxes %u",
+                    purge->store->name, purge->copy->mailbox);
+    if (!id_is_spent(purge, error) || !shared_find(purge->op, purge->store, error) ||
+        !purge_count_bytes(purge, error))
+        return false;
+    if (purge->request->dry_run)
+        return true;
+    deletion = purge_deletion(purge);
+    purge_state(purge, "delete");
+    return failpoint("purge:intent", error) && claim_check(&purge->claim, error) &&
+           delete_behind(&deletion, error);
+}
+
 /* NULL without an error if the account is gone. */
 static bool find_account(Purge *purge, GError **error)
 {
     GError *problem = NULL;
 
-    if (purge->copy->kind == COPY_ORPHAN)
+    if (purge->copy->kind == COPY_ORPHAN || purge->copy->kind == COPY_DIRECTORY)
         return true;
     if (purge_home_is_elsewhere(purge, &problem))
         return purge_open_home(purge, error);
@@ -374,6 +501,9 @@ bool leftover_purge(Purge *purge, GError **error)
     case COPY_STRAY:
     case COPY_UNEXPLAINED:
         good = purge_named(purge, error);
+        break;
+    case COPY_DIRECTORY:
+        good = purge_directory(purge, error);
         break;
     case COPY_MOVED:
         good = fail(error, ZX_ERROR_BUG, "a copy with a record is no leftover");

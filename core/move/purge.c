@@ -420,9 +420,9 @@ static void run_one(Run *run, const Copy *copy, unsigned index, unsigned total)
     result->committed = copy->committed;
     if (run->full || wait_stopped(op->wait)) {
         result->outcome = OUTCOME_NOT_REACHED;
-        result->code = run->full ? ZX_ERROR_PARTIAL : ZX_ERROR_INTERRUPTED;
+        result->code = run->full ? ZX_ERROR_PARTIAL : wait_stop_code(op->wait);
         result->reason = g_strdup(run->full ? "max_delete_bytes was reached before its turn"
-                                            : "interrupted before its turn");
+                                            : "stopped before its turn");
     } else {
         judge(&purge);
         run->full = purge.over;
@@ -513,6 +513,18 @@ static void hear_of_strays(Operation *op)
     rescue_deliver_all(op);
 }
 
+static const char *end_state(const Operation *op)
+{
+    unsigned kept = 0;
+
+    for (guint i = 0; i < op->report->mailboxes->len; i++)
+        kept += ((const MailboxResult *)g_ptr_array_index(op->report->mailboxes, i))->outcome ==
+                OUTCOME_KEPT;
+    if (wait_stopped(op->wait))
+        return wait_stop_code(op->wait) == ZX_ERROR_INTERRUPTED ? "interrupted" : "stopped";
+    return kept > 0 ? "partial" : "done";
+}
+
 static void run_all(Operation *op, const PurgeRequest *request, const GPtrArray *copies)
 {
     Run run = { .op = op, .request = request };
@@ -525,6 +537,24 @@ static void run_all(Operation *op, const PurgeRequest *request, const GPtrArray 
                                  .expected_bytes = bytes });
     for (guint i = 0; i < copies->len; i++)
         run_one(&run, g_ptr_array_index(copies, i), i + 1, copies->len);
+}
+
+/* What deletes has a row that shows it, and that it can be stopped by. */
+static bool run_listed(Operation *op, const PurgeRequest *request, const GPtrArray *copies,
+                       GError **error)
+{
+    Store *journal = copies->len > 0 ? ((const Copy *)g_ptr_array_index(copies, 0))->store : NULL;
+
+    if (request->dry_run || journal == NULL) {
+        run_all(op, request, copies);
+        return true;
+    }
+    if (!operation_begin(op, journal, error))
+        return false;
+    operation_running(op);
+    run_all(op, request, copies);
+    operation_end(op, journal, end_state(op));
+    return true;
 }
 
 /* A store that does not answer is said and passed over: what was purged on the others is in the
@@ -553,7 +583,10 @@ bool purge_run(Operation *op, const PurgeRequest *request, GError **error)
         first = problem;
         unasked++;
     }
-    run_all(op, request, copies);
+    if (!run_listed(op, request, copies, error)) {
+        g_clear_error(&first);
+        return false;
+    }
     if (op->report->mailboxes->len == (is_set(request) ? unasked : 0) && first != NULL) {
         g_propagate_error(error, first);
         return false;

@@ -15,6 +15,7 @@ typedef enum CopyKind {
     COPY_PARTIAL,     /* reserved and staged, never switched to */
     COPY_STRAY,       /* a record of ours, and written to after the move */
     COPY_UNEXPLAINED, /* the account lives elsewhere, and no record says why this is here */
+    COPY_DIRECTORY,   /* files under an id that no row has: nobody says whose they were */
 } CopyKind;
 
 /* What is known of a copy: its row of zxmove.moved, or as much of one as there is. */

@@ -204,7 +204,8 @@ static Sent send_home(Move *move, const Account *now, GError **error)
         return SENT_UNKNOWN;
     log_warning("%s; asking the LDAP master", (*error)->message);
     g_clear_error(error);
-    if (directory_change_home(move->op->directory, now, server, error)) {
+    if (failpoint("rescue:master", error) &&
+        directory_change_home(move->op->directory, now, server, error)) {
         move_note(move, "mailboxd of %s refused the change of the directory: it was made on the LDAP"
                         " master",
                   move->target->name);

@@ -4,6 +4,7 @@ explains or that were written to; the directory asked twice; max_delete_bytes; a
 
 import json
 import os
+import shutil
 import sys
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
@@ -172,6 +173,31 @@ def unexplained():
     purged_clean(lab.zxmove(*words, "accept_data_loss", "true"), before, account, one, old, "with it, it goes")
 
 
+def directory():
+    """Files under an id that nobody has: listed, and deleted by its id."""
+    account, old = moved("files")
+    exits(purge(scene.addresses[account], "ignore_retention", "true"), 0, "a copy is purged")
+    before = scene.snapshot(account)
+    volume = volumes(one)[0]
+    for mailbox in (old, 4000000):
+        os.makedirs(f"{volume.mailbox_dir(mailbox)}/msg/0")
+        with open(f"{volume.mailbox_dir(mailbox)}/msg/0/1-1.msg", "w", encoding="ascii") as file:
+            file.write("nobody's")
+    result = purge("orphans", "ignore_retention", "true")
+    exits(result, 5, "files that nothing explains are kept")
+    says(result, f"--host {one.name} doPurgeMailboxes {old}", "and named with their command")
+    exits(lab.zxmove("--host", one.name, "doPurgeMailboxes", 4000000), 5, "an id that is not given out yet: kept")
+    exits(lab.zxmove("--host", one.name, "doPurgeMailboxes", live_id := mailbox_id(one, scene.mailbox("live", one))), 1,
+          "one that a mailbox has is no old copy")
+    ok(live_id and os.path.exists(volume.mailbox_dir(4000000)), "and nothing is touched")
+    result = lab.zxmove("--host", one.name, "doPurgeMailboxes", old)
+    exits(result, 0, "by its id it goes")
+    ok(not os.path.exists(volume.mailbox_dir(old)), "with its files")
+    shutil.rmtree(volume.mailbox_dir(4000000))
+    findings_none([f for f in check_unmoved(lab, before, account) if f.kind != "leftover" and "live" not in f.text
+                   and f.kind not in ("other-directory", "storewide", "other-rows", "schema")], "and nothing else")
+
+
 def limited():
     """max_delete_bytes, and the events of it."""
     names = {name: moved(name, messages=number) for name, number in (("first", 30), ("second", 40), ("third", 20))}
@@ -210,7 +236,7 @@ try:
     scene = Scene(lab, exclusive=True)
     with open(lab.conf_path, "a", encoding="utf-8") as file:
         file.write("net_timeout: 5s\n")
-    for case in (orphan, second_look, partial, unexplained, limited):
+    for case in (orphan, second_look, partial, unexplained, directory, limited):
         case()
     deletions = [r for s in lab.stores for r in s.log() if r["request"] == "DeleteMailboxRequest"]
     ok(deletions and not any(r["proxied_to"] for r in deletions), "no deletion was passed on to a home")

@@ -13,7 +13,7 @@ from zxlab.check import Expect, check_move, check_unmoved  # noqa: E402
 from zxlab.lab import Lab  # noqa: E402
 from zxlab.moves import Scene, exits, fence_row, findings_none, home, mailbox_id, says  # noqa: E402
 from zxlab.snapshot import OWN_SCHEMA, memcached_servers  # noqa: E402
-from zxlab.tap import diag, done, is_, ok  # noqa: E402
+from zxlab.tap import diag, done, is_, ok, wait_for  # noqa: E402
 
 lab = Lab.create("rescue", stores=["store1.lab.test", "store2.lab.test", "store3.lab.test"],
                  mode=os.environ.get("MODE", "asan"))
@@ -141,6 +141,20 @@ def refused_by_mailboxd():
     """Then the LDAP master is asked, and only if host and transport are what they were."""
     account = accounts["refused"]
     one.fault("ModifyAccountRequest", "fault", account=account, count=0)
+    dn = lab.directory.account(account)[0]
+    go_on = os.path.join(lab.dir, "master.go")
+    running = lab.zxmove_start("--yes", "doRollback", "accounts", scene.addresses[account], *WORDS,
+                               env={"ZX_FAIL_FILE": go_on}, fail="rescue:master=wait")
+    wait_for(lambda: os.path.exists(f"{go_on}.reached"), 60, "mailboxd to refuse")
+    lab.directory.set(dn, zimbraMailHost=three.name)  # somebody else was quicker
+    with open(go_on, "w", encoding="ascii"):
+        pass
+    output = "".join(running.communicate(timeout=60))
+    is_(running.returncode, 1, "the host is another one in the last moment: refused")
+    ok("has not the values" in output, "by the directory itself")
+    is_((home(lab, account).name, fence_row(one, account), one.state(account)["locked"]), (three.name, "undone", True),
+        "nothing is changed")
+    lab.directory.set(dn, zimbraMailHost=two.name)
     exits(rescue(account), 0, "mailboxd refuses: the master does it")
     one.fault_clear()
     serves(account, olds["refused"], "by the master")
