@@ -180,6 +180,17 @@ static bool find_address(const Search *search, Copy *copy, GError **error)
     return true;
 }
 
+/* The account lives here, in another mailbox than this: *is_it if it is the same. */
+static bool lies_beside(const Copy *copy, bool *is_it, GError **error)
+{
+    uint32_t row;
+
+    if (!mailbox_row_find(copy->store->control, copy->account_id, &row, NULL, NULL, error))
+        return false;
+    *is_it = row == 0 || row == copy->mailbox;
+    return true;
+}
+
 /* Whose account is gone is an orphan; a partial copy stays what it is, for it may be half a mailbox.
  * Whose account lives here is none of ours: *drop. */
 static bool sort_out(const Search *search, Copy *copy, bool records, bool *drop, GError **error)
@@ -189,9 +200,11 @@ static bool sort_out(const Search *search, Copy *copy, bool records, bool *drop,
     *drop = false;
     if (copy->kind == COPY_DIRECTORY)
         return true;
-    *drop = copy->kind != COPY_MOVED && g_hash_table_contains(search->homed, copy->account_id);
-    if (*drop)
-        return true;
+    if (copy->kind != COPY_MOVED && g_hash_table_contains(search->homed, copy->account_id)) {
+        *drop = copy->kind != COPY_PARTIAL;
+        return *drop || (lies_beside(copy, drop, error) &&
+                         (*drop || find_address(search, copy, error)));
+    }
     if (!directory_absent(search->op->directory, search->store->name, copy->account_id, &absent,
                           error))
         return false;
@@ -345,11 +358,28 @@ static bool not_in_memory(Purge *purge, GError **error)
                 "mailboxd of %s has it in memory: restart mailboxd there first", purge->store->name);
 }
 
-/* Its home is elsewhere, or it has none because the account is gone. */
-static bool lives_elsewhere(Purge *purge, GError **error)
+/* A partial copy is none that the account lives in: its home is elsewhere, or it lives here beside it
+ * (taken back to an old copy, its home being gone), or there is no such account (then purge->account is
+ * NULL). */
+static bool nobody_lives_in_it(Purge *purge, GError **error)
 {
-    return purge->account == NULL ? account_is_gone(purge, error)
-                                  : purge_home_is_elsewhere(purge, error);
+    GError *problem = NULL;
+    bool is_it = false;
+
+    if (purge_home_is_elsewhere(purge, &problem))
+        return true;
+    if (error_code(problem) == ZX_ERROR_NOT_FOUND) {
+        g_error_free(problem);
+        return account_is_gone(purge, error);
+    }
+    if (purge->account != NULL && purge->account->mail_host != NULL &&
+        g_ascii_strcasecmp(purge->account->mail_host, purge->store->name) == 0 &&
+        lies_beside(purge->copy, &is_it, NULL) && !is_it) {
+        g_error_free(problem);
+        return true;
+    }
+    g_propagate_error(error, problem);
+    return false;
 }
 
 static bool forget(const Purge *purge, const char *table, GError **error)
@@ -387,7 +417,7 @@ static bool purge_partial(Purge *purge, GError **error)
     deletion = purge_deletion(purge);
     if (!forget(purge, "staged", error) || !store_durable(purge->store, error) ||
         !failpoint("purge:intent", error) || !claim_check(&purge->claim, error) ||
-        !lives_elsewhere(purge, error))
+        !nobody_lives_in_it(purge, error))
         return false;
     purge_state(purge, "delete");
     return delete_behind(&deletion, error) && close_record(purge, error) &&
@@ -466,21 +496,29 @@ static bool purge_directory(Purge *purge, GError **error)
            delete_behind(&deletion, error);
 }
 
-/* NULL without an error if the account is gone. */
+static bool open_home(Purge *purge, GError **error)
+{
+    bool here = purge->account == NULL ||
+                g_ascii_strcasecmp(purge->account->mail_host, purge->store->name) == 0;
+
+    return here || purge_open_home(purge, error);
+}
+
+/* The account, and the store it lives on if that is another one. */
 static bool find_account(Purge *purge, GError **error)
 {
-    GError *problem = NULL;
-
-    if (purge->copy->kind == COPY_ORPHAN || purge->copy->kind == COPY_DIRECTORY)
+    switch (purge->copy->kind) {
+    case COPY_ORPHAN:
+    case COPY_DIRECTORY:
         return true;
-    if (purge_home_is_elsewhere(purge, &problem))
-        return purge_open_home(purge, error);
-    if (purge->copy->kind == COPY_PARTIAL && error_code(problem) == ZX_ERROR_NOT_FOUND) {
-        g_error_free(problem);
-        return account_is_gone(purge, error);
+    case COPY_PARTIAL:
+        return nobody_lives_in_it(purge, error) && open_home(purge, error);
+    case COPY_MOVED:
+    case COPY_STRAY:
+    case COPY_UNEXPLAINED:
+        break;
     }
-    g_propagate_error(error, problem);
-    return false;
+    return purge_home_is_elsewhere(purge, error) && purge_open_home(purge, error);
 }
 
 bool leftover_purge(Purge *purge, GError **error)

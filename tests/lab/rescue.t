@@ -6,8 +6,11 @@ left behind when its store is back."""
 import json
 import os
 import sys
+import types
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "shell"))
+from program import Terminal  # noqa: E402
 from zxlab import schema, truth  # noqa: E402
 from zxlab.check import Expect, check_move, check_unmoved  # noqa: E402
 from zxlab.lab import Lab  # noqa: E402
@@ -119,6 +122,17 @@ def dry():
     ok("since" in reason and "unknown" in reason, "says since when, and that how much is unknown")
     is_(home(lab, account).name, two.name, "and changes nothing")
     is_(fence_row(one, account), "done", "no record is made")
+    terminal = Terminal(types.SimpleNamespace(env={**os.environ, "ZXMOVE_CONFIG": lab.conf_path, "TERM": "dumb",
+                                                   "HOME": lab.dir}))
+    terminal.expect("zxmove> ")
+    terminal.type(f"doRollback accounts {scene.addresses[account]} {' '.join(WORDS)}\r")
+    asked = terminal.expect("[y/N] ", 60) or ""
+    ok(scene.addresses[account] in asked and "is given up" in asked, "a person is told what is lost, and asked")
+    terminal.type("n\r")
+    ok("nothing was changed" in (terminal.expect("zxmove> ") or ""), "a no is a no")
+    terminal.type("quit\r")
+    terminal.wait()
+    is_((home(lab, account).name, fence_row(one, account)), (two.name, "done"), "and nothing is changed")
 
 
 def plain():
@@ -222,6 +236,8 @@ def when_it_is_back():
     is_(execute(two, f"SELECT state FROM {OWN_SCHEMA}.moved WHERE mailbox_id = %s", left)[0][0], b"stray",
         "the store has its own record now")
     is_(execute(one, f"SELECT COUNT(*) FROM {OWN_SCHEMA}.left_behind")[0][0], 0, "and the other one none")
+    is_(execute(one, f"SELECT COUNT(*) FROM {OWN_SCHEMA}.reservation")[0][0], 0, "what was staged beside a copy is gone")
+    ok(one.user(accounts["silent"], "login")["ok"], "the copy is not")
     result = scene.move(account, two)
     is_(home(lab, account).name, one.name, "its user stays where they are")
     exits(result, 1, "a move there is refused: it may hold mail")
@@ -248,6 +264,7 @@ try:
     exits(scene.move(list(accounts.values()), two), 0, "all move to store two")
     for each in accounts.values():
         lab.deliver(scene.addresses[each], two, n=1)
+    exits(scene.move(accounts["silent"], one, stages="data"), 0, "one is on its way back already")
     answers_while_alive()
     before = scene.snapshot(*accounts.values())
     lab_of_one = OneStore([one])
