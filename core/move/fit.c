@@ -128,6 +128,22 @@ bool fit_index(const Store *source, const Store *target)
            source->index_version == target->index_version;
 }
 
+bool fit_alone(Store *store, const Account *account, const Wait *wait, GError **error)
+{
+    g_autofree char *direction = NULL;
+    bool known;
+
+    if (store->open_source)
+        return true;
+    if (!admin_network_move(store->soap, account->address, wait, &known, &direction, error))
+        return false;
+    store->open_source = !known;
+    return direction == NULL ||
+           fail(error, ZX_ERROR_CONFLICT,
+                "Network Edition's own mover is at work on %s (%s of %s): wait for it, or end it there",
+                account->address, direction, store->name);
+}
+
 bool plan_check_stores(Operation *op, Store *source, Store *target, GError **error)
 {
     return fit_destination(op, target->name, error) && fit_version(source, target, error) &&

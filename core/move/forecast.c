@@ -117,6 +117,11 @@ static bool look_at(Look *look, GError **error)
         look->test = "unfinished";
         return false;
     }
+    if (!fit_alone(source->store, look->account, look->op->wait, error) ||
+        !fit_alone(look->target.store, look->account, look->op->wait, error)) {
+        look->test = "other_mover";
+        return false;
+    }
     if (!plan_check_stores(look->op, source->store, look->target.store, error) ||
         !mailbox_row_find(source->store->control, look->account->id, &source->mailbox,
                           &source->group, &source->index_volume, error))

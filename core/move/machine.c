@@ -317,6 +317,8 @@ void move_run(Move *move)
     if (!move_begin_claims(move, &problem) ||
         !move_nothing_unfinished(move->source, move->account, &problem) ||
         !move_nothing_unfinished(move->target, move->account, &problem) ||
+        !fit_alone(move->source, move->account, &move->wait, &problem) ||
+        !fit_alone(move->target, move->account, &move->wait, &problem) ||
         !slots_wait(move, &problem) || !find_home(move, &there, &problem)) {
         set_failed(move, problem);
         g_error_free(problem);

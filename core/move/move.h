@@ -210,7 +210,9 @@ bool fit_time_zone(const Store *source, const Store *target, GError **error) MUS
 bool fit_groups(const Store *store, GError **error) MUST_USE;
 bool fit_clocks(Store *source, Store *target, GError **error) MUST_USE;
 bool fit_ids(const Store *store, GError **error) MUST_USE; /* new ones are free */
-/* Not among them: another kind or version of index cannot be copied, and is rebuilt (4). */
+/* Not among them: of an account, no mover of Network Edition's is at work on it there (8). */
+bool fit_alone(Store *store, const Account *account, const Wait *wait, GError **error) MUST_USE;
+/* Nor: another kind or version of index cannot be copied, and is rebuilt (4). */
 bool fit_index(const Store *source, const Store *target);
 
 /* machine.c */

@@ -206,6 +206,27 @@ bool admin_version(Soap *soap, const Wait *wait, char **version, GError **error)
     return true;
 }
 
+bool admin_network_move(Soap *soap, const char *address, const Wait *wait, bool *known,
+                        char **direction, GError **error)
+{
+    xmlNode *request = soap_request("QueryMailboxMoveRequest");
+    g_autoptr(SoapReply) reply = NULL;
+    const xmlNode *account;
+
+    *direction = NULL;
+    add_prop(request, "checkPeer", "0");
+    add_prop(add_text(request, "account", NULL), "name", address);
+    reply = soap_call(soap, request, wait);
+    *known = reply->outcome != SOAP_FAULT ||
+             strcmp(reply->fault_code, "service.UNKNOWN_DOCUMENT") != 0;
+    if (reply->outcome == SOAP_UNKNOWN)
+        return answered(soap, "QueryMailboxMoveRequest", reply, error);
+    account = reply->outcome == SOAP_ANSWER ? soap_child(reply->body, "account") : NULL;
+    if (account != NULL && (*direction = soap_attribute(account, "type")) == NULL)
+        *direction = g_strdup("unknown");
+    return true;
+}
+
 bool admin_reindexing(Soap *soap, const char *account_id, const Wait *wait, bool *running,
                       GError **error)
 {

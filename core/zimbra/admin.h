@@ -52,6 +52,10 @@ bool admin_mailbox_id(Soap *soap, const char *account_id, const Wait *wait, uint
 /* Of the server software, as its GetVersionInfoResponse says it. g_free. */
 bool admin_version(Soap *soap, const Wait *wait, char **version, GError **error) MUST_USE;
 
+/* What Network Edition's own mover does with an account there, "in" or "out" (g_free); NULL: nothing.
+ * *@known: there is such a mover at all. */
+bool admin_network_move(Soap *soap, const char *address, const Wait *wait, bool *known,
+                        char **direction, GError **error) MUST_USE;
 /* Whether the mailbox is being indexed anew there; not of one that mailboxd does not serve. */
 bool admin_reindexing(Soap *soap, const char *account_id, const Wait *wait, bool *running,
                       GError **error) MUST_USE;

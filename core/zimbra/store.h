@@ -28,6 +28,7 @@ typedef struct Store {
     unsigned change_step; /* zimbra_mailbox_change_checkpoint_frequency */
     unsigned lock_timeout_s;
     unsigned db_version, index_version;
+    bool open_source; /* it has no mover of Network Edition's, as it answered */
     bool bare; /* opened to look: there is no database zxmove, and none was made */
 } Store;
 

@@ -208,6 +208,11 @@ try:
                                  "mailbox": ("FAIL", "external storage"), "volumes": ("WARN", "bucket")},
                    accounts=[scene.address(name) for name in ids])
 
+    one.configure(mailboxd={"network_moves": [scene.address("ann")]})
+    broken("another mover", {"other_mover": ("FAIL", "own mover is at work")}, move=True)
+    one.configure(mailboxd={"network_moves": []})
+    check(0)
+
     # What two stores have in common: all of it is told at once, and each alone is refused.
     entry = lab.directory.find("(&(objectClass=zimbraServer)(cn=%s))", two.name)[0][0]
     wrong = sql(two, "INSERT INTO zimbra.mailbox (id, group_id, account_id, index_volume_id) SELECT next_mailbox_id, 1 +"

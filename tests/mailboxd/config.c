@@ -98,7 +98,10 @@ static bool from_json(json_t *root, GError **error)
            list(ldap, "urls", &loaded.ldap.urls, error) &&
            text(ldap, "bind_dn", &loaded.ldap.bind_dn, error) &&
            text(ldap, "password", &loaded.ldap.password, error) &&
-           list(root, "memcached", &loaded.memcached, error) && addresses(root, error) &&
+           list(root, "memcached", &loaded.memcached, error) &&
+           (json_object_get(root, "network_moves") == NULL ||
+            list(root, "network_moves", &loaded.network_moves, error)) &&
+           addresses(root, error) &&
            number(root, "account_cache_ms", 900000, &loaded.account_cache_ms, error) &&
            number(root, "lock_timeout_ms", 60000, &loaded.lock_timeout_ms, error) &&
            number(root, "index_merge_ms", 200, &loaded.index_merge_ms, error);
@@ -232,6 +235,7 @@ void config_free(void)
         g_free(texts[i]);
     g_strfreev(loaded.ldap.urls);
     g_strfreev(loaded.memcached);
+    g_strfreev(loaded.network_moves);
     g_clear_pointer(&loaded.addresses, g_hash_table_unref);
     loaded = (Config){ 0 };
 }

@@ -213,6 +213,30 @@ static xmlNode *check_blobs(const xmlNode *request, GError **error)
     return NULL;
 }
 
+/* Network Edition alone knows it (doc/platform.md 8); its handler is closed, the shape is public. */
+static xmlNode *query_mailbox_move(const xmlNode *request, GError **error)
+{
+    const xmlNode *account = xml_child(request, "account");
+    g_autofree char *name = account != NULL ? xml_get(account, "name") : NULL;
+    xmlNode *answer, *move;
+
+    if (config->network_moves == NULL || name == NULL) {
+        if (name == NULL)
+            missing_element("account", error);
+        else
+            fault(error, FAULT_UNKNOWN_DOCUMENT, "unknown document: %s", request->name);
+        return NULL;
+    }
+    answer = xml_new("QueryMailboxMoveResponse", NS_ADMIN);
+    if (g_strv_contains((const char *const *)config->network_moves, name)) {
+        move = xml_add(answer, "account", NULL);
+        xml_set(move, "name", name);
+        xml_set(move, "type", "out");
+        xml_set(move, "src", config->name);
+    }
+    return answer;
+}
+
 const RequestHandler mailbox_requests[] = {
     { "LockoutMailboxRequest", lockout_mailbox, HOME_HERE, false },
     { "GetMailboxRequest", get_mailbox, HOME_MBOX, false },
@@ -221,5 +245,6 @@ const RequestHandler mailbox_requests[] = {
     { "ReIndexRequest", reindex, HOME_MBOX, false },
     { "PurgeAccountCalendarCacheRequest", purge_calendar_cache, HOME_ID, false },
     { "CheckBlobConsistencyRequest", check_blobs, HOME_HERE, false },
+    { "QueryMailboxMoveRequest", query_mailbox_move, HOME_HERE, false },
     { 0 },
 };
