@@ -20,11 +20,17 @@ static Judgement alarming(Mark mark, const char *reason)
     return (Judgement){ .mark = mark, .alarm = true, .reason = reason };
 }
 
+/* A row of the old copy from after the commit: its mailboxd took it for the mailbox in use. */
+static bool is_late(const ItemFacts *old, const Since *since)
+{
+    return since->change != 0 && old->mod_metadata > since->change;
+}
+
 Judgement mark_gone(const ItemFacts *old, const Since *since, const Witness *witness)
 {
     if (witness->named)
         return alarming(MARK_BAD, "rows of the mailbox in use name it, and it is not there");
-    if (old->mod_metadata > since->change)
+    if (is_late(old, since))
         return alarming(MARK_OLD, "written to the old copy after the move: the user lacks it");
     if (witness->tombstone)
         return explained(MARK_OLD, "deleted since the move");
@@ -91,7 +97,7 @@ Judgement mark_changed(const ItemFacts *old, const ItemFacts *new, const char *c
 
     if (old->type != new->type || (since->stray && content && new->type == MESSAGE))
         return alarming(MARK_BAD, "another item has its number");
-    if (old->mod_metadata > since->change)
+    if (is_late(old, since))
         return alarming(MARK_BAD, "changed in the old copy after the move");
     if (content && old->mod_content == new->mod_content)
         return alarming(MARK_BAD, "another content under the same revision");

@@ -22,7 +22,7 @@ typedef struct ItemFacts {
 
 /* What the move and the mailbox in use say of what may be gone. */
 typedef struct Since {
-    uint64_t change; /* the largest number of the commit: greater ones are younger */
+    uint64_t change; /* the largest number of the commit: greater ones are younger; 0: unknown */
     bool stray;      /* the old copy was in use after the two parted */
     bool tracking;   /* every deletion since the commit left a tombstone */
 } Since;

@@ -1,6 +1,7 @@
 /* verify.c - doVerify: each old copy that is still kept against the mailbox in use, which may have
  * moved on since. No claim, no lock, nothing is written; rows are compared in a snapshot on either
  * side, blobs outside of any. */
+#include "core/base/failpoint.h"
 #include "core/base/log.h"
 #include "core/move/inspect.h"
 #include "core/move/move.h"
@@ -71,8 +72,7 @@ typedef struct Verify {
 /* Beside the copy what only the comparison asks for. */
 typedef struct Record {
     VerifyCopy *copy;
-    unsigned group;
-    uint64_t change;
+    uint64_t change; /* 0: it does not say */
 } Record;
 
 static void note(VerifyCopy *copy, const char *fmt, ...) G_GNUC_PRINTF(2, 3);
@@ -412,7 +412,7 @@ static bool find_ends(Verify *verify, GError **error)
                           &verify->new_group, NULL, error))
         return false;
     row = db_query(verify->old->data, error,
-                   "SELECT 1 FROM zimbra.mailbox WHERE id = ? AND account_id = ?",
+                   "SELECT group_id FROM zimbra.mailbox WHERE id = ? AND account_id = ?",
                    DB_ARGS(db_u64(copy->old_mailbox), db_text(copy->account_id)));
     if (row == NULL)
         return false;
@@ -420,6 +420,7 @@ static bool find_ends(Verify *verify, GError **error)
         return fail(error, ZX_ERROR_NOT_FOUND,
                     "the record on %s names mailbox %u, and there is none of this account",
                     copy->old_store, copy->old_mailbox);
+    verify->old_group = (unsigned)rows_u64(row, 0, 0);
     return copy->new_mailbox != 0 ||
            fail(error, ZX_ERROR_DATA,
                 "its home %s has no mailbox of it: the old copy is all there is", copy->new_store);
@@ -441,7 +442,6 @@ static bool nothing_kept(const VerifyCopy *copy, GError **error)
 
 static bool verify_copy(Verify *verify, const Record *record, GError **error)
 {
-    verify->old_group = record->group;
     verify->change = record->change;
     if (!is_kept(verify->copy))
         return nothing_kept(verify->copy, error);
@@ -453,37 +453,50 @@ static bool verify_copy(Verify *verify, const Record *record, GError **error)
     return true;
 }
 
+static void add_record(Verification *verification, GArray *records, const char *store,
+                       const Rows *rows, unsigned i)
+{
+    Record record = { .copy = copy_new(verification, rows_text(rows, i, 2), rows_text(rows, i, 1)),
+                      .change = rows_u64(rows, i, 7) };
+
+    record.copy->old_store = g_strdup(store);
+    record.copy->old_mailbox = (uint32_t)rows_u64(rows, i, 0);
+    record.copy->new_store = g_strdup(rows_text(rows, i, 3));
+    record.copy->operation = g_strdup(rows_text(rows, i, 4));
+    record.copy->state = g_strdup(rows_text(rows, i, 5));
+    record.copy->moved_at = rows_i64(rows, i, 6);
+    g_array_append_val(records, record);
+}
+
+/* Copies on @store; and what was left behind on others, which were gone then and have no record of
+ * it yet. */
 static bool read_records(Store *store, const char *account_id, const char *operation,
                          Verification *verification, GArray *records, GError **error)
 {
     g_autofree char *pattern = operation != NULL ? g_strdup_printf("%s%%", operation) : NULL;
-    g_autoptr(Rows) rows = NULL;
+    g_autoptr(Rows) moved = NULL;
+    g_autoptr(Rows) left = NULL;
 
     if (store->bare)
         return true;
-    rows =
-        db_query(store->control, error,
-                 "SELECT mailbox_id, group_id, account_id, address, moved_to, operation, state,"
-                 " CAST(UNIX_TIMESTAMP(committed) * 1000 AS UNSIGNED), change_checkpoint"
-                 " FROM zxmove.moved WHERE account_id = ? OR operation LIKE ? ORDER BY committed",
-                 DB_ARGS(db_text(account_id), db_text(pattern)));
-    if (rows == NULL)
+    moved = db_query(store->control, error,
+                     "SELECT mailbox_id, account_id, address, moved_to, operation, state,"
+                     " CAST(UNIX_TIMESTAMP(committed) * 1000 AS UNSIGNED), change_checkpoint"
+                     " FROM zxmove.moved WHERE account_id = ? OR operation LIKE ?"
+                     " ORDER BY committed",
+                     DB_ARGS(db_text(account_id), db_text(pattern)));
+    if (moved == NULL)
         return false;
-    for (unsigned i = 0; i < rows_count(rows); i++) {
-        Record record = { .copy =
-                              copy_new(verification, rows_text(rows, i, 3), rows_text(rows, i, 2)),
-                          .group = (unsigned)rows_u64(rows, i, 1),
-                          .change = rows_u64(rows, i, 8) };
-
-        record.copy->old_store = g_strdup(store->name);
-        record.copy->new_store = g_strdup(rows_text(rows, i, 4));
-        record.copy->operation = g_strdup(rows_text(rows, i, 5));
-        record.copy->state = g_strdup(rows_text(rows, i, 6));
-        record.copy->old_mailbox = (uint32_t)rows_u64(rows, i, 0);
-        record.copy->moved_at = rows_i64(rows, i, 7);
-        g_array_append_val(records, record);
-    }
-    return true;
+    left = db_query(store->control, error,
+                    "SELECT mailbox_id, account_id, address, NULL, operation, 'stray',"
+                    " CAST(UNIX_TIMESTAMP(since) * 1000 AS UNSIGNED), 0, store"
+                    " FROM zxmove.left_behind WHERE account_id = ? OR operation LIKE ?",
+                    DB_ARGS(db_text(account_id), db_text(pattern)));
+    for (unsigned i = 0; i < rows_count(moved); i++)
+        add_record(verification, records, store->name, moved, i);
+    for (unsigned i = 0; left != NULL && i < rows_count(left); i++)
+        add_record(verification, records, rows_text(left, i, 8), left, i);
+    return left != NULL;
 }
 
 /* Of every store that can be asked; one that cannot is said. */
@@ -583,9 +596,9 @@ static void run_one(Operation *op, const VerifyRequest *request, VerifySink *fou
     GError *problem = NULL;
 
     log_context(op->uuid, record->copy->account);
-    if (wait_stopped(op->wait))
+    if (failpoint("verify:copy", &problem) && wait_stopped(op->wait))
         fail(&problem, ZX_ERROR_INTERRUPTED, "interrupted before it was compared");
-    else if (verify_copy(&verify, record, &problem))
+    else if (problem == NULL && verify_copy(&verify, record, &problem))
         log_info("compared with the copy on %s: %" PRIu64 " alarms", record->copy->old_store,
                  record->copy->alarms);
     if (problem != NULL) {

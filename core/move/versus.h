@@ -11,7 +11,7 @@ typedef struct Versus {
     const Catalogue *catalogue; /* without locators: each store has its own */
     const RowsMap *map;
     const unsigned *group; /* by Side */
-    uint64_t change;       /* the largest number of the commit */
+    uint64_t change;       /* the largest number of the commit; 0: unknown */
     bool stray;
     VerifyCopy *copy; /* gets tables and sums */
     VerifySink *found;

@@ -6,6 +6,7 @@ compared."""
 import csv
 import json
 import os
+import signal
 import sys
 import tempfile
 
@@ -15,7 +16,7 @@ from zxlab.lab import Lab  # noqa: E402
 from zxlab.load import Lmtp  # noqa: E402
 from zxlab.moves import Scene, exits, mailbox_id, says  # noqa: E402
 from zxlab.snapshot import OWN_SCHEMA, read_copy  # noqa: E402
-from zxlab.tap import diag, done, is_, ok  # noqa: E402
+from zxlab.tap import diag, done, is_, ok, wait_for  # noqa: E402
 
 KEYS = ("equal", "only_old", "only_new", "different", "damaged")
 
@@ -185,6 +186,11 @@ with open(altered, "r+b") as file:
 is_(alarms(copy_of(names["dora"], 0)), set(), "checksum reads no files")
 is_(alarms(copy_of(names["dora"], 1, "mode", "full")), {("!", "blob", os.path.basename(path).removesuffix(".msg"))
                                                         for path in (missing, altered)}, "full finds both")
+with open(messages(one, names["dora"])[3][1], "r+b") as file:
+    file.write(b"#")
+found, _ = listed(names["dora"], 1, "mode", "full")
+is_([line["alarm"] for line in found.values() if line["reason"].startswith("only in the old copy")], ["no"],
+    "a file that only the old copy has damaged")
 with open(missing, "wb") as file, open(messages(one, names["dora"])[0][1], "rb") as was:
     file.write(was.read())
 
@@ -199,13 +205,31 @@ ok("user lacks it" in copy["items"][0]["reason"] and copy["items"][0]["name"] ==
 execute(one, names["dora"], "DELETE FROM {g}.mail_item WHERE mailbox_id = {z} AND id = 99999")
 execute(one, names["dora"], "UPDATE {g}.mail_item SET size = size - 1 WHERE mailbox_id = {z} AND id = 2")
 
-# A stray copy: what a deletion would explain elsewhere, here only the other home may have had.
-execute(one, names["anna"], f"UPDATE {OWN_SCHEMA}.moved SET state = 'stray' WHERE mailbox_id = {{z}}")
+# A stray copy, left behind on a store that was gone then: what a deletion would explain elsewhere, here only the
+# other home may have had.
+was = mailbox_id(one, names["anna"])
+execute(one, names["anna"], f"DELETE FROM {OWN_SCHEMA}.moved WHERE mailbox_id = {{z}}")
+execute(two, names["anna"], f"INSERT INTO {OWN_SCHEMA}.left_behind (account_id, store, mailbox_id, address, operation, since)"
+        f" VALUES ('{names['anna']}', '{one.name}', {was}, '{scene.address('anna')}', '{operation}', UTC_TIMESTAMP(3))")
 execute(one, names["anna"], "INSERT INTO {g}.mail_item (mailbox_id, id, type, folder_id, date, size, mod_metadata, mod_content,"
         " subject) VALUES ({z}, 99998, 5, 2, 1, 1, 1, 1, 'there')")
 copy = copy_of(names["anna"], 1)
 is_([copy["state"], alarms(copy)], ["stray", {("-", "mail_item", "99998")}], "of a stray copy it is an alarm")
 execute(one, names["anna"], "DELETE FROM {g}.mail_item WHERE mailbox_id = {z} AND id = 99998")
+copy = copy_of(names["anna"])
+is_([copy["state"], copy["old_mailbox"], copy["alarms"]], ["stray", was, 0], "without it nothing is unexplained")
+
+# Ctrl-C, before the first mailbox is compared.
+gate = os.path.join(files.name, "gate")
+process = lab.zxmove_start("--json", "doVerify", "accounts", f"{scene.address('anna')},{scene.address('clara')}",
+                           fail="verify:copy=wait", env={"ZX_FAIL_FILE": gate})
+wait_for(lambda: os.path.exists(f"{gate}.reached") or process.poll() is not None, 60, "it to have begun")
+process.send_signal(signal.SIGINT)
+with open(gate, "w", encoding="ascii"):
+    pass
+answer = json.loads(process.communicate(timeout=60)[0].splitlines()[-1])
+is_([process.returncode, answer["error"]["code"]], [130, "INTERRUPTED"], "Ctrl-C ends it")
+is_([copy["compared"] for copy in answer["response"]["copies"]], [False, False], "and the answer says what was not compared")
 
 # What cannot be compared.
 copy = verify(1, "accounts", scene.address("never"))["copies"][0]

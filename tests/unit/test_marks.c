@@ -14,7 +14,7 @@
 enum { COMMIT = 100 };
 
 static const Since quiet = { .change = COMMIT }, tracked = { .change = COMMIT, .tracking = true },
-                   stray = { .change = COMMIT, .stray = true };
+                   stray = { .change = COMMIT, .stray = true }, unknown = { .stray = true };
 
 static void expect(Judgement got, Mark mark, bool alarm, const char *words)
 {
@@ -41,6 +41,8 @@ static void gone(void **state G_GNUC_UNUSED)
     expect(mark_gone(&message, &stray, &counted), MARK_OLD, true, "user lacks it");
     expect(mark_gone(&message, &stray, &tombstone), MARK_OLD, false, "deleted since");
     expect(mark_gone(&late, &quiet, &all), MARK_OLD, true, "after the move");
+    expect(mark_gone(&late, &unknown, &all), MARK_OLD, false, "deleted since");
+    expect(mark_gone(&late, &unknown, &none), MARK_OLD, true, "user lacks it");
     expect(mark_gone(&folder, &quiet, &none), MARK_OLD, false, "nothing is in it");
     expect(mark_gone(&folder, &quiet, &named), MARK_BAD, true, "name it");
     expect(mark_gone(&talk, &tracked, &none), MARK_OLD, false, "conversation");
