@@ -21,7 +21,7 @@ from zxlab.blobs import read_volumes  # noqa: E402
 from zxlab.check import Expect, check_move, check_surroundings, check_unmoved  # noqa: E402
 from zxlab.lab import Lab  # noqa: E402
 from zxlab.load import Load, Post, check_accepted  # noqa: E402
-from zxlab.moves import Scene, account_status, exits, findings_none, home, mailbox_id  # noqa: E402
+from zxlab.moves import Scene, account_status, exits, findings_none, mailbox_id, short_timeouts  # noqa: E402
 from zxlab.process import Process  # noqa: E402
 from zxlab.seed import plant_damage  # noqa: E402
 from zxlab.soap import Admin  # noqa: E402
@@ -143,7 +143,7 @@ class Domain:
 
     def words(self, *more):
         """The command for the whole domain."""
-        return ["doMailboxMove", self.two.name, "domains", self.scene.domain, "order", "name", *more]
+        return ["doMailboxMove", self.two.name, "domains", self.scene.domain, "order", "name", "threads", "4", *more]
 
     def staged(self):
         """How many have an id at the destination."""
@@ -324,6 +324,7 @@ def timed(name, work, *args):
 lab = Lab.create("domain", stores=["store1.lab.test", "store2.lab.test", "store3.lab.test"],
                  mode=os.environ.get("MODE", "asan"))
 try:
+    short_timeouts(lab, timeout=15)  # doRecover waits for a lock-out that the dead mover may have sent
     domain = timed("seeding", Domain, lab)
     domain.failing_disk()
     before = timed("snapshot", lambda: domain.scene.snapshot(*domain.ids.values()))
