@@ -126,23 +126,24 @@ void check_moves(Check *check, const CheckTest *test, CheckState bad, AskMove *a
 
 /* The directory. */
 
-/* If first contact failed there is no need to wait a second time. */
-static bool directory_is_silent(const Check *check)
+/* If first contact failed there is no need to wait a second time: why, or NULL. */
+static const char *directory_silence(const Check *check)
 {
     for (guint i = 0; i < check->trusts->len; i++) {
         const Trust *trust = g_ptr_array_index(check->trusts, i);
 
         if (strcmp(trust->kind, "LDAP certificate") == 0)
-            return trust->state == TRUST_UNREACHED;
+            return trust->state == TRUST_UNREACHED ? trust->problem : NULL;
     }
-    return false;
+    return NULL;
 }
 
 static bool open_directory(Check *check, GError **error)
 {
     g_autoptr(GError) problem = NULL;
+    const char *silence = directory_silence(check);
 
-    if (!directory_is_silent(check)) {
+    if (silence == NULL) {
         check->open = operation_open(&check->op, check->conf, NULL, "doCheck",
                                      check->request->command, NULL, NULL, check->wait, &problem);
         if (!check->open && error_code(problem) == ZX_ERROR_STATE) {
@@ -155,7 +156,7 @@ static bool open_directory(Check *check, GError **error)
     for (unsigned n = 0; !check->open && check_tests[n].run != NULL; n++)
         if (check_tests[n].run == test_directory)
             check_add(check, &check_tests[n].row, CHECK_FAIL, check->conf->ldap.master, "%s",
-                      problem != NULL ? problem->message : "it does not answer");
+                      silence != NULL ? silence : problem->message);
     return true;
 }
 

@@ -203,7 +203,7 @@ void test_configured(Check *check, const CheckTest *test)
         bool there = conf_store(check->conf, name) != NULL;
 
         check_add(check, test, there ? CHECK_OK : CHECK_FAIL, name,
-                  there ? "it is" : "it is not");
+                  there ? "it is there" : "it is not in the configuration");
     }
 }
 

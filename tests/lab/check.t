@@ -263,7 +263,7 @@ try:
                args=("notifications", f"{scene.address('ann')},admin@elsewhere.test"))
     lab.memcached.start()
     with settings(f"  {two.name}:\n", "  unused.lab.test:\n"):
-        broken("the destination is not configured", {"configured": ("FAIL", "it is not")}, move=True)
+        broken("the destination is not configured", {"configured": ("FAIL", "not in the configuration")}, move=True)
     result = subprocess.run(["/bin/sh", "-c", 'ulimit -n 100; exec "$@"', "sh", lab.program, "--config", lab.conf_path,
                              "--json", "doCheck", two.name, "accounts", both[0]], capture_output=True, text=True,
                             check=False)
@@ -271,6 +271,7 @@ try:
     provoked["WARN"].add("file_handles")
 
     # First contact, and servers that are away.
+    master = lab.ldap_master.partition("//")[2].partition(":")[0]
     known = os.path.join(lab.dir, "ssh", "known_hosts")
     with settings(known, known + "-none"):
         response = check(1)
@@ -282,6 +283,12 @@ try:
         response = check(1)
         is_(results(response), {"certificate": "FAIL", "directory": "FAIL"}, "another CA")
     provoked["FAIL"] |= {"host_key", "ssh", "certificate", "directory"}
+    lab.slapd.stop()
+    response = check(1)
+    is_(results(response), {"directory": "FAIL"}, "a directory that is down")
+    ok(master in text_of(response, "directory") and "certificate" in {f["test"] for f in response["findings"]
+       if f["result"] == "not possible"}, "is named") or diag(str(response["findings"])[:2000])
+    lab.slapd.start()
     two.mariadb.kill()
     two.mailboxd_kill()
     response = check(1)
