@@ -230,11 +230,22 @@ static void set_problem(const Report *report, const ReportText *text, Result *re
     fail(&result->problem, code, "%s", counts);
 }
 
+/* As they are kept: what is read again must not be rounded twice. */
+static void round_windows(const Report *report)
+{
+    for (guint i = 0; i < report->mailboxes->len; i++) {
+        MailboxResult *mailbox = g_ptr_array_index(report->mailboxes, i);
+
+        mailbox->window_ms = (double)(int64_t)(mailbox->window_ms * 10 + 0.5) / 10;
+    }
+}
+
 void report_finish(Session *session, Core *core, Report *report, ReportText *text, Result *result)
 {
     g_autofree char *untold = report_untold(report, session->told, session->switches->quiet);
     g_autofree char *summary = NULL;
 
+    round_windows(report);
     text->retention_days = session->conf->retention_days;
     text->interrupted = wait_stopped(&session->wait);
     post_resume(session->conf);
