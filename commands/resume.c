@@ -27,10 +27,12 @@ static bool count_left(Core *core, const OperationLook *operation, unsigned *lef
 /* Nothing may be touched while the dead process could still believe that an account is its own. */
 static bool wait_for_leases(Session *session, const OperationLook *operation, GError **error)
 {
+    /* One that ended by itself gave its accounts up, and said how it went. */
+    const bool died = is_lost(operation) || operation->result == NULL;
     const int64_t lease_ms = (int64_t)(session->conf->lease_s + 1) * 1000,
                   left_ms = lease_ms - operation->silent_ms;
 
-    if (!is_lost(operation) || left_ms <= 0)
+    if (!died || left_ms <= 0)
         return true;
     session_note(session, "waiting %.0f s, until the leases of its process on %s have run out",
                  (double)left_ms / 1000, operation->host);

@@ -84,7 +84,7 @@ try:
     one, two = lab.stores[:2]
     scene = Scene(lab, strangers=False)
     ids = {name: scene.mailbox(name, one, messages=4, rich=False)
-           for name in ("anna", "ben", "cat", "dora", "eve", "fay", "gus")}
+           for name in ("anna", "ben", "cat", "dora", "eve", "fay", "gus", "hal", "ida")}
 
     # The passwords come from the environment, and go nowhere.
     with open(lab.conf_path, encoding="utf-8") as file:
@@ -199,6 +199,28 @@ try:
     is_([state_of(uuid), answer("getUnfinishedOperationLog")["response"]["operations"]], ["done", []], "nothing is left")
     subject = [line for text in lab.mails() if uuid in text for line in text.splitlines() if "Subject:" in line]
     ok(any("DONE 3 moved" in line for line in subject), "and its mail says so") or diag(str(subject))
+
+    # Killed in a copy: doRecover ends it, for no window is open; of two that resume it at once, one does.
+    before = scene.snapshot(ids["hal"], ids["ida"])
+    process = scene.start_move([ids["hal"], ids["ida"]], two, fail="copy:applied=wait",
+                               env={"ZX_FAIL_FILE": gate("hal")})
+    reached("hal")
+    uuid = newest()["operation"]
+    process.kill()
+    process.communicate(timeout=30)
+    comes(uuid, "lost", "killed in its copy")
+    exits(lab.zxmove("doRecover", "operation", uuid, "dry_run", "false"), 0, "doRecover")
+    is_(state_of(uuid), "interrupted", "  ends it")
+    with two.db() as connection, connection.cursor() as cursor:
+        cursor.execute("SELECT TIMESTAMPDIFF(SECOND, UTC_TIMESTAMP(), MAX(expires)) FROM zxmove.claim")
+        left = cursor.fetchone()[0] or 0
+    both = [lab.zxmove_start("doResume", uuid) for _ in range(2)]
+    ends = [process.communicate(timeout=120) for process in both]
+    ok(sorted(process.returncode for process in both) in ([0, 1], [0, 75]), "of two that resume it, one does") \
+        or diag(f"lease {left}: {[process.returncode for process in both]} {ends}")
+    result = subprocess.CompletedProcess([], 0, *max(ends))
+    for name in ("hal", "ida"):
+        moved_clean(result, before, ids[name], one, two, f"resumed: {name}")
 finally:
     lab.stop()
 done()

@@ -122,7 +122,7 @@ held.process.send_signal(signal.SIGINT)
 wait_for(lambda: "stopping" in held.process.stderr.readline(), 20, "it to say that it stops")
 result = held.go()
 exits(result, 130, "130: interrupted")
-ok("2 not reached" in result.stdout and "\nagain      doMailboxMove " in result.stdout,
+ok("3 not reached" in result.stdout and "\nagain      doMailboxMove " in result.stdout,
    "the summary says what was not reached, and the command that takes it") or diag(result.stdout)
 found = lab.zxmove("--json", *many.words(accounts, two))
 exits(found, 0, "which does")
