@@ -64,7 +64,8 @@ bool process_tell_conf(int channel, const Conf *conf)
     Telling telling = { .channel = channel };
     char *path = conf->path != NULL ? realpath(conf->path, NULL) : NULL;
 
-    telling.good = process_tell(channel, "config", path);
+    /* One that is gone meanwhile is not replaced by another. */
+    telling.good = (path != NULL || conf->path == NULL) && process_tell(channel, "config", path);
     free(path);
     conf_environment(conf, tell_secret, &telling);
     return telling.good;

@@ -118,7 +118,7 @@ try:
     shell.type(f"doMailboxMove {two[:6]}")
     shell.keys("Tab")
     ok(shell.ends(f"doMailboxMove {two}"), "a store")
-    shell.type("acc")
+    shell.type("acco")
     shell.keys("Tab")
     shell.type("an")
     shell.keys("Tab", "Tab")
