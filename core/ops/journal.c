@@ -55,8 +55,10 @@ bool journal_end(Store *store, const char *operation, const char *state, const c
 {
     return db_exec(store->control, NULL, error,
                    "UPDATE zxmove.operation SET state = ?, cause = NULL, result = ?,"
-                   " ended = UTC_TIMESTAMP(3), heartbeat = UTC_TIMESTAMP(3) WHERE uuid = ?",
-                   DB_ARGS(db_text(state), db_text(result), db_text(operation)));
+                   " ended = UTC_TIMESTAMP(3), heartbeat = UTC_TIMESTAMP(3)"
+                   " WHERE uuid = ? AND host = ? AND pid = ?",
+                   DB_ARGS(db_text(state), db_text(result), db_text(operation),
+                           db_text(g_get_host_name()), db_u64((uint64_t)getpid())));
 }
 
 static bool list_some(Store *store, const char *operation, const GPtrArray *mailboxes, guint first,
@@ -116,8 +118,11 @@ bool journal_mailbox(Store *store, const char *operation, unsigned place, unsign
 
     return db_exec(store->control, NULL, error,
                    "UPDATE zxmove.operation_mailbox SET seq = ?, ended = UTC_TIMESTAMP(3),"
-                   " result = ? WHERE operation = ? AND place = ?",
-                   DB_ARGS(db_u64(seq), db_text(text), db_text(operation), db_u64(place)));
+                   " result = ? WHERE operation = ? AND place = ? AND EXISTS (SELECT 1"
+                   " FROM zxmove.operation WHERE uuid = ? AND host = ? AND pid = ?)",
+                   DB_ARGS(db_u64(seq), db_text(text), db_text(operation), db_u64(place),
+                           db_text(operation), db_text(g_get_host_name()),
+                           db_u64((uint64_t)getpid())));
 }
 
 static void mailbox_free(JournalMailbox *mailbox)

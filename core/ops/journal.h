@@ -24,7 +24,8 @@ bool journal_begin_again(Store *store, const char *operation, GError **error) MU
  * known here. */
 bool journal_batch(Store *store, const char *operation, char **batch_name,
                    GError **error) MUST_USE;
-/* @state: done, partial, failed, stopped, removed, interrupted. */
+/* @state: done, partial, failed, stopped, removed, interrupted. Like journal_mailbox it writes nothing
+ * when another process has taken the operation over. */
 bool journal_end(Store *store, const char *operation, const char *state, const char *result,
                  GError **error) MUST_USE;
 

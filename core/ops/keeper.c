@@ -4,6 +4,7 @@
 #include "core/ops/journal.h"
 #include "core/ops/limits.h"
 #include <string.h>
+#include <unistd.h>
 
 #define BEAT_US G_USEC_PER_SEC
 
@@ -57,9 +58,11 @@ static bool write_row(Keeper *keeper, GError **error)
     g_mutex_unlock(&keeper->mutex);
     return db_exec(keeper->store->control, NULL, error,
                    "UPDATE zxmove.operation SET heartbeat = UTC_TIMESTAMP(3), state = ?, cause = ?,"
-                   " progress = IFNULL(?, progress) WHERE uuid = ? AND ended IS NULL",
+                   " progress = IFNULL(?, progress)"
+                   " WHERE uuid = ? AND ended IS NULL AND host = ? AND pid = ?",
                    DB_ARGS(db_text(state), db_text(cause), db_text(progress),
-                           db_text(keeper->operation)));
+                           db_text(keeper->operation), db_text(g_get_host_name()),
+                           db_u64((uint64_t)getpid())));
 }
 
 static void take_orders(Keeper *keeper, const Rows *row)
@@ -82,16 +85,32 @@ static void take_orders(Keeper *keeper, const Rows *row)
     g_mutex_unlock(&keeper->mutex);
 }
 
+/* Taken for dead, and another process goes on with it: the accounts that were ours are its own by now, and
+ * nothing more is begun here. */
+static void give_up(Keeper *keeper, const Rows *row)
+{
+    if (strcmp(rows_text(row, 0, 4), g_get_host_name()) == 0 &&
+        rows_u64(row, 0, 5) == (uint64_t)getpid())
+        return;
+    if (keeper->stop == 0)
+        log_error("process %s on %s has taken this operation over", rows_text(row, 0, 5),
+                  rows_text(row, 0, 4));
+    keeper->stop = 1;
+}
+
 static bool read_row(Keeper *keeper, GError **error)
 {
     g_autoptr(Rows) row =
         db_query(keeper->store->control, error,
-                 "SELECT wanted, wanted_by, wanted_comment, limits FROM zxmove.operation"
+                 "SELECT wanted, wanted_by, wanted_comment, limits, host, pid"
+                 " FROM zxmove.operation"
                  " WHERE uuid = ?",
                  DB_ARGS(db_text(keeper->operation)));
 
-    if (row != NULL && rows_count(row) == 1)
+    if (row != NULL && rows_count(row) == 1) {
         take_orders(keeper, row);
+        give_up(keeper, row);
+    }
     return row != NULL;
 }
 

@@ -208,6 +208,26 @@ try:
     for name in names:
         moved_clean(subprocess.CompletedProcess([], 0, out, err), before, ids[name], one, two, name)
 
+    # Taken for dead, and taken over by another process: it stops, and leaves the row alone.
+    before = scene.snapshot(ids["hal"])
+    held = Held(scene, ids["hal"], two, "copy:applied")
+    held.wait()
+    uuid = going()[0]["operation"]
+    with two.db() as connection, connection.cursor() as cursor:
+        cursor.execute("UPDATE zxmove.operation SET pid = 1, host = 'elsewhere' WHERE uuid = %s", (uuid,))
+        connection.commit()
+    log = os.path.join(lab.dir, "state", "log", f"{uuid}.log")
+    wait_for(lambda: "has taken this operation over" in open(log, encoding="utf-8").read(), 20, "it to see that")
+    held.go_on()
+    result = held.finish()
+    exits(result, 2, "2: taken over by another process")
+    findings_none(check_unmoved(lab, before, ids["hal"]), "  what it had begun is left")
+    with two.db() as connection, connection.cursor() as cursor:
+        cursor.execute("SELECT state, ended, host FROM zxmove.operation WHERE uuid = %s", (uuid,))
+        is_(cursor.fetchone(), (b"running", None, b"elsewhere"), "  and the row is the other's")
+        cursor.execute("UPDATE zxmove.operation SET ended = heartbeat WHERE uuid = %s", (uuid,))
+        connection.commit()
+
     before = scene.snapshot(ids["gus"])
     result = scene.move(ids["gus"], two, "complete_after", time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + 6)))
     moved_clean(result, before, ids["gus"], one, two, "complete_after")
