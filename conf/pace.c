@@ -14,7 +14,8 @@ static bool parse_rate(const char *text, uint64_t *rate, GError **error)
     if (g_ascii_strcasecmp(text, "off") == 0)
         return true;
     return units_parse_size(text, rate, error) &&
-           (*rate >= MIN_RATE || fail(error, ZX_ERROR_USAGE, "'%s' is less than 1K a second", text));
+           (*rate >= MIN_RATE ||
+            fail(error, ZX_ERROR_USAGE, "'%s' is less than 1K a second", text));
 }
 
 /* "Mon-08:00" */
@@ -46,8 +47,7 @@ static bool parse_entry(const char *text, Pace *pace, GError **error)
 {
     g_auto(GStrv) parts = g_strsplit(text, ",", -1);
 
-    if (g_strv_length(parts) != 2 ||
-        !parse_moment(parts[0], &pace->entries[pace->count].minute))
+    if (g_strv_length(parts) != 2 || !parse_moment(parts[0], &pace->entries[pace->count].minute))
         return fail(error, ZX_ERROR_USAGE,
                     "'%s' is no pace: 20M (bytes a second), off, or a timetable such as "
                     "'Mon-08:00,4M Mon-19:00,off'",

@@ -1,4 +1,5 @@
-/* pace.h - how fast an operation may copy: bytes a second ("20M"), a timetable of them over the week
+/* pace.h - how fast an operation may copy: bytes a second ("20M"), a timetable of them over the
+ * week
  * ("Mon-08:00,4M Mon-19:00,off"), or "off"; pure. */
 #ifndef ZX_CONF_PACE_H
 #define ZX_CONF_PACE_H

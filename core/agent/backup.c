@@ -1,5 +1,6 @@
-/* backup.c - the entries of one account in a backup, <root>/accounts/<account id>/... (doc/platform.md
- * 8). The root is told once; below it the agent computes the path, and follows no link. */
+/* backup.c - the entries of one account in a backup, <root>/accounts/<account id>/...
+ * (doc/platform.md 8). The root is told once; below it the agent computes the path, and follows no
+ * link. */
 #include "core/agent/agent.h"
 #include <dirent.h>
 #include <errno.h>

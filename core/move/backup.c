@@ -1,6 +1,7 @@
-/* backup.c - stage backup: what an account has in the backup of its store, <backup_path>/accounts/ID,
- * brought to the destination's, whatever is new or changed by name, size and mtime (doc/platform.md 8).
- * Nothing of it is ever removed there. The backup's own program may be at work meanwhile. */
+/* backup.c - stage backup: what an account has in the backup of its store,
+ * <backup_path>/accounts/ID, brought to the destination's, whatever is new or changed by name, size
+ * and mtime (doc/platform.md 8). Nothing of it is ever removed there. The backup's own program may
+ * be at work meanwhile. */
 #include "core/base/log.h"
 #include "core/move/move.h"
 #include "core/move/stream.h"
@@ -135,7 +136,8 @@ static bool has_room(const Pass *pass, GError **error)
 
     if (!peer_backup_space(move->target->peer, &space, error))
         return false;
-    if (pass->bytes + space.total_bytes / 100 * move->op->conf->min_free_percent <= space.free_bytes)
+    if (pass->bytes + space.total_bytes / 100 * move->op->conf->min_free_percent <=
+        space.free_bytes)
         return true;
     needed = g_format_size_full(pass->bytes, G_FORMAT_SIZE_IEC_UNITS);
     available = g_format_size_full(space.free_bytes, G_FORMAT_SIZE_IEC_UNITS);
@@ -188,7 +190,8 @@ static bool copy_entries(Pass *pass, GError **error)
 void backup_not_asked_for(Move *move)
 {
     if (move->source->where->backup_path != NULL)
-        operation_note(move->op, "backup: %s has a backup store, and stage backup was not asked for",
+        operation_note(move->op,
+                       "backup: %s has a backup store, and stage backup was not asked for",
                        move->source->name);
 }
 
@@ -199,7 +202,8 @@ bool backup_apply(Move *move, GError **error)
     bool ok;
 
     if (here == NULL) {
-        operation_note(move->op, "backup: no backup store on %s, nothing to copy", move->source->name);
+        operation_note(move->op, "backup: no backup store on %s, nothing to copy",
+                       move->source->name);
         return true;
     }
     if (there == NULL)
@@ -216,10 +220,11 @@ bool backup_apply(Move *move, GError **error)
     g_free(pass.unread);
     if (ok) {
         log_info("backup: %" G_GUINT64_FORMAT " files came", move->result->backup_files);
-        operation_note(move->op,
-                       "backup: the content that accounts share (items) stayed on %s: let the backup"
-                       " of %s scan these accounts",
-                       move->source->name, move->target->name);
+        operation_note(
+            move->op,
+            "backup: the content that accounts share (items) stayed on %s: let the backup"
+            " of %s scan these accounts",
+            move->source->name, move->target->name);
     }
     return ok;
 }

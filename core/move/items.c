@@ -1,5 +1,5 @@
-/* items.c - blobs of a mailbox that are not as their rows say: the gate before the window, the record
- * that a purge of the old copy asks for, and the list for the report. */
+/* items.c - blobs of a mailbox that are not as their rows say: the gate before the window, the
+ * record that a purge of the old copy asks for, and the list for the report. */
 #include "core/base/log.h"
 #include "core/move/move.h"
 #include <string.h>
@@ -17,7 +17,8 @@ bool items_gate(Move *move, GError **error)
 
 static bool forget(Move *move, GError **error)
 {
-    return db_exec(move->target->data, NULL, error, "DELETE FROM zxmove.bad_item WHERE account_id = ?",
+    return db_exec(move->target->data, NULL, error,
+                   "DELETE FROM zxmove.bad_item WHERE account_id = ?",
                    DB_ARGS(db_text(move->account->id)));
 }
 
@@ -39,8 +40,7 @@ bool items_record(Move *move, GError **error)
     move->bad_recorded = bad > 0;
     for (guint i = 0; bad > 0 && i < move->trouble->len; i++) {
         const BlobTrouble *one = g_ptr_array_index(move->trouble, i);
-        g_autofree char *what =
-            g_utf8_make_valid(one->what, (gssize)strnlen(one->what, WHAT_MAX));
+        g_autofree char *what = g_utf8_make_valid(one->what, (gssize)strnlen(one->what, WHAT_MAX));
 
         if (one->kind != TROUBLE_BEFORE &&
             !db_exec(move->target->data, NULL, error,
@@ -55,10 +55,9 @@ bool items_record(Move *move, GError **error)
 
 bool items_recorded(Move *move, unsigned *count, GError **error)
 {
-    g_autoptr(Rows) rows =
-        db_query_one(move->target->control, error,
-                     "SELECT COUNT(*) FROM zxmove.bad_item WHERE account_id = ?",
-                     DB_ARGS(db_text(move->account->id)));
+    g_autoptr(Rows) rows = db_query_one(move->target->control, error,
+                                        "SELECT COUNT(*) FROM zxmove.bad_item WHERE account_id = ?",
+                                        DB_ARGS(db_text(move->account->id)));
 
     if (rows != NULL)
         *count = (unsigned)rows_u64(rows, 0, 0);

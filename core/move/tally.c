@@ -1,8 +1,8 @@
 /* tally.c - see tally.h. */
 #include "core/move/tally.h"
 
-#define JUDGED_FROM  20 /* items: so that one early error does not stop everything */
-#define MAX_PERCENT  5
+#define JUDGED_FROM 20 /* items: so that one early error does not stop everything */
+#define MAX_PERCENT 5
 
 void tally_init(Tally *tally)
 {

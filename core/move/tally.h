@@ -1,5 +1,5 @@
-/* tally.h - what the mailboxes of an operation count together: items attempted, items that could not
- * be brought. Too many of them end the operation, whichever mailbox they are in. Any thread. */
+/* tally.h - what the mailboxes of an operation count together: items attempted, items that could
+ * not be brought. Too many of them end the operation, whichever mailbox they are in. Any thread. */
 #ifndef ZX_MOVE_TALLY_H
 #define ZX_MOVE_TALLY_H
 
@@ -8,7 +8,8 @@
 
 typedef struct Tally {
     GMutex lock;
-    GHashTable *bad; /* of char *, "account item-mod_content": an item that is tried again counts once */
+    GHashTable
+        *bad; /* of char *, "account item-mod_content": an item that is tried again counts once */
     uint64_t attempted, unreadable;
     uint64_t read_error_threshold; /* 0: none */
     char *exceeded;                /* which limit was, in words; or NULL */

@@ -1,4 +1,5 @@
-/* throttle.h - the pace of an operation: what all its mailboxes copy together, a second. Any thread. */
+/* throttle.h - the pace of an operation: what all its mailboxes copy together, a second. Any
+ * thread. */
 #ifndef ZX_MOVE_THROTTLE_H
 #define ZX_MOVE_THROTTLE_H
 
@@ -7,7 +8,7 @@
 typedef struct Throttle {
     GMutex lock;
     Pace pace;
-    char *text; /* what it was read from; NULL: off */
+    char *text;      /* what it was read from; NULL: off */
     int64_t free_at; /* monotonic us: before, nothing more is asked for */
 } Throttle;
 

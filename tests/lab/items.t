@@ -12,7 +12,7 @@ import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from zxlab.blobs import digest, read_volumes  # noqa: E402
-from zxlab.check import Expect, check_move  # noqa: E402
+from zxlab.check import Expect, check_move, check_unmoved  # noqa: E402
 from zxlab.lab import Lab  # noqa: E402
 from zxlab.moves import Scene, exits, findings_none, home, led_back, mailbox_id, moved_clean, says  # noqa: E402
 from zxlab.seed import seed_mailbox  # noqa: E402
@@ -186,6 +186,26 @@ def five_percent():
     is_([home(lab, account).name for account in early], [one.name, two.name], "the mailbox after it is moved")
 
 
+def in_flight():
+    """The limit is exceeded while several are in flight: each ends moved, or as it was."""
+    accounts = [plain(f"flight{number}", messages=40) for number in range(8)]
+    for account in accounts[2:5]:
+        unreadable(account, 6)
+    before = scene.snapshot(*accounts)
+    result = scene.move(accounts, two, "bad_item_limit", "10", "threads", "3")
+    exits(result, 1, "too many errors among three at a time")
+    ok(report(result)["halted"], "the report says that the operation ended itself")
+    outcomes = [m["outcome"] for m in report(result)["mailboxes"]]
+    ok(set(outcomes) <= {"moved", "failed", "not reached"} and "not reached" in outcomes, "nothing more was begun") or \
+        diag(str(outcomes))
+    surroundings = Expect(surroundings=False)
+    for account, outcome in zip(accounts, outcomes):
+        is_(home(lab, account).name, two.name if outcome == "moved" else one.name, f"{outcome}: where it is")
+        findings = (check_move(lab, before, account, one, two, surroundings) if outcome == "moved" else
+                    check_unmoved(lab, before, account, expect=surroundings))
+        findings_none(findings, f"{outcome}: the checker finds nothing")
+
+
 def threshold():
     """So many unreadable blobs, whatever they are a part of."""
     accounts = [plain("threshold1", messages=60), plain("threshold2")]
@@ -194,7 +214,8 @@ def threshold():
     exits(result, 1, "two unreadable blobs")
     says(result, "2 blobs could not be read (read_error_threshold 2)", "the reason is told")
     is_([home(lab, account).name for account in accounts], [one.name, one.name], "nobody was moved")
-    exits(scene.move(accounts, two, "read_error_threshold", "3", "bad_item_limit", "10"), 0, "with a threshold of three")
+    result = scene.move(accounts, two, "read_error_threshold", "3", "bad_item_limit", "10")
+    exits(result, 0, "with a threshold of three")
 
 
 def overwrite():
@@ -242,7 +263,8 @@ def verify():
     exits(scene.move(account, two, "verify", "full", fail="fence:recorded=fail"), 1, "(stopped before the window)")
     is_(execute(two, "SELECT COUNT(*) FROM zxmove.staged WHERE account_id = %s AND NOT reread", account), ((0,),),
         "verify full: every blob was read again")
-    moved_clean(scene.move(account, two, "verify", "full"), before, account, one, two, "what differed was brought again")
+    result = scene.move(account, two, "verify", "full")
+    moved_clean(result, before, account, one, two, "what differed was brought again")
     exits(scene.move(plain("size"), two, "verify", "size"), 0, "verify size")
 
 
@@ -301,8 +323,8 @@ lab = Lab.create("items", mode=os.environ.get("MODE", "asan"))
 try:
     one, two = lab.stores
     scene = Scene(lab, strangers=False)
-    for test in (gate, told, killed, five_percent, threshold, overwrite, older_state, verify, ignore_partial, bandwidth,
-                 as_they_are):
+    for test in (gate, told, killed, five_percent, in_flight, threshold, overwrite, older_state, verify, ignore_partial,
+                 bandwidth, as_they_are):
         if len(sys.argv) < 2 or test.__name__ in sys.argv[1:]:
             test()
 finally:

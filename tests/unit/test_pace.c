@@ -1,4 +1,5 @@
-/* test_pace.c - how fast an operation may copy: what people write, what holds when, and that it is kept. */
+/* test_pace.c - how fast an operation may copy: what people write, what holds when, and that it is
+ * kept. */
 #include "core/move/throttle.h"
 #include "core/ops/limits.h"
 #include "tests/unit/files.h"
@@ -11,10 +12,20 @@
 
 static void test_parse(void **state)
 {
-    static const char *const bad[] = { "20",          "x",           "-1M",         "1B",
-                                       "Mon-08:00",   "Mon-08:00,",  "Mon-8:00,1M", "Mon-24:00,1M",
-                                       "Moon-08:00,1M", "Mon-08:60,1M", "Mon-08:00,1M,2M",
-                                       "Mon-08:00,1M Mon-08:00,2M", "08:00,1M", "," };
+    static const char *const bad[] = { "20",
+                                       "x",
+                                       "-1M",
+                                       "1B",
+                                       "Mon-08:00",
+                                       "Mon-08:00,",
+                                       "Mon-8:00,1M",
+                                       "Mon-24:00,1M",
+                                       "Moon-08:00,1M",
+                                       "Mon-08:60,1M",
+                                       "Mon-08:00,1M,2M",
+                                       "Mon-08:00,1M Mon-08:00,2M",
+                                       "08:00,1M",
+                                       "," };
     Pace pace;
 
     (void)state;
@@ -33,10 +44,13 @@ static void test_timetable(void **state)
         int64_t at;
         uint64_t rate;
     } cases[] = {
-        { 0, 0 },                                    /* Monday 00:00: of Friday evening */
-        { 8 * 60 * MINUTE - 1, 0 },                  { 8 * 60 * MINUTE, 4 * 1024 * 1024 },
-        { 18 * 60 * MINUTE + 59 * MINUTE, 4 * 1024 * 1024 }, { 19 * 60 * MINUTE, 1024 * 1024 },
-        { 3 * (int64_t)DAY, 1024 * 1024 },           { 4 * (int64_t)DAY + 22 * 60 * MINUTE, 0 },
+        { 0, 0 }, /* Monday 00:00: of Friday evening */
+        { 8 * 60 * MINUTE - 1, 0 },
+        { 8 * 60 * MINUTE, 4 * 1024 * 1024 },
+        { 18 * 60 * MINUTE + 59 * MINUTE, 4 * 1024 * 1024 },
+        { 19 * 60 * MINUTE, 1024 * 1024 },
+        { 3 * (int64_t)DAY, 1024 * 1024 },
+        { 4 * (int64_t)DAY + 22 * 60 * MINUTE, 0 },
         { 6 * (int64_t)DAY, 0 },
     };
     Pace pace;
