@@ -104,13 +104,16 @@ static bool run(Session *session, void *data, Result *result, GError **error)
 
     if (core == NULL)
         return false;
+    request->host = g_strdup(session->switches->host);
     request->command = g_strdup(session->line);
     if (!confirm(session, core, request, error)) {
         g_clear_pointer(&request->command, g_free);
+        g_clear_pointer(&request->host, g_free);
         return false;
     }
     report = core_rollback(core, request, session_event, session, &session->wait, error);
     g_clear_pointer(&request->command, g_free);
+    g_clear_pointer(&request->host, g_free);
     if (report == NULL)
         return false;
     text.selection = request->operation != NULL ? g_strdup(request->operation)

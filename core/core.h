@@ -68,6 +68,7 @@ typedef struct RecoverRequest {
 typedef struct RollbackRequest {
     char **accounts;
     char *operation; /* uuid or its unique prefix; else accounts */
+    char *host;      /* only those that live on this store; NULL: any */
     bool dry_run;
     bool from_old_copy;    /* the present home is gone: to the old copy as it is */
     bool accept_data_loss; /* also where the way back gives something up */

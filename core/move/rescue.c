@@ -504,8 +504,10 @@ static void rescue_one(Operation *op, const RollbackRequest *request G_GNUC_UNUS
     Store *store = NULL;
     Move *move;
 
-    if (problem == NULL && is(candidate->account->mail_host, departure->from)) {
-        rollback_tell(op, candidate, "already there", NULL);
+    if (problem == NULL &&
+        (candidate->nothing != NULL || is(candidate->account->mail_host, departure->from))) {
+        rollback_tell(op, candidate,
+                      candidate->nothing != NULL ? candidate->nothing : "already there", NULL);
         return;
     }
     if (problem == NULL && may_be_rescued(departure, candidate->account, &problem))

@@ -247,6 +247,14 @@ static void judge(Operation *op, const RollbackRequest *request, const Candidate
                       candidate->nothing != NULL ? candidate->nothing : "already there", problem);
 }
 
+/* --host: whoever lives on another store is not meant. */
+static void look_at_host(const RollbackRequest *request, Candidate *candidate)
+{
+    if (request->host != NULL && candidate->problem == NULL &&
+        !is(candidate->account->mail_host, request->host))
+        candidate->nothing = "it does not live on the store of --host";
+}
+
 /* The newest operation that moved the account is taken back; one that was a rollback is not, or the
  * same command twice would lead there and back. Nobody can say so of one that led to a home that is
  * gone. */
@@ -272,6 +280,7 @@ static void consider(Operation *op, const RollbackRequest *request, const Accoun
         is(account->mail_host, candidate.departure->to) &&
         was_rollback(op, candidate.departure, &was, &candidate.problem) && was)
         candidate.nothing = "rolled back already";
+    look_at_host(request, &candidate);
     judge_it(op, request, &candidate, data);
 }
 
@@ -302,6 +311,7 @@ static bool each_of_operation(Operation *op, const RollbackRequest *request, Jud
             directory_account(op->directory, candidate.departure->account_id, &candidate.problem);
 
         candidate.account = account;
+        look_at_host(request, &candidate);
         judge_it(op, request, &candidate, data);
     }
     return true;

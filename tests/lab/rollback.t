@@ -99,6 +99,9 @@ def operation():
     result = back("operation", uuid[:8], fail="commit:intent=error")
     ok(result.returncode != 0, "a way back whose windows fail")
     is_([home(lab, a).name for a in (first, second, empty)], [two.name] * 3, "leaves them where they are")
+    result = lab.zxmove("--host", three.name, "doRollback", "operation", uuid)
+    exits(result, 0, "of those that live on another store")
+    says(result, "nothing to move", "nobody goes")
     result = back("operation", uuid[:8])
     exits(result, 0, "rolled back by its prefix")
     for account, store in ((first, one), (second, three), (empty, one)):
