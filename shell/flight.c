@@ -118,6 +118,7 @@ static void take_progress(Flight *flight, const Event *event, int64_t now)
     FlightMailbox *mailbox = mailbox_of(flight, event);
     bool counts_bytes = event->expected_bytes > 0 || event->done_bytes > 0;
     bool anew = event->done_bytes < mailbox->bytes;
+    uint64_t more;
 
     set_text(&mailbox->part, event->text);
     mailbox->items = event->done;
@@ -131,12 +132,14 @@ static void take_progress(Flight *flight, const Event *event, int64_t now)
     mailbox->in_bytes = counts_bytes;
     if (!counts_bytes)
         return;
+    /* What was done before one began to watch has no pace. */
+    more = mailbox->rate.count == 0 ? 0 : event->done_bytes - (anew ? 0 : mailbox->bytes);
     if (mailbox->bytes == 0 || anew) {
         rate_add(&mailbox->rate, 0, now);
         rate_add(&flight->rate, 0, now);
     }
-    rate_add(&mailbox->rate, event->done_bytes - (anew ? 0 : mailbox->bytes), now);
-    rate_add(&flight->rate, event->done_bytes - (anew ? 0 : mailbox->bytes), now);
+    rate_add(&mailbox->rate, more, now);
+    rate_add(&flight->rate, more, now);
     mailbox->bytes = event->done_bytes;
     mailbox->bytes_expected = event->expected_bytes;
     mailbox->share = MAX(mailbox->share, flight_mailbox_share(mailbox));

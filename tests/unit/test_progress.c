@@ -174,6 +174,16 @@ static void rates(void **unused G_GNUC_UNUSED)
     assert_true(rate_now(&mailbox->rate, 60 * S) == 10.0 * MB);
     assert_true(rate_now(&mailbox->rate, 600 * S) < 0.25 * MB);
     flight_clear(&flight);
+
+    /* Who comes late does not take what was done before for speed. */
+    begin(&flight);
+    state(&flight, 0, 1, "a@x", "copy", NULL);
+    for (int i = 0; i <= 8; i++)
+        blobs(&flight, i * S / 2, 1, "a@x", (uint64_t)(500 + i) * MB, 1000 * MB);
+    mailbox = g_ptr_array_index(flight.aloft, 0);
+    assert_true(rate_now(&mailbox->rate, 4 * S) == 2.0 * MB);
+    assert_true(rate_now(&flight.rate, 4 * S) == 2.0 * MB);
+    flight_clear(&flight);
 }
 
 static char *join(GPtrArray *lines)
