@@ -90,6 +90,38 @@ typedef struct ListRequest {
     bool verbose;
 } ListRequest;
 
+static void keep_items(GPtrArray *items, bool (*is_of)(const void *item, const char *host),
+                       const char *host)
+{
+    for (guint i = items->len; i-- > 0;)
+        if (!is_of(g_ptr_array_index(items, i), host))
+            g_ptr_array_remove_index(items, i);
+}
+
+static bool is_recorded_on(const void *operation, const char *host)
+{
+    return g_ascii_strcasecmp(((const OperationLook *)operation)->store, host) == 0;
+}
+
+static bool is_server(const void *unreached, const char *host)
+{
+    return g_ascii_strcasecmp(((const Unreached *)unreached)->server, host) == 0;
+}
+
+/* --host: only what this store has records of. */
+static bool limit_to_host(const Session *session, Looked *looked, GError **error)
+{
+    const char *host = session->switches->host;
+
+    if (host == NULL)
+        return true;
+    if (conf_store(session->conf, host) == NULL)
+        return fail(error, ZX_ERROR_NOT_FOUND, "no store %s in the configuration", host);
+    keep_items(looked->items, is_recorded_on, host);
+    keep_items(looked->unreached, is_server, host);
+    return true;
+}
+
 /* The operations of @which, each by @item_json. */
 static bool list(Session *session, const ListRequest *request, unsigned which,
                  json_t *(*item_json)(const void *item), const char *none, Result *result,
@@ -101,7 +133,7 @@ static bool list(Session *session, const ListRequest *request, unsigned which,
     if (core == NULL)
         return false;
     looked = core_operations(core, request->operation, which, &session->wait, error);
-    if (looked == NULL)
+    if (looked == NULL || !limit_to_host(session, looked, error))
         return false;
     if (looked->items->len == 0 && looked->unreached->len == 0 && request->operation != NULL)
         return fail(error, ZX_ERROR_NOT_FOUND, "no such operation: %s", request->operation);

@@ -126,9 +126,7 @@ try:
 
     # A lease is a time: what is looked at here is that it does not run out.
     until = time.monotonic() + LEASE + 2
-    leases = []
-    wait_for(lambda: leases.append(claims()) or time.monotonic() > until, LEASE + 20, "a lease's time", every=0.5)
-    ok(min(leases) >= 1, "while it is paused for longer than a lease, it keeps its claims") or diag(str(leases))
+    leases = [claims()]
     exits(scene.move(ids["anna"], two), 75, "75: nobody else takes the account meanwhile")
     gone.send_signal(signal.SIGINT)
     out, err = gone.communicate(timeout=20)
@@ -142,6 +140,10 @@ try:
     ask(64, "setOperation", uuid, "max_load", "8", name="64: max_load is not in this version")
     found = ask(0, "setOperation", uuid, "threads", "?", run=elsewhere)["response"]["operations"][0]
     is_([found["threads"], found["notifications"]], [3, [f"boss@{scene.domain}"]], "  and so it reads elsewhere")
+    is_([len(json.loads(lab.zxmove("--json", "--host", store.name, "getAllOperations").stdout)["response"]["operations"])
+         for store in (one, two)], [0, 1], "--host: the records of one store")
+    wait_for(lambda: leases.append(claims()) or time.monotonic() > until, LEASE + 20, "a lease's time", every=0.5)
+    ok(min(leases) >= 1, "paused for longer than a lease, it keeps its claims") or diag(str(leases))
     ask(0, "doResume", uuid, run=elsewhere, name="doResume from another host")
     moved_clean(held.finish(), before, ids["anna"], one, two, "the move that was suspended")
     out, err = watch.communicate(timeout=60)
