@@ -275,7 +275,8 @@ static void finish(const Looked *looked, bool traced, Result *result)
     if (found == 0 || result->problem != NULL)
         return;
     fail(&result->problem, ZX_ERROR_PARTIAL,
-         "%" G_GUINT64_FORMAT " things are not as they should be", found);
+         "%" G_GUINT64_FORMAT " %s not as %s should be", found,
+         found == 1 ? "thing is" : "things are", found == 1 ? "it" : "they");
     result->status = error_exit_status(ZX_ERROR_PARTIAL);
 }
 
