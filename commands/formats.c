@@ -204,17 +204,26 @@ json_t *report_json(const Report *report, const ReportText *text)
     return object;
 }
 
+/* A spreadsheet would reckon with a subject that begins so: anybody's mail must not. */
+static bool is_formula(const char *text)
+{
+    return *text != '\0' && strchr("=+-@\t", *text) != NULL && text[1] != '\0';
+}
+
 void csv_field(GString *out, const char *text)
 {
+    const char *guard;
+
     if (out->len > 0 && out->str[out->len - 1] != '\n')
         g_string_append_c(out, ',');
     if (text == NULL)
         return;
+    guard = is_formula(text) ? "'" : "";
     if (strpbrk(text, ",\"\r\n") == NULL && *text != ' ') {
-        g_string_append(out, text);
+        g_string_append_printf(out, "%s%s", guard, text);
         return;
     }
-    g_string_append_c(out, '"');
+    g_string_append_printf(out, "\"%s", guard);
     for (; *text != '\0'; text++) {
         if (*text == '"')
             g_string_append_c(out, '"');

@@ -22,7 +22,7 @@ const Conf *session_conf(Session *session, GError **error)
 /* What was asked with the old one may still be under way: it is kept to the end. */
 bool session_read_again(Session *session, GError **error)
 {
-    Conf *conf = conf_load(session->config, error);
+    Conf *conf = conf_load_again(session->conf, session->config, error);
 
     if (conf == NULL)
         return false;

@@ -83,6 +83,9 @@ typedef struct Conf {
 /* @path NULL: $ZXMOVE_CONFIG, ~/.config/zxmove/zxmove.yaml, /etc/zxmove/zxmove.yaml, the first
  * there is. */
 Conf *conf_load(const char *path, GError **error) MUST_USE;
+/* The same once more, after the file was changed: what the environment told @before, which it does not tell
+ * twice, still holds. */
+Conf *conf_load_again(const Conf *before, const char *path, GError **error) MUST_USE;
 void conf_free(Conf *conf);
 /* Each secret that came from the environment, with the name of its variable: for another process of ours. */
 void conf_environment(const Conf *conf, void (*each)(void *data, const char *name, const Secret *secret), void *data);

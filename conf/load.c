@@ -602,22 +602,54 @@ static void take_environment(Conf *conf, Secret **field, const char *key, const 
     unsetenv(name);
 }
 
+/* Passwords that the environment may tell. */
+static const struct {
+    const char *key, *name;
+    size_t offset;
+} from_environment[] = {
+    { "ldap.password", "ZXMOVE_LDAP_PASSWORD", offsetof(Conf, ldap.password) },
+    { "admin.password", "ZXMOVE_ADMIN_PASSWORD", offsetof(Conf, admin.password) },
+    { "mariadb.password", "ZXMOVE_MARIADB_PASSWORD", offsetof(Conf, mariadb.password) },
+};
+
+static Secret **secret_at(Conf *conf, size_t offset)
+{
+    return (Secret **)(void *)((char *)conf + offset);
+}
+
+/* The one of @conf, if it came from there; else NULL. */
+static const Secret *told(const Conf *conf, guint i)
+{
+    const char *origin = g_hash_table_lookup(conf->origins, from_environment[i].key);
+
+    if (origin == NULL || !g_str_has_prefix(origin, "environment "))
+        return NULL;
+    return *(Secret *const *)(const void *)((const char *)conf + from_environment[i].offset);
+}
+
 void conf_environment(const Conf *conf,
                       void (*each)(void *data, const char *name, const Secret *secret), void *data)
 {
-    const struct {
-        const char *key, *name;
-        const Secret *secret;
-    } all[] = { { "ldap.password", "ZXMOVE_LDAP_PASSWORD", conf->ldap.password },
-                { "admin.password", "ZXMOVE_ADMIN_PASSWORD", conf->admin.password },
-                { "mariadb.password", "ZXMOVE_MARIADB_PASSWORD", conf->mariadb.password } };
+    for (guint i = 0; i < G_N_ELEMENTS(from_environment); i++)
+        if (told(conf, i) != NULL)
+            each(data, from_environment[i].name, told(conf, i));
+}
 
-    for (guint i = 0; i < G_N_ELEMENTS(all); i++) {
-        const char *origin = g_hash_table_lookup(conf->origins, all[i].key);
+Conf *conf_load_again(const Conf *before, const char *path, GError **error)
+{
+    Conf *conf = conf_load(path, error);
 
-        if (origin != NULL && g_str_has_prefix(origin, "environment ") && all[i].secret != NULL)
-            each(data, all[i].name, all[i].secret);
+    for (guint i = 0; conf != NULL && i < G_N_ELEMENTS(from_environment); i++) {
+        Secret **field = secret_at(conf, from_environment[i].offset);
+
+        if (told(before, i) == NULL)
+            continue;
+        secret_free(*field);
+        *field = secret_copy(told(before, i));
+        g_hash_table_insert(conf->origins, g_strdup(from_environment[i].key),
+                            g_strconcat("environment ", from_environment[i].name, NULL));
     }
+    return conf;
 }
 
 /* On a Zimbra server the file that its own programs believe by; elsewhere one that `trust` makes. */
@@ -684,9 +716,9 @@ Conf *conf_load(const char *path, GError **error)
     conf->path = conf_find(path);
     if (conf->path != NULL && !load_file(conf, conf->path, error))
         return NULL;
-    take_environment(conf, &conf->ldap.password, "ldap.password", "ZXMOVE_LDAP_PASSWORD");
-    take_environment(conf, &conf->admin.password, "admin.password", "ZXMOVE_ADMIN_PASSWORD");
-    take_environment(conf, &conf->mariadb.password, "mariadb.password", "ZXMOVE_MARIADB_PASSWORD");
+    for (guint i = 0; i < G_N_ELEMENTS(from_environment); i++)
+        take_environment(conf, secret_at(conf, from_environment[i].offset), from_environment[i].key,
+                         from_environment[i].name);
     set_computed(conf);
     return g_steal_pointer(&conf);
 }

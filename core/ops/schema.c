@@ -104,7 +104,7 @@ static const char *const statements[] = {
     " PRIMARY KEY (mailbox_id, item_id, date)) ENGINE=InnoDB",
 
     /* Two that create at the same time both succeed; IGNORE would warn, and a warning is an error. */
-    "INSERT INTO zxmove.schema_version (version) VALUES (1) ON DUPLICATE KEY UPDATE version = version",
+    "INSERT INTO zxmove.schema_version (version) VALUES (2) ON DUPLICATE KEY UPDATE version = version",
     NULL,
 };
 /* clang-format on */

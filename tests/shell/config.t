@@ -91,6 +91,10 @@ is_(shell.wait(), 0, "quit leaves the shell")
 kept = subprocess.run(["grep", "-r", "-l", SECRET, place.dir], capture_output=True, text=True, check=False).stdout
 is_(kept.split(), [place.conf], "the password is in the configuration and nowhere else")
 
+answer = place.run(stdin=b"config set retention_days 31\nconfig get admin.password\n", ZXMOVE_ADMIN_PASSWORD=SECRET)
+ok(answer.returncode == 0 and "(environment ZXMOVE_ADMIN_PASSWORD)" in answer.stdout and SECRET not in answer.stdout,
+   "what the environment told once still holds after a change") or diag(answer.stdout + answer.stderr)
+
 
 def offered(*words):
     """What the Tab key has for the last of the words."""

@@ -414,6 +414,18 @@ static void mail_of_many_notes(void **state G_GNUC_UNUSED)
     contains(body, "  anna@company.ru  memcached is down\n  and 10 more, in the table\n");
 }
 
+/* Anybody's subject is in a table that somebody opens with a spreadsheet. */
+static void no_formulas(void **state G_GNUC_UNUSED)
+{
+    static const char *const texts[] = { "=HYPERLINK(\"x\",\"y\")", "+1", "-1+2", "@SUM(1)", "=", "-",
+                                         "a=b", "" };
+    g_autoptr(GString) out = g_string_new(NULL);
+
+    for (guint i = 0; i < G_N_ELEMENTS(texts); i++)
+        csv_field(out, texts[i]);
+    assert_string_equal(out->str, "\"'=HYPERLINK(\"\"x\"\",\"\"y\"\")\",'+1,'-1+2,'@SUM(1),=,-,a=b,");
+}
+
 static void bad_items(void **state G_GNUC_UNUSED)
 {
     enum { MANY = 25 };
@@ -551,7 +563,7 @@ int main(void)
         cmocka_unit_test(statuses),
         cmocka_unit_test(mail),
         cmocka_unit_test(mail_of_many_notes),
-        cmocka_unit_test(bad_items), cmocka_unit_test(mail_of_a_purge),
+        cmocka_unit_test(bad_items), cmocka_unit_test(no_formulas), cmocka_unit_test(mail_of_a_purge),
         cmocka_unit_test(selections),
         cmocka_unit_test(json),
         cmocka_unit_test(json_of_anything),
