@@ -277,33 +277,6 @@ static void run_all(Batch *batch)
         crew_run(op, &(CrewJob){ .places = batch->places, .account = account, .last = true });
 }
 
-static const char *end_state(const Operation *op)
-{
-    unsigned failed = 0, others = 0;
-    bool unfinished = false, missed = false; /* missed: strict, and one was skipped */
-
-    for (guint i = 0; i < op->report->mailboxes->len; i++) {
-        const MailboxResult *result = g_ptr_array_index(op->report->mailboxes, i);
-
-        unfinished = unfinished || result->unfinished;
-        if (result->outcome == OUTCOME_FAILED || result->outcome == OUTCOME_IN_DOUBT)
-            failed++;
-        else if (result->outcome == OUTCOME_SKIPPED && op->request->strict)
-            missed = true;
-        else
-            others++;
-    }
-    if (wait_stopped(op->wait))
-        return wait_stop_code(op->wait) == ZX_ERROR_INTERRUPTED ? "interrupted"
-               : op->common->begun                              ? "stopped"
-                                                                : "removed";
-    if (op->report->halted != NULL)
-        return "failed";
-    if (failed == 0 && !unfinished)
-        return missed ? "partial" : "done";
-    return others > 0 ? "partial" : "failed";
-}
-
 /* Stopped before anything was begun, it never was more than a place in the queue. */
 static void set_removed(const Operation *op)
 {
@@ -341,7 +314,7 @@ static bool run_listed(Batch *batch, uint64_t bytes, GError **error)
                                  .expected_bytes = bytes });
     run_all(batch);
     take_notifications(op);
-    state = end_state(op);
+    state = operation_end_state(op);
     if (strcmp(state, "removed") == 0)
         set_removed(op);
     operation_end(op, batch->target, state);

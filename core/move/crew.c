@@ -105,18 +105,15 @@ static void count_moved(Operation *lane, MailboxResult *result)
                                             "finished by its recovery: nothing was counted"));
 }
 
-static void journal(Operation *lane, guint place, const MailboxResult *result)
+static void journal(Operation *lane, guint place)
 {
     g_autoptr(GError) problem = NULL;
     Store *target = operation_store(lane, lane->request->destination, &problem);
-    unsigned seq;
 
-    g_mutex_lock(&lane->common->mutex);
-    seq = ++lane->common->ended;
-    g_mutex_unlock(&lane->common->mutex);
-    if (target == NULL || !store_revive(target, &problem) ||
-        !journal_mailbox(target, lane->uuid, place - lane->common->first, seq, result, &problem))
-        log_warning("how %s ended is not in the journal: %s", result->address, problem->message);
+    if (target != NULL)
+        operation_journal(lane, target, place);
+    else
+        log_warning("how it ended is not in the journal: %s", problem->message);
 }
 
 static void tell_end(Operation *lane, const CrewJob *job, guint place, Event *about)
@@ -124,7 +121,7 @@ static void tell_end(Operation *lane, const CrewJob *job, guint place, Event *ab
     MailboxResult *result = g_ptr_array_index(lane->report->mailboxes, place);
 
     if (job->last && result->outcome != OUTCOME_NOT_REACHED)
-        journal(lane, place, result);
+        journal(lane, place);
     about->type = job->last                ? EVENT_MAILBOX_DONE
                   : result->reason != NULL ? EVENT_NOTE
                                            : EVENT_STATE;

@@ -88,6 +88,10 @@ void operation_lane_close(Operation *lane);
 /* Its row on @store, and a keeper that stands by it until operation_end writes how it ended. */
 bool operation_begin(Operation *op, Store *store, GError **error) MUST_USE;
 void operation_end(Operation *op, Store *store, const char *state);
+/* By its report: "done", "partial", ... */
+const char *operation_end_state(const Operation *op);
+/* How the mailbox at @place of the report ended, beside the row. What cannot be written is logged. */
+void operation_journal(Operation *op, Store *store, guint place);
 /* A mailbox is begun: it waits for nobody any more. */
 void operation_running(Operation *op);
 /* Between two items, never in a window: returns when no pause is wanted (any more). True if one was.

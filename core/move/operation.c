@@ -203,6 +203,49 @@ static char *summary(const Operation *op)
     return g_string_free(out, FALSE);
 }
 
+void operation_journal(Operation *op, Store *store, guint place)
+{
+    const MailboxResult *result = g_ptr_array_index(op->report->mailboxes, place);
+    Common *common = op->common;
+    g_autoptr(GError) problem = NULL;
+    unsigned seq;
+
+    g_mutex_lock(&common->mutex);
+    seq = ++common->ended;
+    g_mutex_unlock(&common->mutex);
+    if (!store_revive(store, &problem) ||
+        !journal_mailbox(store, op->uuid, place - common->first, seq, result, &problem))
+        log_warning("how %s ended is not in the journal: %s", result->address, problem->message);
+}
+
+const char *operation_end_state(const Operation *op)
+{
+    bool strict = op->request != NULL && op->request->strict;
+    unsigned good = 0, failed = 0, rest = 0; /* rest: neither done nor failed, but not as was asked */
+
+    if (wait_stopped(op->wait))
+        return wait_stop_code(op->wait) == ZX_ERROR_INTERRUPTED ? "interrupted"
+               : op->common->begun                              ? "stopped"
+                                                                : "removed";
+    if (op->report->halted != NULL)
+        return "failed";
+    for (guint i = 0; i < op->report->mailboxes->len; i++) {
+        const MailboxResult *result = g_ptr_array_index(op->report->mailboxes, i);
+
+        if (result->outcome == OUTCOME_FAILED || result->outcome == OUTCOME_IN_DOUBT)
+            failed++;
+        else if (result->unfinished || result->outcome == OUTCOME_KEPT ||
+                 result->outcome == OUTCOME_NOT_REACHED ||
+                 (strict && result->outcome == OUTCOME_SKIPPED))
+            rest++;
+        else
+            good++;
+    }
+    if (failed == 0)
+        return rest > 0 ? "partial" : "done";
+    return good + rest > 0 ? "partial" : "failed";
+}
+
 /* The row may be out of reach when its store is; the report is not. */
 void operation_end(Operation *op, Store *store, const char *state)
 {

@@ -395,6 +395,7 @@ static void judge(Purge *purge)
 typedef struct Run {
     Operation *op;
     const PurgeRequest *request;
+    Store *journal; /* where its row is; NULL: it has none */
     uint64_t freed;
     bool full; /* one was more than max_delete_bytes leaves: the rest is not begun */
 } Run;
@@ -429,6 +430,8 @@ static void run_one(Run *run, const Copy *copy, unsigned index, unsigned total)
         run->freed += result->bytes_freed;
     }
     account_free(purge.account);
+    if (run->journal != NULL)
+        operation_journal(op, run->journal, op->report->mailboxes->len - 1);
     operation_emit(op, &(Event){ .type = EVENT_MAILBOX_DONE,
                                  .account = copy->address,
                                  .index = index,
@@ -513,21 +516,10 @@ static void hear_of_strays(Operation *op)
     rescue_deliver_all(op);
 }
 
-static const char *end_state(const Operation *op)
+static void run_all(Operation *op, const PurgeRequest *request, const GPtrArray *copies,
+                    Store *journal)
 {
-    unsigned kept = 0;
-
-    for (guint i = 0; i < op->report->mailboxes->len; i++)
-        kept += ((const MailboxResult *)g_ptr_array_index(op->report->mailboxes, i))->outcome ==
-                OUTCOME_KEPT;
-    if (wait_stopped(op->wait))
-        return wait_stop_code(op->wait) == ZX_ERROR_INTERRUPTED ? "interrupted" : "stopped";
-    return kept > 0 ? "partial" : "done";
-}
-
-static void run_all(Operation *op, const PurgeRequest *request, const GPtrArray *copies)
-{
-    Run run = { .op = op, .request = request };
+    Run run = { .op = op, .request = request, .journal = journal };
     uint64_t bytes = 0;
 
     for (guint i = 0; i < copies->len; i++)
@@ -535,8 +527,10 @@ static void run_all(Operation *op, const PurgeRequest *request, const GPtrArray 
     operation_emit(op, &(Event){ .type = EVENT_SELECTED,
                                  .total = copies->len,
                                  .expected_bytes = bytes });
-    for (guint i = 0; i < copies->len; i++)
+    for (guint i = 0; i < copies->len; i++) {
+        operation_gate(op, op->wait, NULL, NULL);
         run_one(&run, g_ptr_array_index(copies, i), i + 1, copies->len);
+    }
 }
 
 /* What deletes has a row that shows it, and that it can be stopped by. */
@@ -546,14 +540,14 @@ static bool run_listed(Operation *op, const PurgeRequest *request, const GPtrArr
     Store *journal = copies->len > 0 ? ((const Copy *)g_ptr_array_index(copies, 0))->store : NULL;
 
     if (request->dry_run || journal == NULL) {
-        run_all(op, request, copies);
+        run_all(op, request, copies, NULL);
         return true;
     }
     if (!operation_begin(op, journal, error))
         return false;
     operation_running(op);
-    run_all(op, request, copies);
-    operation_end(op, journal, end_state(op));
+    run_all(op, request, copies, journal);
+    operation_end(op, journal, operation_end_state(op));
     return true;
 }
 

@@ -395,11 +395,37 @@ static bool judge_unasked(Operation *op, const RecoverRequest *request, const ch
     return true;
 }
 
+/* The row of the recovery is on a store that has been asked, an end of what is recovered. No recovery
+ * fails for want of it; a look has none. */
+static Store *begin(Operation *op, const RecoverRequest *request, const GPtrArray *fences)
+{
+    for (guint i = 0; !request->dry_run && i < fences->len; i++) {
+        const Fence *fence = g_ptr_array_index(fences, i);
+        const char *const ends[] = { fence->destination_host, fence->source_host };
+
+        for (unsigned k = 0; k < G_N_ELEMENTS(ends); k++) {
+            g_autofree char *key = g_ascii_strdown(ends[k], -1);
+            g_autoptr(GError) problem = NULL;
+            Store *store = g_hash_table_lookup(op->stores, key);
+
+            if (store == NULL || store->control == NULL)
+                continue;
+            if (operation_begin(op, store, &problem)) {
+                operation_running(op);
+                return store;
+            }
+            log_warning("%s: the recovery has no row there: %s", ends[k], problem->message);
+        }
+    }
+    return NULL;
+}
+
 bool recover_run(Operation *op, const RecoverRequest *request, GError **error)
 {
     g_autoptr(GPtrArray) fences = g_ptr_array_new();
     const char *unasked = NULL;
     GError *first = NULL;
+    Store *journal;
 
     for (guint i = 0; i < op->conf->stores->len; i++) {
         const char *name = ((const ConfStore *)g_ptr_array_index(op->conf->stores, i))->name;
@@ -413,6 +439,7 @@ bool recover_run(Operation *op, const RecoverRequest *request, GError **error)
     }
     rescue_deliver_all(op);
     forget_second_rows(fences);
+    journal = begin(op, request, fences);
     operation_emit(op, &(Event){ .type = EVENT_SELECTED, .total = fences->len });
     for (guint i = 0; i < fences->len; i++) {
         Fence *known = g_ptr_array_index(fences, i);
@@ -421,6 +448,10 @@ bool recover_run(Operation *op, const RecoverRequest *request, GError **error)
             rescue_recover(op, request, known, i + 1, fences->len);
         else
             recover_one(op, request, known, i + 1, fences->len);
+        if (journal != NULL)
+            operation_journal(op, journal, op->report->mailboxes->len - 1);
     }
+    if (journal != NULL)
+        operation_end(op, journal, operation_end_state(op));
     return first == NULL || judge_unasked(op, request, unasked, first, error);
 }

@@ -532,25 +532,13 @@ static void rescue_one(Operation *op, const RollbackRequest *request G_GNUC_UNUS
     log_context(op->uuid, NULL);
 }
 
-static const char *end_state(const Operation *op)
-{
-    unsigned failed = 0;
-
-    for (guint i = 0; i < op->report->mailboxes->len; i++) {
-        const MailboxResult *result = g_ptr_array_index(op->report->mailboxes, i);
-
-        failed += result->outcome == OUTCOME_FAILED || result->outcome == OUTCOME_IN_DOUBT;
-    }
-    return failed == 0 ? "done" : failed < op->report->mailboxes->len ? "partial" : "failed";
-}
-
 bool rescue_run(Operation *op, const RollbackRequest *request, GError **error)
 {
     Rescue rescue = { 0 };
     bool good = rollback_each(op, request, rescue_one, &rescue, error);
 
     if (rescue.journal != NULL)
-        operation_end(op, rescue.journal, end_state(op));
+        operation_end(op, rescue.journal, operation_end_state(op));
     g_free(rescue.dead);
     return good;
 }

@@ -61,6 +61,11 @@ bool journal_end(Store *store, const char *operation, const char *state, const c
                            db_text(g_get_host_name()), db_u64((uint64_t)getpid())));
 }
 
+static const char *or_empty(const char *text)
+{
+    return text != NULL ? text : "";
+}
+
 static bool list_some(Store *store, const char *operation, const GPtrArray *mailboxes, guint first,
                       guint from, guint to, unsigned *seq, GError **error)
 {
@@ -80,7 +85,7 @@ static bool list_some(Store *store, const char *operation, const GPtrArray *mail
             db_text(result->account_id),
             db_u64(i - first),
             db_text(result->address),
-            db_text(result->source != NULL ? result->source : ""),
+            db_text(or_empty(result->source)),
             db_text(result->destination),
             ended ? db_u64(++*seq) : db_text(NULL),
             ended ? db_sql("UTC_TIMESTAMP(3)") : db_text(NULL),
@@ -117,10 +122,14 @@ bool journal_mailbox(Store *store, const char *operation, unsigned place, unsign
     g_autofree char *text = result_text(result);
 
     return db_exec(store->control, NULL, error,
-                   "UPDATE zxmove.operation_mailbox SET seq = ?, ended = UTC_TIMESTAMP(3),"
-                   " result = ? WHERE operation = ? AND place = ? AND EXISTS (SELECT 1"
-                   " FROM zxmove.operation WHERE uuid = ? AND host = ? AND pid = ?)",
-                   DB_ARGS(db_u64(seq), db_text(text), db_text(operation), db_u64(place),
+                   "INSERT INTO zxmove.operation_mailbox (operation, place, account_id, address,"
+                   " source, destination, seq, ended, result)"
+                   " SELECT uuid, ?, ?, ?, ?, ?, ?, UTC_TIMESTAMP(3), ? FROM zxmove.operation"
+                   " WHERE uuid = ? AND host = ? AND pid = ? ON DUPLICATE KEY UPDATE"
+                   " seq = VALUES(seq), ended = VALUES(ended), result = VALUES(result)",
+                   DB_ARGS(db_u64(place), db_text(or_empty(result->account_id)),
+                           db_text(result->address), db_text(or_empty(result->source)),
+                           db_text(or_empty(result->destination)), db_u64(seq), db_text(text),
                            db_text(operation), db_text(g_get_host_name()),
                            db_u64((uint64_t)getpid())));
 }

@@ -14,6 +14,7 @@ from zxlab.lab import Lab  # noqa: E402
 from zxlab.moves import (Scene, claimed, exits, fence_row, findings_none, moved_clean, says,  # noqa: E402
                          short_timeouts, side_by_side)
 from zxlab.tap import done, is_, ok, wait_for  # noqa: E402
+from zxlab.truth import Sql  # noqa: E402
 
 # Where a mover falls asleep, and whether the move is finished or undone without it. At two of these it has looked
 # whether the account is still its own, and wakes just before it sends something: it takes that back.
@@ -42,6 +43,11 @@ def taken_over(account, scene):
     recover = ("doRecover", "accounts", scene.addresses[account], "dry_run", "false")
     exits(lab.zxmove(*recover), 75, "not before its lease is over")
     wait_for(lambda: lab.zxmove(*recover).returncode == 0, 60, "the lease to be over", every=1)
+    with Sql(two) as sql:
+        is_(sql.text("SELECT DISTINCT o.verb, o.state FROM zxmove.operation o JOIN zxmove.operation_mailbox m"
+                     " ON m.operation = o.uuid AND m.seq IS NOT NULL"
+                     f" WHERE o.verb = 'doRecover' AND m.account_id = '{account}' ORDER BY o.started DESC LIMIT 1"),
+            [("doRecover", "done")], "the journal has the recovery")
 
 
 def unchanged(before, account, state, name):

@@ -51,6 +51,17 @@ def gone(account, old, name, words=()):
     purged_clean(purge(account, *words), before, account, one, old, name)
 
 
+def recorded(account):
+    """The last operation in the journal of the store, and how it ended for the account."""
+    with Sql(one) as sql:
+        operation, verb, state, result = sql.text(
+            "SELECT uuid, verb, state, result FROM zxmove.operation ORDER BY started DESC LIMIT 1")[0]
+        listed = sql.text("SELECT seq, account_id, ended IS NOT NULL FROM zxmove.operation_mailbox"
+                          f" WHERE operation = '{operation}'")
+    is_((verb, state, result, listed), ("doPurgeMailboxes", "done", "1 purged", [("1", account, "1")]),
+        "the journal has the purge")
+
+
 def restart(store):
     """Its memory is gone, what the database has is mapped."""
     store.mailboxd_kill()
@@ -78,6 +89,7 @@ def plain():
     exits(purge(account, "dry_run", "true"), 0, "a dry run")
     is_(mailbox_id(one, account), old, "deletes nothing")
     gone(account, old, "through mailboxd")
+    recorded(account)
     asked = [(r["request"], r["op"]) for r in one.log() if r["request"] == "BatchRequest" or r["account"] == account]
     at = asked.index(("DeleteMailboxRequest", None))
     is_(asked[at - 2:at], [("BatchRequest", None), ("LockoutMailboxRequest", "end")],
