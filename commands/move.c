@@ -1,6 +1,7 @@
 /* move.c - doMailboxMove, and plan, which has the same parameters: build the request, let core move
  * or look, report and tell those who asked. */
 #include "commands/commands.h"
+#include "commands/post.h"
 #include "commands/recorded.h"
 #include "commands/report.h"
 #include "commands/watch.h"
@@ -320,18 +321,69 @@ void move_text(const void *data, ReportText *text)
     text->staged = !(request->stages & STAGE_ACCOUNT);
 }
 
+/* Whoever is to be told of the end is told once when it waits for a person: an unattended move that is held
+ * would never end. */
+typedef struct Holding {
+    Session *session;
+    const MoveRequest *request;
+    bool told;
+} Holding;
+
+static void tell_held(Holding *holding, const Event *event)
+{
+    const MoveRequest *request = holding->request;
+    ReportText text = { 0 };
+    g_autofree char *selection = NULL, *subject = NULL, *body = NULL;
+    g_autoptr(GError) problem = NULL;
+
+    move_text(request, &text);
+    selection = text.selection;
+    subject = g_strdup_printf("[zxmove] HELD %s -> %s", selection, request->destination);
+    body = g_strdup_printf("command    %s\n"
+                           "operation  %s\n"
+                           "held       %s\n"
+                           "\nTo move them now:\n"
+                           "  doCompleteMove %s\n"
+                           "Some of them:\n"
+                           "  doCompleteMove %s accounts ADDRESS,ADDRESS\n"
+                           "To give it up; what was copied stays:\n"
+                           "  doStopOperation %s\n",
+                           request->command, event->operation, event->cause, event->operation,
+                           event->operation, event->operation);
+    if (!post_send(holding->session->core,
+                   &(Post){ .to = request->notifications,
+                            .operation = event->operation,
+                            .subject = subject,
+                            .body = body },
+                   &problem))
+        session_note(holding->session, "the notification could not be sent: %s", problem->message);
+}
+
+static void on_event(void *data, const Event *event)
+{
+    Holding *holding = data;
+
+    if (event->type == EVENT_STATE && event->account == NULL && !holding->told &&
+        holding->request->notifications != NULL) {
+        holding->told = true;
+        tell_held(holding, event);
+    }
+    session_event(holding->session, event);
+}
+
 /* Who is to be told of its end is told, too, when this process dies before. */
 static Report *watched_move(Session *session, const MoveRequest *request, const Begin *begin,
                             GError **error)
 {
     bool told = request->notifications != NULL && !request->dry_run;
+    Holding holding = { .session = session, .request = request };
     Report *report;
 
     if (!request->dry_run)
         core_begin_as(session->core, begin->operation, begin->again);
     if (told)
         session->guard(session->data, begin->operation, request->notifications);
-    report = core_move(session->core, request, session_event, session, &session->wait, error);
+    report = core_move(session->core, request, on_event, &holding, &session->wait, error);
     if (report == NULL && told)
         session->unguard(session->data);
     return report;

@@ -175,7 +175,8 @@ void flight_take(Flight *flight, const Event *event, int64_t now)
         flight->size = event->expected_bytes;
         break;
     case EVENT_STATE:
-        take_state(flight, event);
+        if (event->account != NULL) /* of the operation itself a note tells more */
+            take_state(flight, event);
         break;
     case EVENT_PROGRESS:
         take_progress(flight, event, now);

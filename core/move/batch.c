@@ -198,6 +198,7 @@ static void say_held(Operation *op, guint count, int64_t resync)
         until != NULL ? until : "", next);
 
     keeper_say(op->common->keeper, "held", cause);
+    operation_emit(op, &(Event){ .type = EVENT_STATE, .text = "held", .cause = cause });
     note(op, cause);
 }
 

@@ -192,13 +192,16 @@ try:
     # Held: one account is let go, then all; complete_after lets go by itself.
     names = ("dora", "eve", "fay")
     before = scene.snapshot(*(ids[name] for name in names))
-    waiting = scene.start_move([ids[name] for name in names], two, "hold", "true")
+    waiting = scene.start_move([ids[name] for name in names], two, "hold", "true", "notifications", "held@lab.test")
     wait_for(lambda: [entry["state"] for entry in going()] == ["held"], 90, "it to be held", every=0.2)
     found = going()[0]
     uuid = found["operation"]
     ok("3 mailboxes wait for doCompleteMove" in found["cause"], "held: it says for what it waits") or diag(str(found))
     for name in names:
         findings_none(check_unmoved(lab, before, ids[name]), f"held: {name} is where it was")
+    mail = wait_for(lambda: [text for text in lab.mails() if "held@lab.test" in text], 30, "the mail", every=0.2)
+    ok(len(mail) == 1 and "[zxmove] HELD " in mail[0].replace("\n ", " ") and f"doCompleteMove {uuid}" in mail[0],
+       "held: who is to be told of the end is told that it waits, and for what") or diag("\n".join(mail))
     exits(lab.zxmove("doCompleteMove", uuid, "accounts", scene.address("anna")), 1, "1: anna does not wait in it")
     ask(0, "doCompleteMove", uuid, "accounts", scene.address("eve"))
     wait_for(lambda: going() and going()[0].get("done") == 1, 60, "one to be moved", every=0.2)
@@ -207,6 +210,7 @@ try:
     out, err = waiting.communicate(timeout=120)
     is_(waiting.returncode, 0, "0: all are moved") or diag(out + err)
     says(subprocess.CompletedProcess([], 0, out, err), "3 moved, 0 failed, 0 skipped", "  three of three")
+    is_(len([text for text in lab.mails() if "held@lab.test" in text]), 2, "  told once that it waited, once of its end")
     for name in names:
         moved_clean(subprocess.CompletedProcess([], 0, out, err), before, ids[name], one, two, name)
 
