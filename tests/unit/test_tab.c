@@ -88,7 +88,7 @@ static void insertions(void **state G_GNUC_UNUSED)
         { "", FILE "m|", FILE "\"my lists/|", TAB_INSERT },
         { "", FILE "\"my lists/|", FILE "\"my lists/one two\" |", TAB_INSERT },
         { "", FILE "'my lists/o|", FILE "\"my lists/one two\" |", TAB_INSERT },
-        { "doMailboxMove store1.lab.test ", "sta|", "stages |", TAB_INSERT },
+        { "doMailboxMove store1.lab.test ", "stag|", "stages |", TAB_INSERT },
         { "doMailboxMove store1.lab.test sta", "|", "|", TAB_NOTHING },
         { "doMailboxMove store1.lab.test 'sta", "g|", "g|", TAB_NOTHING },
     };
