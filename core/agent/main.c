@@ -3,6 +3,7 @@
  * socket and acts only below the volumes it is told (protocol.h). */
 #include "core/agent/agent.h"
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,8 +11,9 @@
 #include <sys/prctl.h>
 #include <unistd.h>
 
-#define SEND_AT  (512 * 1024)           /* answers held back to be sent together */
-#define STEP_MAX (600 * G_USEC_PER_SEC) /* a request without a step for so long is not alive */
+#define SEND_AT   (512 * 1024)           /* answers held back to be sent together */
+#define PIPE_SIZE (1024 * 1024)          /* what a kernel lets anybody have */
+#define STEP_MAX  (600 * G_USEC_PER_SEC) /* a request without a step for so long is not alive */
 
 static const struct {
     AgentHandler *handler;
@@ -199,6 +201,9 @@ int main(int argc, char **argv)
     }
     prctl(PR_SET_DUMPABLE, 0); /* no core file holds what it reads, MariaDB's password among it */
     signal(SIGPIPE, SIG_IGN);
+    /* sshd's pipes hold half a frame, and whoever fills one waits for the other end to be woken. */
+    fcntl(STDIN_FILENO, F_SETPIPE_SZ, PIPE_SIZE);
+    fcntl(STDOUT_FILENO, F_SETPIPE_SZ, PIPE_SIZE);
     umask(022); /* files and directories get their modes explicitly */
     wire_out_init(&agent.out);
     agent_write_init(&agent);
