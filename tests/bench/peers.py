@@ -68,18 +68,26 @@ class Copies:
 
 def unstage(store, account):
     """Everything that `stages data` left of an account on a store goes: rows, records; files go aside (see empty)."""
+    unstage_rows(store, account)
     with store.db() as connection, connection.cursor() as cursor:
-        cursor.execute("SELECT mailbox_id, group_id FROM zxmove.reservation WHERE account_id = %s", (account,))
-        (mailbox, group), = cursor.fetchall()
-        cursor.execute("SET foreign_key_checks = 0")
-        for table in mailbox_tables(cursor, group):
-            cursor.execute(f"DELETE FROM mboxgroup{group}.{table} WHERE mailbox_id = %s", (mailbox,))
+        cursor.execute("SELECT mailbox_id FROM zxmove.reservation WHERE account_id = %s", (account,))
+        (mailbox,), = cursor.fetchall()
         for table in ("reservation", "staged"):
             cursor.execute(f"DELETE FROM zxmove.{table} WHERE account_id = %s", (account,))
         for volume in read_volumes(cursor)[0].values():
             if os.path.isdir(volume.mailbox_dir(mailbox)):
                 os.rename(volume.mailbox_dir(mailbox), os.path.join(volume.path, f"aside-{mailbox}"))
     timed(["sync", "-f", store.dir])
+
+
+def unstage_rows(store, account):
+    """The rows alone."""
+    with store.db() as connection, connection.cursor() as cursor:
+        cursor.execute("SELECT mailbox_id, group_id FROM zxmove.reservation WHERE account_id = %s", (account,))
+        (mailbox, group), = cursor.fetchall()
+        cursor.execute("SET foreign_key_checks = 0")
+        for table in mailbox_tables(cursor, group):
+            cursor.execute(f"DELETE FROM mboxgroup{group}.{table} WHERE mailbox_id = %s", (mailbox,))
 
 
 def mailbox_tables(cursor, group):
