@@ -224,5 +224,6 @@ int main(void)
         cmocka_unit_test(judged),      cmocka_unit_test(files),
     };
 
-    return cmocka_run_group_tests(all, NULL, NULL);
+    cmocka_set_message_output(CM_OUTPUT_TAP);
+    return cmocka_run_group_tests_name("tests", all, NULL, NULL);
 }
