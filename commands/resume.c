@@ -2,6 +2,8 @@
  * stood, in a process of its own. */
 #include "commands/recorded.h"
 #include "commands/watch.h"
+#include <errno.h>
+#include <signal.h>
 #include <string.h>
 
 typedef struct ResumeRequest {
@@ -24,6 +26,13 @@ static bool count_left(Core *core, const OperationLook *operation, unsigned *lef
     return mailboxes != NULL;
 }
 
+/* A process of this host is known to have ended: nobody needs to wait for what it might still believe. */
+static bool is_gone(const OperationLook *operation)
+{
+    return strcmp(operation->host, g_get_host_name()) == 0 &&
+           kill((pid_t)operation->pid, 0) != 0 && errno == ESRCH;
+}
+
 /* Nothing may be touched while the dead process could still believe that an account is its own. */
 static bool wait_for_leases(Session *session, const OperationLook *operation, GError **error)
 {
@@ -32,7 +41,7 @@ static bool wait_for_leases(Session *session, const OperationLook *operation, GE
     const int64_t lease_ms = (int64_t)(session->conf->lease_s + 1) * 1000,
                   left_ms = lease_ms - operation->silent_ms;
 
-    if (!died || left_ms <= 0)
+    if (!died || left_ms <= 0 || is_gone(operation))
         return true;
     session_note(session, "waiting %.0f s, until the leases of its process on %s have run out",
                  (double)left_ms / 1000, operation->host);

@@ -72,6 +72,18 @@ static GPtrArray *accounts_of(const Batch *batch)
     return accounts;
 }
 
+/* The limits of an operation are of the whole of it, however many processes it took. */
+static void tally_ended(Operation *op, const MailboxResult *result)
+{
+    tally_add(&op->common->tally, result->blobs);
+    for (guint i = 0; i < result->bad_items->len; i++) {
+        const BadItem *item = g_ptr_array_index(result->bad_items, i);
+
+        if (!item->damaged_before)
+            tally_bad(&op->common->tally, result->account_id, item->item_id, item->mod_content, true);
+    }
+}
+
 /* The same from the journal: what the process before us had finished stays so. */
 static bool take_up(Batch *batch, uint64_t *bytes, GError **error)
 {
@@ -94,6 +106,8 @@ static bool take_up(Batch *batch, uint64_t *bytes, GError **error)
         op->common->ended = MAX(op->common->ended, mailbox->seq);
         if (mailbox_is_left(mailbox->result))
             g_array_append_val(batch->places, i);
+        else
+            tally_ended(op, mailbox->result);
         g_ptr_array_add(op->report->mailboxes, g_steal_pointer(&mailbox->result));
     }
     accounts = accounts_of(batch);

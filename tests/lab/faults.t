@@ -78,7 +78,6 @@ try:
     one, two, three = lab.stores
     scene = Scene(lab)
     with open(lab.conf_path, "a", encoding="utf-8") as conf:
-        conf.write("max_in_flight: 64\n")  # all of them are held at a time
         conf.write("net_timeout: 8s\n")  # what a recovery waits for requests of a mover that is gone
     for later in (False, True):
         in_the_window({"source's database": (one, two), "destination's database": (two, one),

@@ -14,6 +14,7 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from zxlab.blobs import digest, read_volumes  # noqa: E402
 from zxlab.check import Expect, check_move, check_unmoved  # noqa: E402
 from zxlab.lab import Lab  # noqa: E402
+from zxlab.held import Held  # noqa: E402
 from zxlab.moves import Scene, exits, findings_none, home, led_back, mailbox_id, moved_clean, says  # noqa: E402
 from zxlab.seed import seed_mailbox  # noqa: E402
 from zxlab.tap import diag, done, is_, ok, wait_for  # noqa: E402
@@ -206,6 +207,30 @@ def in_flight():
         findings_none(findings, f"{outcome}: the checker finds nothing")
 
 
+def resumed():
+    """The limits are of the whole operation, also when another process goes on with it: two of ninety, not two of
+    thirty."""
+    accounts = [plain("whole1", messages=60), plain("whole2", messages=30)]
+    unreadable(accounts[1], 2)
+    held = Held(scene, accounts, two, "copy:intent", words=("bad_item_limit", "2"))
+    held.wait()
+    gate_file = held.gate
+    with open(gate_file, "w", encoding="ascii"):
+        pass
+    wait_for(lambda: execute(two, "SELECT 1 FROM zxmove.step WHERE account_id = %s AND name = 'clear'", accounts[0]), 60,
+             "the first to go on", every=0.02)
+    os.unlink(gate_file)
+    os.unlink(f"{gate_file}.reached")
+    held.wait()  # the second stands where the first stood
+    held.process.kill()
+    held.process.communicate()
+    uuid = execute(two, "SELECT uuid FROM zxmove.operation ORDER BY started DESC LIMIT 1")[0][0].decode()
+    wait_for(lambda: uuid in lab.zxmove("getUnfinishedOperationLog").stdout, 30, "it to be lost", every=0.5)
+    result = lab.zxmove("doResume", uuid, timeout=200)
+    exits(result, 0, "an operation that is resumed remembers what it had attempted")
+    says(result, "2 moved, 0 failed", "and moves the rest")
+
+
 def threshold():
     """So many unreadable blobs, whatever they are a part of."""
     accounts = [plain("threshold1", messages=60), plain("threshold2")]
@@ -323,7 +348,7 @@ lab = Lab.create("items", mode=os.environ.get("MODE", "asan"))
 try:
     one, two = lab.stores
     scene = Scene(lab, strangers=False)
-    for test in (gate, told, killed, five_percent, in_flight, threshold, overwrite, older_state, verify, ignore_partial,
+    for test in (gate, told, killed, five_percent, in_flight, resumed, threshold, overwrite, older_state, verify, ignore_partial,
                  bandwidth, as_they_are):
         if len(sys.argv) < 2 or test.__name__ in sys.argv[1:]:
             test()

@@ -77,7 +77,7 @@ try:
     wait_for(lambda: lab.zxmove("doRecover", "accounts", scene.address("dead"), "dry_run", "false").returncode == 0,
              60, "the dead mover's claim to end", every=1)
     two.mailboxd_kill()
-    zxmove(1, *scene.words(dead, two), "notifications", f"admin@{scene.domain}")
+    zxmove(69, *scene.words(dead, two), "notifications", f"admin@{scene.domain}")
     two.mailboxd_start()
     wrong = os.path.join(lab.dir, "wrong.yaml")
     with open(wrong, "w", encoding="utf-8", opener=lambda path, flags: os.open(path, flags, 0o600)) as file:

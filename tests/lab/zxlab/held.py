@@ -23,17 +23,17 @@ class Held:
     def __init__(self, scene, account, destination, point, also=None, words=(), **options):
         Held._count += 1
         # A shared laboratory sees many tests, one after the other and side by side.
-        self._gate = os.path.join(scene.lab.dir, "run", f"gate-{os.getpid()}-{Held._count}")
+        self.gate = os.path.join(scene.lab.dir, "run", f"gate-{os.getpid()}-{Held._count}")
         self.account, self.destination, self.point = account, destination, point
         self.process = scene.start_move(account, destination, *words, fail=",".join(filter(None, [f"{point}=wait", also])),
-                                        env={"ZX_FAIL_FILE": self._gate}, **options)
+                                        env={"ZX_FAIL_FILE": self.gate}, **options)
 
     def wait(self, seconds=60):
         """Until it stands there; its words if it ended instead."""
         def there():
             if self.process.poll() is not None:
                 raise RuntimeError(f"the move to be held at {self.point} ended: {self.process.communicate()}")
-            return os.path.exists(f"{self._gate}.reached")
+            return os.path.exists(f"{self.gate}.reached")
         wait_for(there, seconds, f"a move to reach {self.point}")
 
     def go(self):
@@ -43,13 +43,13 @@ class Held:
 
     def go_on(self):
         """Lets it go on."""
-        with open(self._gate, "w", encoding="ascii"):
+        with open(self.gate, "w", encoding="ascii"):
             pass
 
     def finish(self, seconds=240):
         """Waits for its end; CompletedProcess."""
         out, err = self.process.communicate(timeout=seconds)
-        for path in (self._gate, f"{self._gate}.reached"):
+        for path in (self.gate, f"{self.gate}.reached"):
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(path)
         return subprocess.CompletedProcess(self.process.args, self.process.returncode, out, err)
@@ -62,9 +62,17 @@ def durable(lab):
             store.flush(connection)
 
 
+def take_all(lab):
+    """A store takes as many mailboxes at a time as a test may hold there."""
+    with open(lab.conf_path, "r+", encoding="utf-8") as conf:
+        if "max_in_flight" not in conf.read():
+            conf.write("max_in_flight: 64\n")
+
+
 def hold_all(scene, ways, points, word):
     """A small mailbox for each of `ways` {what: (from, to)} and each of `points`, its move held there:
     (snapshot of all, [(name, way, Held)])."""
+    take_all(scene.lab)
     found = []
     for way, (source, destination) in ways.items():
         for point in points:
