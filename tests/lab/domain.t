@@ -162,13 +162,13 @@ class Domain:
     def process(self):
         """The one that carries the newest operation."""
         with self.two.db() as connection, connection.cursor() as cursor:
-            cursor.execute("SELECT pid FROM zxmove.operation ORDER BY started DESC LIMIT 1")
+            cursor.execute("SELECT pid FROM zxmove.operation WHERE verb = 'doMailboxMove' ORDER BY started DESC LIMIT 1")
             return cursor.fetchone()[0]
 
     def operation(self):
         """The uuid of the newest."""
         with self.two.db() as connection, connection.cursor() as cursor:
-            cursor.execute("SELECT uuid FROM zxmove.operation ORDER BY started DESC LIMIT 1")
+            cursor.execute("SELECT uuid FROM zxmove.operation WHERE verb = 'doMailboxMove' ORDER BY started DESC LIMIT 1")
             return cursor.fetchone()[0].decode()
 
 
