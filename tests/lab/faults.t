@@ -7,7 +7,7 @@ import sys
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from zxlab.check import check_unmoved  # noqa: E402
-from zxlab.held import Held, durable  # noqa: E402
+from zxlab.held import Held, durable, take_all  # noqa: E402
 from zxlab.lab import Lab  # noqa: E402
 from zxlab.moves import Scene, account_status, exits, findings_none, says  # noqa: E402
 from zxlab.tap import diag, done, is_, ok  # noqa: E402
@@ -77,6 +77,7 @@ lab = Lab.create("faults", stores=["store1.lab.test", "store2.lab.test", "store3
 try:
     one, two, three = lab.stores
     scene = Scene(lab)
+    take_all(lab)
     with open(lab.conf_path, "a", encoding="utf-8") as conf:
         conf.write("net_timeout: 8s\n")  # what a recovery waits for requests of a mover that is gone
     for later in (False, True):
