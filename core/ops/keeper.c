@@ -95,7 +95,7 @@ static void give_up(Keeper *keeper, const Rows *row)
     if (keeper->stop == 0)
         log_error("process %s on %s has taken this operation over", rows_text(row, 0, 5),
                   rows_text(row, 0, 4));
-    keeper->stop = 1;
+    __atomic_store_n(&keeper->stop, 1, __ATOMIC_RELAXED);
 }
 
 static bool read_row(Keeper *keeper, GError **error)
