@@ -80,12 +80,14 @@ void plan_summary(GString *out, const Report *report)
     if (!is_plan(report))
         return;
     g_string_append_printf(out, "to go      %s, %s there already\n", to_go, there);
-    if (all.window_ms > 0)
-        g_string_append_printf(
-            out,
-            "window     at most about %s: an estimate, from the rows and %.1f us a "
-            "row measured now\n",
-            longest, report->row_us);
+    if (all.window_ms > 0) {
+        g_string_append_printf(out, "window     at most about %s: an estimate, ", longest);
+        if (report->row_us > 0)
+            g_string_append_printf(out, "from the rows and %.1f us a row measured now\n",
+                                   report->row_us);
+        else
+            g_string_append(out, "of rows too few to measure\n");
+    }
     for (guint i = 0; i < report->disks->len; i++)
         append_disk(out, g_ptr_array_index(report->disks, i));
     for (guint i = 0; i < report->risks->len; i++)

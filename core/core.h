@@ -148,7 +148,7 @@ typedef struct Report {
     GPtrArray *notes;            /* of char *: what is to be known of them all */
     GPtrArray *disks, *risks;    /* a plan: of DiskForecast; of char *: what may go wrong, or is not known */
     char *halted;                /* why the operation ended itself (too many errors); NULL: it did not */
-    double row_us;               /* a plan: what a row costs in the window, as measured; 0: was not */
+    double row_us;               /* a plan: what a row costs in the window; 0: not measurable */
     char **notifications;        /* setOperation changed who gets it; NULL: nobody did */
     char *mail_problem;          /* the notification could not be sent: why */
     char *log_path, *report_path;

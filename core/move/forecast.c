@@ -9,8 +9,9 @@
 /* A window of a mailbox of few rows: requests to mailboxd, syncs, the directory's answer. Measured
  * on the laboratory; a busy mailboxd takes longer. */
 #define WINDOW_MS 100
-/* So many mailboxes are read to learn what a row costs. */
-#define SAMPLES 3
+/* What a row costs is learnt from the mailbox next below so many rows, read so often. */
+#define SAMPLE_ROWS 50000
+#define TURNS       4
 
 /* One mailbox and both its ends, the target's as a reservation has it or would have it. */
 typedef struct Look {
@@ -227,53 +228,69 @@ static void add_disks(Operation *op, const GPtrArray *places)
 
 /* The window. */
 
-/* What the window's proof does on this side: reads and hashes every row. Mailbox 0 has none, so
- * that the rest of it is known. */
-static bool time_rows(const Look *look, int64_t *us, GError **error)
+/* The mailbox that is read to learn what a row costs: many rows, so that they are seen beside the
+ * statements' own time, but no minute of the store's. */
+typedef struct Sample {
+    Store *store;
+    uint32_t group, mailbox;
+    uint64_t rows;
+} Sample;
+
+static void offer(Sample *sample, const Look *look)
 {
-    const uint32_t mailboxes[] = { look->source.mailbox, 0, look->source.mailbox };
-    int64_t took[G_N_ELEMENTS(mailboxes)];
+    uint64_t rows = look->forecast->rows;
+    bool better = sample->rows <= SAMPLE_ROWS ? rows > sample->rows && rows <= SAMPLE_ROWS
+                                              : rows < sample->rows;
 
-    for (guint i = 0; i < G_N_ELEMENTS(mailboxes); i++) {
-        int64_t began = g_get_monotonic_time();
-        g_autofree char *sums = rows_fingerprints_alone(look->source.store->data,
-                                                        look->source.group, mailboxes[i], error);
+    if (look->source.mailbox == 0 || (sample->store != NULL && !better))
+        return;
+    *sample = (Sample){ look->source.store, look->source.group, look->source.mailbox, rows };
+}
 
-        if (sums == NULL)
+/* What the window's proof does on one side: reads and hashes every row. */
+static bool time_rows(const Sample *sample, uint32_t mailbox, int64_t *us, GError **error)
+{
+    int64_t began = g_get_monotonic_time();
+    g_autofree char *sums =
+        rows_fingerprints_alone(sample->store->data, sample->group, mailbox, error);
+
+    *us = MIN(*us, g_get_monotonic_time() - began);
+    return sums != NULL;
+}
+
+/* The best of several: the first only brings the rows into memory, as the rounds before a window
+ * do, and a busy store makes any of them longer. Mailbox 0 has no rows: what is more than its time,
+ * the rows took. Few rows may cost nothing that can be seen. */
+static bool measure_row(const Sample *sample, double *row_us, GError **error)
+{
+    int64_t full = G_MAXINT64, empty = G_MAXINT64;
+
+    for (unsigned turn = 0; turn < TURNS; turn++)
+        if (!time_rows(sample, sample->mailbox, &full, error) ||
+            !time_rows(sample, 0, &empty, error))
             return false;
-        took[i] = g_get_monotonic_time() - began;
-    }
-    /* The first only brought them into memory, as the rounds before a window do. */
-    *us = MAX(took[2] - took[1], 0);
+    *row_us = (double)MAX(full - empty, 0) / (double)sample->rows;
     return true;
 }
 
-static void estimate_windows(Operation *op)
+static void estimate_windows(Operation *op, const Sample *sample)
 {
-    for (guint i = 0; i < op->report->mailboxes->len; i++) {
-        const MailboxResult *result = g_ptr_array_index(op->report->mailboxes, i);
-
-        if (result->forecast != NULL && op->report->row_us > 0)
-            result->forecast->window_ms =
-                WINDOW_MS + (double)result->forecast->rows * op->report->row_us / 1000;
-    }
-}
-
-/* The first mailboxes are as good as others; @sampled counts them. */
-static void sample(const Look *look, unsigned *sampled, int64_t *us, uint64_t *rows)
-{
+    Report *report = op->report;
     g_autoptr(GError) problem = NULL;
-    int64_t took;
 
-    if (look->op->checking || *sampled >= SAMPLES || look->forecast->rows == 0)
+    if (op->checking || sample->rows == 0)
         return;
-    if (!time_rows(look, &took, &problem)) {
-        log_warning("%s: no estimate of its window: %s", look->account->address, problem->message);
+    if (!measure_row(sample, &report->row_us, &problem)) {
+        log_warning("no estimate of the windows: %s", problem->message);
         return;
     }
-    ++*sampled;
-    *us += took;
-    *rows += look->forecast->rows;
+    for (guint i = 0; i < report->mailboxes->len; i++) {
+        const MailboxResult *result = g_ptr_array_index(report->mailboxes, i);
+
+        if (result->forecast != NULL)
+            result->forecast->window_ms =
+                WINDOW_MS + (double)result->forecast->rows * report->row_us / 1000;
+    }
 }
 
 /* Of a store that cannot be asked, the mailbox remains planned without a forecast. @gone: those
@@ -318,9 +335,7 @@ bool forecast_all(Operation *op, const GPtrArray *accounts, GError **error)
     g_autoptr(GPtrArray) places = g_ptr_array_new_with_free_func((GDestroyNotify)place_free);
     g_autoptr(GHashTable) gone = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
     Store *target = store_or_risk(op, gone, op->request->destination);
-    unsigned sampled = 0;
-    int64_t us = 0;
-    uint64_t rows = 0;
+    Sample sample = { 0 };
 
     plan_sizes(op, accounts);
     for (guint i = 0; i < accounts->len; i++) {
@@ -347,11 +362,10 @@ bool forecast_all(Operation *op, const GPtrArray *accounts, GError **error)
         }
         result->source_mailbox = look.source.mailbox;
         result->destination_mailbox = look.target.mailbox;
-        sample(&look, &sampled, &us, &rows);
+        offer(&sample, &look);
         result->forecast = g_steal_pointer(&forecast);
     }
-    op->report->row_us = rows > 0 ? (double)us / (double)rows : 0;
-    estimate_windows(op);
+    estimate_windows(op, &sample);
     add_disks(op, places);
     return true;
 }
