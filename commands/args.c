@@ -130,8 +130,9 @@ static bool check_item(const Arg *arg, const char *text, GError **error)
         return fail(error, ZX_ERROR_USAGE, "%s: '%s' is not an address such as *@example.com",
                     arg->name, text);
     if (arg->type == ARG_PRINTS)
-        return fail(error, ZX_ERROR_USAGE, "%s: '%s' is not a fingerprint such as SHA256:... or AB:CD:...",
-                    arg->name, text);
+        return fail(error, ZX_ERROR_USAGE,
+                    "%s: '%s' is not a fingerprint such as SHA256:... or AB:CD:...", arg->name,
+                    text);
     if (arg->type == ARG_NUMBERS)
         return fail(error, ZX_ERROR_USAGE, "%s: '%s' is not a whole number from 1 on", arg->name,
                     text);
@@ -200,10 +201,14 @@ static bool set_decimal(const Arg *arg, double *field, const char *text, GError 
     char *end = NULL;
     double number = g_ascii_strtod(text, &end);
 
+    if ((arg->flags & ARG_OFF) && strcmp(text, "off") == 0) {
+        *field = 0;
+        return true;
+    }
     if (!g_ascii_isdigit(*text) || strspn(text, "0123456789.") != strlen(text) || *end != '\0' ||
         number < (double)arg->min || number > (double)arg->max)
-        return fail(error, ZX_ERROR_USAGE, "%s: '%s' is not a number from %ld to %ld", arg->name,
-                    text, arg->min, arg->max);
+        return fail(error, ZX_ERROR_USAGE, "%s: '%s' is not a number from %ld to %ld%s", arg->name,
+                    text, arg->min, arg->max, arg->flags & ARG_OFF ? ", or off" : "");
     *field = number;
     return true;
 }
@@ -479,7 +484,8 @@ static bool parse_named(Parser *parser, GError **error)
     return true;
 }
 
-/* What other versions of the same commands did when it was left out, for scripts that rely on it. */
+/* What other versions of the same commands did when it was left out, for scripts that rely on it.
+ */
 static const char *default_of(const Parser *parser, const Arg *arg)
 {
     const char *other = g_strcmp0(parser->compat, "zextras3") == 0   ? arg->zextras3

@@ -41,6 +41,7 @@ enum {
     ARG_POSITIONAL = 2, /* positional, may be left out */
     ARG_ABSENT = 4,     /* known, but nothing except its default is in this version; has no field */
     ARG_READS = 8,      /* "?" as its value leaves it unset: the verb says what it is */
+    ARG_OFF = 16,       /* DECIMAL: "off" stands for 0 */
 };
 
 /* What the Tab key offers for a value, where the type does not say it. */

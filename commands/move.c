@@ -161,8 +161,10 @@ static const Arg args[] = {
          .expected = "20M, 'Mon-08:00,4M Mon-19:00,off'", .fallback = "off",
          .help = "bytes of blobs, index and backup that the operation copies a second, or a timetable "
                  "of them; never in a window"),
-    NO_ARG(.name = "max_load", .type = ARG_DECIMAL, .min = 0, .max = 10000, .fallback = "off",
-           .help = "pause while a store's load is above"),
+    MOVE(request.max_load, .name = "max_load", .type = ARG_DECIMAL, .flags = ARG_OFF, .min = 0,
+         .max = 10000, .fallback = "off", .expected = "8, off",
+         .help = "copy nothing while the load of a store, the average of a minute, is above; never "
+                 "in a window"),
     NO_ARG(.name = "max_replica_lag", .type = ARG_DURATION, .min = 1000, .max = 3600000,
            .fallback = "off", .help = "pause while a replica is further behind"),
     MOVE(request.verify, .name = "verify", .type = ARG_CHOICE, .values = "size|digest|full",

@@ -175,6 +175,7 @@ typedef struct SetRequest {
     int64_t complete_after;
     char **notifications;
     char *bandwidth;
+    double max_load;
 } SetRequest;
 
 /* clang-format off */
@@ -188,8 +189,8 @@ static const Arg set_args[] = {
         .flags = ARG_READS, .expected = "admin@example.com", .help = "who gets the completion mail"),
     ARG(SetRequest, bandwidth, .name = "bandwidth", .type = ARG_TEXT, .flags = ARG_READS,
         .expected = "20M, 'Mon-08:00,4M Mon-19:00,off'", .help = "bytes a second, or a timetable of them"),
-    NO_ARG(.name = "max_load", .type = ARG_DECIMAL, .min = 0, .max = 10000,
-           .help = "pause while a store's load is above"),
+    ARG(SetRequest, max_load, .name = "max_load", .type = ARG_DECIMAL, .flags = ARG_READS | ARG_OFF,
+        .min = 0, .max = 10000, .expected = "8, off", .help = "copy nothing while a store's load is above"),
     NO_ARG(.name = "max_replica_lag", .type = ARG_DURATION, .min = 1000, .max = 3600000,
            .help = "pause while a replica is further behind"),
     NO_ARG(.name = "priority", .type = ARG_CHOICE, .values = "low|normal|high",
@@ -209,6 +210,7 @@ static json_t *limits_json(const OperationLook *operation, const Limits *now,
     int64_t after = now->complete_after >= 0 ? now->complete_after
                     : begun != NULL          ? begun->complete_after
                                              : -1;
+    double load = now->max_load >= 0 ? now->max_load : begun != NULL ? begun->max_load : -1;
     json_t *list = json_array();
 
     set_text(object, "operation", operation->operation);
@@ -217,6 +219,8 @@ static json_t *limits_json(const OperationLook *operation, const Limits *now,
         set_number(object, "threads", now->threads > 0 ? now->threads : (long)begun->threads);
     set_text(object, "bandwidth",
              now->bandwidth != NULL ? now->bandwidth : begun != NULL ? begun->bandwidth : NULL);
+    if (load >= 0)
+        json_object_set_new(object, "max_load", load > 0 ? json_real(load) : json_string("off"));
     if (after >= 0)
         set_time(object, "complete_after", after);
     for (char **to = notifications; to != NULL && *to != NULL; to++)
@@ -243,9 +247,10 @@ static bool run_set(Session *session, void *data, Result *result, GError **error
     const Limits change = { .threads = request->threads,
                             .complete_after = request->complete_after,
                             .notifications = request->notifications,
-                            .bandwidth = request->bandwidth };
+                            .bandwidth = request->bandwidth,
+                            .max_load = request->max_load };
     bool any = change.threads > 0 || change.complete_after >= 0 ||
-               change.notifications != NULL || change.bandwidth != NULL;
+               change.notifications != NULL || change.bandwidth != NULL || change.max_load >= 0;
     g_auto(Recorded) recorded = { 0 };
     const MoveRequest *begun = NULL;
     Limits now;

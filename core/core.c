@@ -104,6 +104,7 @@ Report *core_move(Core *core, const MoveRequest *request, EventSink *sink, void 
     op.report->comment = g_strdup(request->comment);
     op.request = request;
     throttle_follow(&op.common->throttle, request->bandwidth);
+    op.common->max_load = MAX(request->max_load, 0);
     op.common->tally.read_error_threshold = (uint64_t)MAX(request->read_error_threshold, 0);
     op.looking = request->dry_run;
     return finish(&op, began && batch_run(&op, error));

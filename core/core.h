@@ -31,6 +31,7 @@ typedef struct MoveRequest {
     bool compress, check_digest, overwrite;
     char *verify;               /* how blobs are proved: size, digest (NULL), full */
     char *bandwidth;            /* pace.h; NULL: off */
+    double max_load;            /* of a store: above it nothing is copied; 0: off */
     bool ignore_partial;        /* nothing that an earlier attempt recorded is believed */
     long bad_item_limit;        /* a mailbox with more is not cut over */
     bool accept_data_loss;      /* confirms a limit above 50 */
@@ -216,6 +217,7 @@ typedef struct Limits {
     int64_t complete_after; /* Unix ms; -1: as it was begun */
     char **notifications;   /* NULL: as it was begun */
     char *bandwidth;        /* pace.h; NULL: as it was begun */
+    double max_load;        /* -1: as it was begun; 0: off */
 } Limits;
 void limits_clear(Limits *limits);
 /* @change NULL: only reads. *@now (limits_clear): what holds then. */

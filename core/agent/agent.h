@@ -79,7 +79,7 @@ AgentHandler agent_facts, agent_volume, agent_space, agent_space_path, agent_usa
     agent_index_read, agent_index_write, agent_blob_have, agent_blob_read, agent_blob_write,
     agent_blob_stat, agent_blob_hash, agent_blob_unlink, agent_blob_look, agent_blob_list,
     agent_mailboxes, agent_backup_root, agent_backup_space, agent_backup_list,
-    agent_backup_read, agent_backup_write, agent_backup_sync, agent_data, agent_end;
+    agent_backup_read, agent_backup_write, agent_backup_sync, agent_load, agent_data, agent_end;
 
 /* The directory of an item's blobs, held open by the agent; -1 and errno. */
 int blob_dir(Agent *agent, Tree *tree, uint32_t mailbox, uint32_t item, TreeMake make);

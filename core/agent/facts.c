@@ -1,6 +1,6 @@
 /* facts.c - what the agent tells about its host: a fixed list of localconfig keys
- * (doc/platform.md 1.6), the time zone mailboxd writes its DATETIME columns in (hazard 29), and the
- * clock. */
+ * (doc/platform.md 1.6), the time zone mailboxd writes its DATETIME columns in (hazard 29), the
+ * clock, and the load. */
 #include "core/agent/agent.h"
 #include <ctype.h>
 #include <dirent.h>
@@ -340,5 +340,19 @@ bool agent_facts(Agent *agent, const WireFrame *frame, WireIn *in, GError **erro
         agent_send(agent);
         explicit_bzero(agent->out.bytes->data, length);
     }
+    return true;
+}
+
+bool agent_load(Agent *agent, const WireFrame *frame, WireIn *in, GError **error)
+{
+    double load;
+
+    if (!wire_end(in, error))
+        return false;
+    if (getloadavg(&load, 1) != 1)
+        return fail(error, ZX_ERROR_DATA, "this host does not tell it");
+    wire_begin(&agent->out, AGENT_LOAD_IS, 0, frame->stream);
+    wire_put_u32(&agent->out, (uint32_t)(load * 100));
+    wire_finish(&agent->out);
     return true;
 }

@@ -52,6 +52,7 @@ static const struct {
     [AGENT_BACKUP_READ] = { agent_backup_read, "backup" },
     [AGENT_BACKUP_WRITE] = { agent_backup_write, "backup" },
     [AGENT_BACKUP_SYNC] = { agent_backup_sync, "sync" },
+    [AGENT_LOAD] = { agent_load, "load" },
 };
 
 static GMutex output;

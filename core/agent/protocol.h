@@ -12,7 +12,7 @@
 #include "core/base/wire.h"
 
 #define AGENT_GREETING "ZXAGENT"
-#define AGENT_PROTOCOL 2
+#define AGENT_PROTOCOL 3
 #define AGENT_NOISE    4096 /* bytes a login shell may print before the greeting */
 #define AGENT_ALIVE_S  5    /* between two ALIVE */
 
@@ -57,6 +57,7 @@ enum {
     AGENT_BACKUP_READ,  /* text account id, text name as listed -> HEAD, DATA..., TAIL */
     AGENT_BACKUP_WRITE, /* text account id, text name, u64 mtime in ns, u64 length; DATA...; END -> WRITTEN */
     AGENT_BACKUP_SYNC,  /* -> OK: everything written there is durable */
+    AGENT_LOAD,         /* -> LOAD_IS */
     AGENT_REQUESTS,     /* no request: their end */
 
     /* in both directions */
@@ -83,6 +84,7 @@ enum {
                           name), u64 length, u64 mtime in s, text path below msg */
     AGENT_MAILBOX_ENTRY, /* u32 mailbox */
     AGENT_BACKUP_ENTRY, /* text name with '/' in it, u64 size, u64 mtime in ns, u8 a plain file */
+    AGENT_LOAD_IS,      /* u32 hundredths: the host's load, the average of a minute */
 };
 
 /* flags of requests */

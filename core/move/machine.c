@@ -68,14 +68,14 @@ void move_timed(Move *move, const char *name, int64_t since)
     log_debug("%s: %.1f ms", name, time.ms);
 }
 
-static void on_pause(void *data, const char *by)
+static void on_held_up(void *data, const char *state, const char *cause)
 {
-    move_state(data, "paused", by);
+    move_state(data, state, cause);
 }
 
 bool move_gate(Move *move)
 {
-    return operation_gate(move->op, &move->wait, on_pause, move);
+    return operation_gate(move->op, &move->wait, on_held_up, move);
 }
 
 static bool step_run(Move *move, const Step *step, GError **error)

@@ -23,6 +23,7 @@
 #include "core/core.h"
 #include "core/move/blobs.h"
 #include "core/move/index.h"
+#include "core/move/load.h"
 #include "core/move/rows.h"
 #include "core/ops/claim.h"
 #include "core/ops/fence.h"
@@ -45,7 +46,9 @@ typedef struct Common {
     GHashTable *sessions; /* store (lowercase) -> Ssh, for the next lane to share */
     Tally tally;          /* errors of all mailboxes together */
     Throttle throttle;    /* what they may copy together, but for windows */
-    int64_t pace_read;    /* monotonic us: when its pace was last asked for */
+    double max_load;      /* of a store, above which nothing is copied; 0: off */
+    LoadWatch *load;
+    int64_t pace_read;    /* monotonic us: when its limits were last asked for */
     Board *board;         /* what the operation shows */
     Keeper *keeper;       /* NULL: there is no row of it */
     Wait wait;            /* the caller's, with the orders that the keeper takes */
@@ -94,11 +97,12 @@ const char *operation_end_state(const Operation *op);
 void operation_journal(Operation *op, Store *store, guint place);
 /* A mailbox is begun: it waits for nobody any more. */
 void operation_running(Operation *op);
-/* Between two items, never in a window: returns when no pause is wanted (any more). True if one was.
- * @wait keeps alive what has to live through it. @paused is told of it (may be NULL). */
-bool operation_gate(Operation *op, const Wait *wait, void (*paused)(void *data, const char *by),
-                    void *data);
-/* Follows the bandwidth that was set while it runs; asks once a second. */
+/* Between two items, never in a window: returns when nothing keeps it from going on (any more). True if
+ * something did: it was "paused", or "throttled", of which @held_up is told with the cause (may be NULL).
+ * @wait keeps alive what has to live through it. */
+typedef void HeldUp(void *data, const char *state, const char *cause);
+bool operation_gate(Operation *op, const Wait *wait, HeldUp *held_up, void *data);
+/* Follows the limits that were set while it runs; asks once a second. */
 void operation_pace(Operation *op);
 /* Opened once, kept for the operation; an error names the store. */
 Store *operation_store(Operation *op, const char *hostname, GError **error) MUST_USE;

@@ -85,6 +85,7 @@ static Common *common_new(const Wait *wait)
 static void common_free(Common *common)
 {
     keeper_end(common->keeper);
+    load_watch_free(common->load);
     g_hash_table_unref(common->sessions);
     board_free(common->board);
     tally_clear(&common->tally);
@@ -128,6 +129,7 @@ bool operation_open(Operation *op, const Conf *conf, const char *uuid, const cha
     else
         new_uuid(op->uuid);
     memcpy(report->operation, op->uuid, sizeof report->operation);
+    common->load = load_watch_new(conf, op->uuid);
     report->verb = g_strdup(verb);
     report->command = g_strdup(command);
     report->who = g_strdup(g_get_user_name());
@@ -185,12 +187,12 @@ bool operation_begin(Operation *op, Store *store, GError **error)
 static char *summary(const Operation *op)
 {
     static const char *const names[] = {
-        [OUTCOME_MOVED] = "moved",         [OUTCOME_STAGED] = "staged",
-        [OUTCOME_SKIPPED] = "skipped",     [OUTCOME_FAILED] = "failed",
-        [OUTCOME_IN_DOUBT] = "in doubt",   [OUTCOME_PURGED] = "purged",
-        [OUTCOME_KEPT] = "kept",           [OUTCOME_FINISHED] = "finished",
-        [OUTCOME_UNDONE] = "undone",       [OUTCOME_EXPLAINED] = "explained",
-        [OUTCOME_PLANNED] = "planned",     [OUTCOME_NOT_REACHED] = "not reached",
+        [OUTCOME_MOVED] = "moved",       [OUTCOME_STAGED] = "staged",
+        [OUTCOME_SKIPPED] = "skipped",   [OUTCOME_FAILED] = "failed",
+        [OUTCOME_IN_DOUBT] = "in doubt", [OUTCOME_PURGED] = "purged",
+        [OUTCOME_KEPT] = "kept",         [OUTCOME_FINISHED] = "finished",
+        [OUTCOME_UNDONE] = "undone",     [OUTCOME_EXPLAINED] = "explained",
+        [OUTCOME_PLANNED] = "planned",   [OUTCOME_NOT_REACHED] = "not reached",
     };
     unsigned counts[G_N_ELEMENTS(names)] = { 0 };
     GString *out = g_string_new(NULL);
@@ -221,7 +223,8 @@ void operation_journal(Operation *op, Store *store, guint place)
 const char *operation_end_state(const Operation *op)
 {
     bool strict = op->request != NULL && op->request->strict;
-    unsigned good = 0, failed = 0, rest = 0; /* rest: neither done nor failed, but not as was asked */
+    unsigned good = 0, failed = 0,
+             rest = 0; /* rest: neither done nor failed, but not as was asked */
 
     if (wait_stopped(op->wait))
         return wait_stop_code(op->wait) == ZX_ERROR_INTERRUPTED ? "interrupted"
@@ -254,8 +257,7 @@ void operation_end(Operation *op, Store *store, const char *state)
 
     g_clear_pointer(&op->common->keeper, keeper_end);
     op->common->wait.order = NULL;
-    if (!store_revive(store, &problem) ||
-        !journal_end(store, op->uuid, state, result, &problem))
+    if (!store_revive(store, &problem) || !journal_end(store, op->uuid, state, result, &problem))
         log_warning("%s: %s", store->name, problem->message);
 }
 
@@ -283,27 +285,62 @@ void operation_pace(Operation *op)
         return;
     limits = keeper_limits(common->keeper);
     throttle_follow(&common->throttle, limits.bandwidth);
+    if (limits.max_load >= 0) {
+        g_mutex_lock(&common->mutex);
+        common->max_load = limits.max_load;
+        g_mutex_unlock(&common->mutex);
+    }
     limits_clear(&limits);
 }
 
-bool operation_gate(Operation *op, const Wait *wait, void (*paused)(void *data, const char *by),
-                    void *data)
+static bool too_busy(Operation *op, char **cause)
+{
+    Common *common = op->common;
+    GHashTableIter stores;
+    Store *store;
+    double most;
+
+    g_mutex_lock(&common->mutex);
+    most = common->max_load;
+    g_mutex_unlock(&common->mutex);
+    g_hash_table_iter_init(&stores, op->stores);
+    while (most > 0 && g_hash_table_iter_next(&stores, NULL, (gpointer *)&store))
+        if (load_above(common->load, store->where, most, cause))
+            return true;
+    return false;
+}
+
+/* What keeps it from going on now, and *cause (g_free); NULL: nothing. */
+static const char *hindrance(Operation *op, char **cause)
+{
+    operation_pace(op);
+    g_clear_pointer(cause, g_free);
+    return keeper_paused(op->common->keeper, cause) ? "paused"
+           : too_busy(op, cause)                    ? "throttled"
+                                                    : NULL;
+}
+
+bool operation_gate(Operation *op, const Wait *wait, HeldUp *held_up, void *data)
 {
     Keeper *keeper = op->common->keeper;
-    g_autofree char *by = NULL;
+    g_autofree char *cause = NULL;
+    g_autofree char *said = NULL;
+    const char *state;
 
-    if (!keeper_paused(keeper, &by))
-        return false;
-    log_info("paused %s", by);
-    keeper_say(keeper, "paused", by);
-    if (paused != NULL)
-        paused(data, by);
-    do {
-        g_clear_pointer(&by, g_free);
+    while ((state = hindrance(op, &cause)) != NULL && !wait_stopped(wait)) {
+        if (g_strcmp0(cause, said) != 0) {
+            log_info("%s: %s", state, cause);
+            keeper_say(keeper, state, cause);
+            if (held_up != NULL)
+                held_up(data, state, cause);
+            g_free(said);
+            said = g_strdup(cause);
+        }
         wait_pause(wait, WAIT_SLICE_MS);
-    } while (!wait_stopped(wait) && keeper_paused(keeper, &by));
-    keeper_say(keeper, "running", NULL);
-    return true;
+    }
+    if (said != NULL)
+        keeper_say(keeper, "running", NULL);
+    return said != NULL;
 }
 
 static const ServerInfo *server_called(Operation *op, const char *hostname, GError **error)

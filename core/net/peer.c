@@ -435,6 +435,23 @@ bool peer_volume(Peer *peer, const Volume *volume, GError **error)
     return ask_ok(peer, error);
 }
 
+bool peer_load(Peer *peer, double *load, GError **error)
+{
+    uint32_t hundredths;
+    WireFrame frame;
+    WireIn in;
+
+    peer_begin(peer, AGENT_LOAD, 0);
+    if (!ask(peer, AGENT_LOAD_IS, &frame, error))
+        return false;
+    in = wire_in(&frame);
+    hundredths = wire_u32(&in);
+    if (!understood(peer, &in, error))
+        return false;
+    *load = hundredths / 100.0;
+    return true;
+}
+
 static bool ask_space(Peer *peer, PeerSpace *out, GError **error)
 {
     PeerSpace space;

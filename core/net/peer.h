@@ -33,6 +33,9 @@ void peer_while_waiting(Peer *peer, const Wait *wait);
 GHashTable *peer_facts(Peer *peer, const char *zimbra_home, bool mariadb_password,
                        GError **error) MUST_USE;
 
+/* The load of its host, the average of a minute. */
+bool peer_load(Peer *peer, double *load, GError **error) MUST_USE;
+
 /* Tells the agent where a volume's root is; all later calls name the volume by its id. The agent
  * opens the root once and stays below it (openat, O_NOFOLLOW). */
 bool peer_volume(Peer *peer, const Volume *volume, GError **error) MUST_USE;

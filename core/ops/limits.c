@@ -7,10 +7,12 @@ Limits limits_read(const char *text)
     json_t *object = text != NULL ? json_loads(text, 0, NULL) : NULL;
     const json_t *threads = json_object_get(object, "threads"),
                  *after = json_object_get(object, "complete_after"),
+                 *load = json_object_get(object, "max_load"),
                  *notifications = json_object_get(object, "notifications");
     Limits limits = {
         .threads = json_is_integer(threads) ? (long)json_integer_value(threads) : -1,
         .complete_after = json_is_integer(after) ? json_integer_value(after) : -1,
+        .max_load = json_is_number(load) ? json_number_value(load) : -1,
     };
 
     limits.bandwidth = g_strdup(json_string_value(json_object_get(object, "bandwidth")));
@@ -33,6 +35,8 @@ char *limits_text(const Limits *limits)
         json_object_set_new(object, "threads", json_integer(limits->threads));
     if (limits->complete_after >= 0)
         json_object_set_new(object, "complete_after", json_integer(limits->complete_after));
+    if (limits->max_load >= 0)
+        json_object_set_new(object, "max_load", json_real(limits->max_load));
     if (limits->notifications != NULL) {
         json_t *list = json_array();
 
@@ -62,6 +66,8 @@ void limits_merge(Limits *limits, const Limits *change)
         limits->threads = change->threads;
     if (change->complete_after >= 0)
         limits->complete_after = change->complete_after;
+    if (change->max_load >= 0)
+        limits->max_load = change->max_load;
     if (change->bandwidth != NULL) {
         g_free(limits->bandwidth);
         limits->bandwidth = g_strdup(change->bandwidth);

@@ -16,7 +16,7 @@ static const char *const statements[] = {
     "CREATE TABLE IF NOT EXISTS zxmove.operation ("
     " uuid CHAR(36) NOT NULL PRIMARY KEY, verb VARCHAR(64) NOT NULL, parameters MEDIUMTEXT NOT NULL,"
     " host VARCHAR(255) NOT NULL, pid INT UNSIGNED NOT NULL, who VARCHAR(255) NOT NULL,"
-    " state ENUM('queued','running','paused','held','done','partial','failed','stopped','removed','interrupted') NOT NULL,"
+    " state ENUM('queued','running','paused','throttled','held','done','partial','failed','stopped','removed','interrupted') NOT NULL,"
     " cause TEXT, started DATETIME(3) NOT NULL, heartbeat DATETIME(3) NOT NULL, ended DATETIME(3), result MEDIUMTEXT,"
     " batch_name VARCHAR(255), comment TEXT, progress MEDIUMTEXT,"
     " wanted ENUM('go','pause','stop','complete') NOT NULL DEFAULT 'go', wanted_by VARCHAR(255), wanted_comment TEXT,"
@@ -104,7 +104,7 @@ static const char *const statements[] = {
     " PRIMARY KEY (mailbox_id, item_id, date)) ENGINE=InnoDB",
 
     /* Two that create at the same time both succeed; IGNORE would warn, and a warning is an error. */
-    "INSERT INTO zxmove.schema_version (version) VALUES (2) ON DUPLICATE KEY UPDATE version = version",
+    "INSERT INTO zxmove.schema_version (version) VALUES (3) ON DUPLICATE KEY UPDATE version = version",
     NULL,
 };
 /* clang-format on */

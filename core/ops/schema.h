@@ -5,7 +5,7 @@
 
 #include "core/net/db.h"
 
-#define SCHEMA_VERSION 2
+#define SCHEMA_VERSION 3
 
 /* Creates what is missing; REFUSED if the database was made by another version. */
 bool schema_ensure(Db *db, GError **error) MUST_USE;

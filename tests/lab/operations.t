@@ -4,6 +4,7 @@ host too; how they end, and with which status."""
 
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -137,7 +138,9 @@ try:
     ask(64, "setOperation", uuid, "threads", "33")
     found = ask(0, "setOperation", uuid, "bandwidth", "900M")["response"]["operations"][0]
     is_([found["bandwidth"], found["threads"]], ["900M", 3], "  one by one")
-    ask(64, "setOperation", uuid, "max_load", "8", name="64: max_load is not in this version")
+    ask(64, "setOperation", uuid, "max_replica_lag", "8s", name="64: max_replica_lag is not in this version")
+    found = ask(0, "setOperation", uuid, "max_load", "0.01")["response"]["operations"][0]
+    is_(found["max_load"], 0.01, "  and the load of the stores")
     found = ask(0, "setOperation", uuid, "threads", "?", run=elsewhere)["response"]["operations"][0]
     is_([found["threads"], found["notifications"]], [3, [f"boss@{scene.domain}"]], "  and so it reads elsewhere")
     is_([len(json.loads(lab.zxmove("--json", "--host", store.name, "getAllOperations").stdout)["response"]["operations"])
@@ -145,6 +148,12 @@ try:
     wait_for(lambda: leases.append(claims()) or time.monotonic() > until, LEASE + 20, "a lease's time", every=0.5)
     ok(min(leases) >= 1, "paused for longer than a lease, it keeps its claims") or diag(str(leases))
     ask(0, "doResume", uuid, run=elsewhere, name="doResume from another host")
+    comes(uuid, "throttled")
+    wait_for(lambda: re.fullmatch(rf"load [0-9.]+ > 0.01 on ({one.name}|{two.name})",
+                                  str(going()[0].get("cause"))),
+             60, "the load that is too high")
+    found = ask(0, "setOperation", uuid, "max_load", "off")["response"]["operations"][0]
+    is_(found["max_load"], "off", "throttled by a load that is too high, until it may be higher")
     moved_clean(held.finish(), before, ids["anna"], one, two, "the move that was suspended")
     out, err = watch.communicate(timeout=60)
     is_(watch.returncode, 0, "monitor ends with the operation") or diag(out + err)

@@ -15,7 +15,7 @@ TRIED = ("refused", "not yet", "default only", "no effect")  # tried here, by wh
 # What a verb needs beside a parameter.
 LINES = {"doStopOperation": "doStopOperation 6f0c2c1e", "monitor": "monitor 6f0c2c1e", "doMailboxMove": "doMailboxMove mail2 accounts a@x.test", "doPurgeMailboxes": "doPurgeMailboxes all"}
 # A value that is not the default.
-VALUES = {"bandwidth": "20M", "max_load": "8", "max_replica_lag": "5s", "priority": "high", "hooks_dir": "/etc",
+VALUES = {"bandwidth": "20M", "max_replica_lag": "5s", "priority": "high", "hooks_dir": "/etc",
           "hsm": "true", "drop_network_backup": "true", "all_servers": "false", "drive_destination_volume": "7", "operation_host": "mail2", "when": "now"}
 
 place = Place()

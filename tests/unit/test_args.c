@@ -346,7 +346,7 @@ static void settings(void **state G_GNUC_UNUSED)
 /* Types that no verb of this version has yet, on a table of the test's own. */
 typedef struct Typed {
     char **globs;
-    double load;
+    double load, most;
     long lag;
     int64_t after;
     uint64_t size;
@@ -358,6 +358,8 @@ static void types(void **state G_GNUC_UNUSED)
     static const Arg rows[] = {
         ARG(Typed, globs, .name = "exclude", .type = ARG_GLOBS, .help = "x"),
         ARG(Typed, load, .name = "max_load", .type = ARG_DECIMAL, .min = 1, .max = 100,
+            .help = "x"),
+        ARG(Typed, most, .name = "most", .type = ARG_DECIMAL, .flags = ARG_OFF, .min = 1, .max = 100,
             .help = "x"),
         ARG(Typed, lag, .name = "lag", .type = ARG_DURATION, .min = 1000, .max = 3600000,
             .help = "x"),
@@ -374,6 +376,9 @@ static void types(void **state G_GNUC_UNUSED)
         { "exclude *@x, boss@x ,j?n@x", "{\"exclude\":[\"*@x\",\"boss@x\",\"j?n@x\"]}" },
         { "exclude anna", "exclude: 'anna' is not an address such as *@example.com" },
         { "max_load 8", "{\"max_load\":8.0}" },
+        { "max_load off", "max_load: 'off' is not a number from 1 to 100" },
+        { "most off", "{\"most\":0.0}" },
+        { "most on", "most: 'on' is not a number from 1 to 100, or off" },
         { "max_load 1.5", "{\"max_load\":1.5}" },
         { "max_load 0.5", "max_load: '0.5' is not a number from 1 to 100" },
         { "max_load 1e1", "max_load: '1e1' is not a number from 1 to 100" },

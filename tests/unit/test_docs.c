@@ -85,7 +85,7 @@ static void pages(void **state G_GNUC_UNUSED)
     assert_non_null(strstr(purge, "\nmailbox(M) "));
     assert_non_null(strstr(stages, "  default  blobs,account\n"));
     assert_non_null(strstr(move, "\nNot in this version, only the default where one is shown: "));
-    assert_null(strstr(move, "\nmax_load(O)"));
+    assert_null(strstr(move, "\nmax_replica_lag(O)"));
     for (const char *line = move; line != NULL; line = strchr(line + 1, '\n'))
         assert_true(line == move || line[-1] != ' '); /* no blanks at the end of a line */
 }

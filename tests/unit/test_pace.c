@@ -93,13 +93,20 @@ static void test_throttle(void **state)
 static void test_limits(void **state)
 {
     char pace[] = "20M";
-    Limits set = { .threads = -1, .complete_after = -1, .bandwidth = pace };
+    Limits set = { .threads = -1, .complete_after = -1, .bandwidth = pace, .max_load = -1 },
+           load = { .threads = -1, .complete_after = -1, .max_load = 1.5 };
     g_autofree char *text = limits_text(&set);
+    g_autofree char *more = limits_text(&load);
     Limits limits = limits_read(text), none = limits_read(NULL), copy;
 
     (void)state;
     assert_string_equal(limits.bandwidth, "20M");
     assert_int_equal(limits.threads, -1);
+    assert_true(limits.max_load < 0);
+    load = limits_read(more);
+    limits_merge(&limits, &load);
+    assert_true(limits.max_load == 1.5);
+    assert_string_equal(limits.bandwidth, "20M");
     limits_merge(&none, &limits);
     copy = limits_copy(&none);
     assert_string_equal(copy.bandwidth, "20M");
