@@ -15,7 +15,7 @@ static bool is_wanted(const MailboxResult *mailbox, const char *only)
     if (strcmp(only, "skipped") == 0)
         return skipped;
     if (strcmp(only, "failed") == 0)
-        return report_is_bad(mailbox) || mailbox->unfinished ||
+        return mailbox_is_bad(mailbox) || mailbox->unfinished ||
                mailbox->outcome == OUTCOME_NOT_REACHED;
     return true;
 }

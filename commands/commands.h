@@ -6,7 +6,7 @@
 #define ZX_COMMANDS_H
 
 #include "core/core.h"
-#include <jansson.h>
+#include "core/fields.h"
 #include <stddef.h>
 
 typedef struct Command Command;
@@ -85,9 +85,6 @@ typedef struct Arg {
 
 /* A name for a program to look at before it trusts the keys of doc/json.md. */
 #define JSON_SCHEMA 1
-/* Text of anybody's as a JSON string: what is no UTF-8 in it is replaced, not lost. NULL is null.
- */
-json_t *text_json(const char *text);
 
 /* What a verb found or did. Zero it; result_clear frees it. */
 typedef struct Result {

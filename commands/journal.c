@@ -298,7 +298,7 @@ static bool add_details(Core *core, const OperationLook *operation, json_t *obje
         json_t *line = json_object();
 
         set_text(line, "account", mailbox->address);
-        set_text(line, "outcome", report_outcome(mailbox->outcome));
+        set_text(line, "outcome", mailbox_outcome(mailbox->outcome));
         set_text(line, "reason", mailbox->reason);
         json_array_append_new(list_of, line);
     }

@@ -122,7 +122,7 @@ char *report_mailbox(const MailboxResult *mailbox, unsigned index, unsigned tota
     bool would = mailbox->outcome == OUTCOME_EXPLAINED && mailbox->reason == NULL;
     bool purge = mailbox->outcome == OUTCOME_PURGED || mailbox->outcome == OUTCOME_KEPT || would;
     bool moved = mailbox->outcome == OUTCOME_MOVED || mailbox->outcome == OUTCOME_STAGED;
-    const char *outcome = would ? "would be purged" : report_outcome(mailbox->outcome);
+    const char *outcome = would ? "would be purged" : mailbox_outcome(mailbox->outcome);
 
     if (total > 0)
         g_string_append_printf(out, "[%u/%u] ", index, total);
@@ -258,7 +258,7 @@ static void append_stores(GString *out, const Report *report, const ReportText *
 
 static bool is_bad(const MailboxResult *mailbox)
 {
-    return report_is_bad(mailbox) || mailbox->unfinished;
+    return mailbox_is_bad(mailbox) || mailbox->unfinished;
 }
 
 static void append_more(GString *out, unsigned count, const char *what)
@@ -374,7 +374,7 @@ static void append_problems(GString *out, const Report *report)
             continue;
         text = g_strdup_printf("%s: %s", mailbox->address,
                                mailbox->reason != NULL ? mailbox->reason : "see its notes");
-        append_text(out, mailbox->unfinished ? "unfinished" : report_outcome(mailbox->outcome),
+        append_text(out, mailbox->unfinished ? "unfinished" : mailbox_outcome(mailbox->outcome),
                     text);
     }
     append_more(out, count, "of these");

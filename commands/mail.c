@@ -28,14 +28,14 @@ static void append_problems(GString *out, const Report *report)
         g_autofree char *next = report_next(report, mailbox);
 
         not_reached += mailbox->outcome == OUTCOME_NOT_REACHED;
-        if (!report_is_bad(mailbox) && !mailbox->unfinished &&
+        if (!mailbox_is_bad(mailbox) && !mailbox->unfinished &&
             mailbox->outcome != OUTCOME_SKIPPED)
             continue;
         if (!any)
             g_string_append(out, "\nNot done:\n");
         any = true;
         g_string_append_printf(out, "  %s  %s: %s\n", mailbox->address,
-                               report_outcome(mailbox->outcome),
+                               mailbox_outcome(mailbox->outcome),
                                mailbox->reason != NULL  ? mailbox->reason
                                : mailbox->unfinished    ? "something is left to do, see below"
                                                         : "no reason was given");
@@ -121,8 +121,8 @@ char *mail_body(const Report *report, const ReportText *text)
     Totals totals = report_totals(report);
     GString *out = g_string_new(NULL);
     g_autofree char *counts = report_counts(&totals, text);
-    g_autofree char *started = report_time(report->started);
-    g_autofree char *ended = report_time(report->ended);
+    g_autofree char *started = units_format_iso(report->started);
+    g_autofree char *ended = units_format_iso(report->ended);
     g_autofree char *size = units_format_size(text->purge ? totals.bytes_freed : totals.bytes);
     g_autofree char *took = units_format_time((double)(report->ended - report->started));
     g_autofree char *locked = report_locked(&totals);

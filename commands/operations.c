@@ -6,8 +6,8 @@
 
 static json_t *moved_json(const MovedMailbox *moved)
 {
-    g_autofree char *moved_at = report_time(moved->moved_at);
-    g_autofree char *purge_after = report_time(moved->purge_after);
+    g_autofree char *moved_at = units_format_iso(moved->moved_at);
+    g_autofree char *purge_after = units_format_iso(moved->purge_after);
     g_autofree char *size = units_format_size(moved->bytes);
     json_t *object = json_pack(
         "{s:o, s:I, s:o, s:o, s:o, s:I, s:o, s:o, s:I, s:o, s:o}", "store", text_json(moved->store),

@@ -1,4 +1,4 @@
-/* plan.c - what a dry run of a move found, as lines, as JSON, and as a file to be run. */
+/* plan.c - what a dry run of a move found, as lines, and as a file to be run. */
 #include "commands/report.h"
 #include "conf/units.h"
 #include <string.h>
@@ -32,8 +32,7 @@ void plan_mailbox_line(GString *out, const MailboxResult *mailbox)
     }
 }
 
-/* Of all mailboxes; the window is the longest. */
-static Forecast sum_up(const Report *report)
+Forecast plan_sum(const Report *report)
 {
     Forecast all = { 0 };
 
@@ -53,7 +52,7 @@ static Forecast sum_up(const Report *report)
     return all;
 }
 
-static bool is_plan(const Report *report)
+bool plan_is_one(const Report *report)
 {
     return strcmp(report->verb, cmd_plan.name) == 0;
 }
@@ -72,12 +71,12 @@ static void append_disk(GString *out, const DiskForecast *disk)
 
 void plan_summary(GString *out, const Report *report)
 {
-    const Forecast all = sum_up(report);
+    const Forecast all = plan_sum(report);
     g_autofree char *there = units_format_size(all.bytes_there);
     g_autofree char *to_go = units_format_size(all.bytes_to_go);
     g_autofree char *longest = units_format_time(all.window_ms);
 
-    if (!is_plan(report))
+    if (!plan_is_one(report))
         return;
     g_string_append_printf(out, "to go      %s, %s there already\n", to_go, there);
     if (all.window_ms > 0) {
@@ -93,63 +92,6 @@ void plan_summary(GString *out, const Report *report)
     for (guint i = 0; i < report->risks->len; i++)
         g_string_append_printf(out, "risk       %s\n",
                                (const char *)g_ptr_array_index(report->risks, i));
-}
-
-static void set_count(json_t *object, const char *key, uint64_t value)
-{
-    json_object_set_new(object, key, json_integer((json_int_t)value));
-}
-
-/* Tenths: what is estimated is not known better. */
-static void set_tenths(json_t *object, const char *key, double value)
-{
-    if (value > 0)
-        json_object_set_new(object, key, json_real((double)(int64_t)(value * 10 + 0.5) / 10));
-}
-
-json_t *plan_mailbox_json(const Forecast *forecast)
-{
-    json_t *object = json_object();
-
-    set_count(object, "mailbox_bytes", forecast->mailbox_bytes);
-    set_count(object, "rows", forecast->rows);
-    set_count(object, "blobs_there", forecast->blobs_there);
-    set_count(object, "bytes_there", forecast->bytes_there);
-    set_count(object, "blobs_to_go", forecast->blobs_to_go);
-    set_count(object, "bytes_to_go", forecast->bytes_to_go);
-    set_tenths(object, "window_ms", forecast->window_ms);
-    return object;
-}
-
-static json_t *disk_json(const DiskForecast *disk)
-{
-    json_t *object = json_object();
-
-    json_object_set_new(object, "what", text_json(disk->what));
-    set_count(object, "bytes_to_come", disk->need);
-    set_count(object, "bytes_free", disk->free_bytes);
-    set_count(object, "bytes_total", disk->total_bytes);
-    set_count(object, "bytes_kept", disk->keep);
-    return object;
-}
-
-void plan_json(json_t *object, const Report *report)
-{
-    const Forecast all = sum_up(report);
-    json_t *disks, *risks;
-
-    if (!is_plan(report))
-        return;
-    disks = json_array();
-    risks = json_array();
-    for (guint i = 0; i < report->disks->len; i++)
-        json_array_append_new(disks, disk_json(g_ptr_array_index(report->disks, i)));
-    for (guint i = 0; i < report->risks->len; i++)
-        json_array_append_new(risks, text_json(g_ptr_array_index(report->risks, i)));
-    json_object_set_new(object, "forecast", plan_mailbox_json(&all));
-    set_tenths(object, "row_us", report->row_us);
-    json_object_set_new(object, "disks", disks);
-    json_object_set_new(object, "risks", risks);
 }
 
 bool plan_save(const Report *report, const char *path, GError **error)

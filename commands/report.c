@@ -81,43 +81,6 @@ Totals report_totals(const Report *report)
     return totals;
 }
 
-const char *report_outcome(Outcome outcome)
-{
-    switch (outcome) {
-    case OUTCOME_MOVED:
-        return "moved";
-    case OUTCOME_STAGED:
-        return "staged";
-    case OUTCOME_SKIPPED:
-        return "skipped";
-    case OUTCOME_FAILED:
-        return "failed";
-    case OUTCOME_IN_DOUBT:
-        return "in doubt";
-    case OUTCOME_PURGED:
-        return "purged";
-    case OUTCOME_KEPT:
-        return "kept";
-    case OUTCOME_FINISHED:
-        return "finished";
-    case OUTCOME_UNDONE:
-        return "undone";
-    case OUTCOME_EXPLAINED:
-        return "explained";
-    case OUTCOME_PLANNED:
-        return "planned";
-    case OUTCOME_NOT_REACHED:
-        return "not reached";
-    }
-    g_assert_not_reached();
-}
-
-bool report_is_bad(const MailboxResult *mailbox)
-{
-    return mailbox->outcome == OUTCOME_FAILED || mailbox->outcome == OUTCOME_IN_DOUBT ||
-           mailbox->outcome == OUTCOME_KEPT;
-}
-
 char *report_bad_item(const MailboxResult *mailbox, const BadItem *item)
 {
     GString *out = g_string_new(NULL);
@@ -146,18 +109,6 @@ char *report_next(const Report *report, const MailboxResult *mailbox)
     return NULL;
 }
 
-const char *report_sleeper(Sleeper kind, uint64_t count)
-{
-    static const char *const names[SLEEPERS][2] = {
-        [SLEEPER_SEND] = { "delayed send", "delayed sends" },
-        [SLEEPER_REMINDER] = { "reminder", "reminders" },
-        [SLEEPER_POLL] = { "data source poll", "data source polls" },
-        [SLEEPER_GRANT] = { "expiring grant", "expiring grants" },
-    };
-
-    return names[kind][count != 1];
-}
-
 char *report_sleeping(const Sleeping sleeping[SLEEPERS])
 {
     GString *out = g_string_new(NULL);
@@ -169,7 +120,7 @@ char *report_sleeping(const Sleeping sleeping[SLEEPERS])
         if (one->count == 0)
             continue;
         g_string_append_printf(out, "%s%s %s", out->len > 0 ? ", " : "", count,
-                               report_sleeper((Sleeper)i, one->count));
+                               mailbox_sleeper((Sleeper)i, one->count));
         /* A poll is due every few minutes: that says nothing. To the minute is enough. */
         if (one->first[0] != '\0' && i != SLEEPER_POLL)
             g_string_append_printf(out, " (first due %.16s)", one->first);
@@ -198,16 +149,6 @@ char *report_locked(const Totals *totals)
     return g_strdup_printf("median %s, longest %s (%s)", median, longest, totals->longest_address);
 }
 
-char *report_time(int64_t ms)
-{
-    g_autoptr(GDateTime) time = NULL;
-
-    if (ms == 0)
-        return NULL;
-    time = g_date_time_new_from_unix_local(ms / 1000);
-    return time != NULL ? g_date_time_format(time, "%Y-%m-%dT%H:%M:%S%:z") : NULL;
-}
-
 char *report_selection(char **names)
 {
     guint count = names != NULL ? g_strv_length(names) : 0;
@@ -223,7 +164,7 @@ static bool has_code(const Report *report, ZxError code)
 {
     for (guint i = 0; i < report->mailboxes->len; i++) {
         const MailboxResult *mailbox = g_ptr_array_index(report->mailboxes, i);
-        bool undone = report_is_bad(mailbox) || mailbox->outcome == OUTCOME_SKIPPED ||
+        bool undone = mailbox_is_bad(mailbox) || mailbox->outcome == OUTCOME_SKIPPED ||
                       mailbox->outcome == OUTCOME_NOT_REACHED;
 
         if (undone && mailbox->code == code)

@@ -37,10 +37,6 @@ char *report_locked(const Totals *totals);
  * or NULL if nothing sleeps; report_sleeping is the part before "until", of one mailbox or all. */
 char *report_asleep(const Totals *totals, const ReportText *text);
 char *report_sleeping(const Sleeping sleeping[SLEEPERS]);
-/* How JSON names a kind and people count it: "reminder", "reminders". */
-const char *report_sleeper(Sleeper kind, uint64_t count);
-/* "2026-03-01T22:00:00+01:00", or NULL for 0. Unix ms. */
-char *report_time(int64_t ms);
 /* "2026-03-01": the day that is @days after @ms. */
 char *report_day_after(int64_t ms, unsigned days);
 /* "company.ru", "a@x and 11 more". */
@@ -57,11 +53,8 @@ char *report_bad_item(const MailboxResult *mailbox, const BadItem *item);
 
 /* The command that takes @mailbox further, or NULL if there is none. */
 char *report_next(const Report *report, const MailboxResult *mailbox);
-/* It went wrong, or it was kept: its reason and code say why. */
-bool report_is_bad(const MailboxResult *mailbox);
 
 json_t *report_json(const Report *report, const ReportText *text);
-json_t *report_mailbox_json(const Report *report, const MailboxResult *mailbox);
 char *report_csv(const Report *report);
 /* RFC 4180: a field more of the line at hand, quoted where needed, quotes doubled. NULL is empty. */
 void csv_field(GString *out, const char *text);
@@ -73,14 +66,13 @@ char *report_untold(const Report *report, GHashTable *told, bool quiet);
 char *report_summary(const Report *report, const ReportText *text);
 /* One mailbox: a line, and below it its notes, and with @detailed the steps of its window. */
 char *report_mailbox(const MailboxResult *mailbox, unsigned index, unsigned total, bool detailed);
-/* "moved", "failed", "in doubt". */
-const char *report_outcome(Outcome outcome);
 
 /* plan.c: what a dry run has to say beside: of a mailbox, of all of them. Nothing of other reports. */
 void plan_mailbox_line(GString *out, const MailboxResult *mailbox);
 void plan_summary(GString *out, const Report *report);
-json_t *plan_mailbox_json(const Forecast *forecast);
-void plan_json(json_t *object, const Report *report);
+/* Of all mailboxes; the window is the longest. */
+Forecast plan_sum(const Report *report);
+bool plan_is_one(const Report *report);
 /* A file for input_file: the addresses that were planned, in order. */
 bool plan_save(const Report *report, const char *path, GError **error) MUST_USE;
 

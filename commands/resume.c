@@ -64,7 +64,7 @@ static bool close_windows(Session *session, const OperationLook *operation, GErr
     for (guint i = 0; report != NULL && i < report->mailboxes->len; i++) {
         const MailboxResult *mailbox = g_ptr_array_index(report->mailboxes, i);
 
-        session_note(session, "%s: %s%s%s", mailbox->address, report_outcome(mailbox->outcome),
+        session_note(session, "%s: %s%s%s", mailbox->address, mailbox_outcome(mailbox->outcome),
                      mailbox->reason != NULL ? ": " : "",
                      mailbox->reason != NULL ? mailbox->reason : "");
     }

@@ -1,15 +1,101 @@
-/* saved.c - see saved.h. The keys are those of formats.c; tests compare that nothing is lost on the
- * way to the file and back. */
+/* saved.c - the Report as JSON, which is what is kept and what programs get; and read back, see
+ * saved.h. */
 #include "commands/saved.h"
-#include "conf/units.h"
+#include "commands/json.h"
 #include <string.h>
 
 static const char *const stage_names[] = { "blobs", "backup", "account" };
 
-json_t *saved_asked(const ReportText *text)
+static json_t *uuid_value(const void *at)
+{
+    return text_json(at);
+}
+
+static bool read_uuid(void *at, const json_t *value)
+{
+    const char *uuid = json_string_value(value);
+
+    return uuid != NULL && g_strlcpy(at, uuid, 37) < 37;
+}
+static const FieldKind field_uuid = { uuid_value, read_uuid };
+
+static const Field disk_fields[] = {
+    FIELD(DiskForecast, field_text, what),
+    FIELD_AS(DiskForecast, field_count, need, "bytes_to_come"),
+    FIELD_AS(DiskForecast, field_count, free_bytes, "bytes_free"),
+    FIELD_AS(DiskForecast, field_count, total_bytes, "bytes_total"),
+    FIELD_AS(DiskForecast, field_count, keep, "bytes_kept"),
+    { 0 },
+};
+
+static json_t *disks_value(const void *at)
+{
+    return fields_list(disk_fields, *(GPtrArray *const *)at);
+}
+
+static bool read_disks(void *at, const json_t *list)
+{
+    return fields_read_list(disk_fields, sizeof(DiskForecast), *(GPtrArray **)at, list);
+}
+static const FieldKind field_disks = { disks_value, read_disks };
+
+static const Field identity_fields[] = {
+    FIELD(Report, field_uuid, operation),
+    FIELD(Report, field_text, verb),
+    FIELD(Report, field_text, command),
+    FIELD(Report, field_text, batch_name),
+    FIELD(Report, field_text, comment),
+    FIELD(Report, field_text, who),
+    FIELD(Report, field_text, host),
+    FIELD(Report, field_text, halted),
+    { 0 },
+};
+
+static const Field time_fields[] = {
+    FIELD(Report, field_time, started),
+    FIELD(Report, field_time, ended),
+    { 0 },
+};
+
+static const Field plan_fields[] = {
+    FIELD(Report, field_tenths, row_us),
+    FIELD(Report, field_disks, disks),
+    FIELD(Report, field_texts, risks),
+    { 0 },
+};
+
+static const Field end_fields[] = {
+    FIELD(Report, field_notes, notes),
+    FIELD(Report, field_text, mail_problem),
+    FIELD_AS(Report, field_text, log_path, "log"),
+    FIELD(Report, field_text, mailbox_logs),
+    FIELD_AS(Report, field_text, report_path, "report"),
+    { 0 },
+};
+
+static const Field asked_fields[] = {
+    FIELD(ReportText, field_flag, dry_run),
+    FIELD(ReportText, field_flag, strict),
+    FIELD(ReportText, field_flag, interrupted),
+    FIELD(ReportText, field_unsigned, retention_days),
+    { 0 },
+};
+
+static const char *kind_of(const ReportText *text)
+{
+    if (text->purge)
+        return "purge";
+    if (text->recover)
+        return "recover";
+    return text->plan ? "plan" : "move";
+}
+
+/* What the Report alone does not say: what was asked for. */
+static json_t *asked_json(const ReportText *text)
 {
     json_t *object = json_object(), *stages, *mails;
 
+    set_text(object, "kind", kind_of(text));
     json_object_set_new(object, "selection", text_json(text->selection));
     json_object_set_new(object, "destination", text_json(text->destination));
     if (text->stages != 0) {
@@ -25,15 +111,81 @@ json_t *saved_asked(const ReportText *text)
             json_array_append_new(mails, text_json(*to));
         json_object_set_new(object, "notifications", mails);
     }
-    json_object_set_new(object, "kind",
-                        json_string(text->purge     ? "purge"
-                                    : text->recover ? "recover"
-                                    : text->plan    ? "plan"
-                                                    : "move"));
-    json_object_set_new(object, "dry_run", json_boolean(text->dry_run));
-    json_object_set_new(object, "strict", json_boolean(text->strict));
-    json_object_set_new(object, "interrupted", json_boolean(text->interrupted));
-    json_object_set_new(object, "retention_days", json_integer(text->retention_days));
+    fields_write(asked_fields, text, object);
+    return object;
+}
+
+static const Field totals_fields[] = {
+    FIELD(Totals, field_unsigned, moved),
+    FIELD(Totals, field_unsigned, staged),
+    FIELD(Totals, field_unsigned, skipped),
+    FIELD(Totals, field_unsigned, failed),
+    FIELD(Totals, field_unsigned, in_doubt),
+    FIELD(Totals, field_unsigned, not_reached),
+    FIELD(Totals, field_unsigned, unfinished),
+    FIELD(Totals, field_unsigned, bad_items),
+    FIELD(Totals, field_unsigned, purged),
+    FIELD(Totals, field_unsigned, kept),
+    FIELD(Totals, field_unsigned, finished),
+    FIELD(Totals, field_unsigned, undone),
+    FIELD(Totals, field_unsigned, explained),
+    FIELD(Totals, field_unsigned, planned),
+    FIELD(Totals, field_count, bytes),
+    FIELD(Totals, field_count, bytes_freed),
+    { 0 },
+};
+
+static void set_totals(json_t *object, const Report *report)
+{
+    const Totals totals = report_totals(report);
+    json_t *sums = json_object();
+
+    set_number(sums, "selected", report->mailboxes->len);
+    fields_write(totals_fields, &totals, sums);
+    json_object_set_new(object, "totals", sums);
+    if (totals.window_longest > 0)
+        json_object_set_new(object, "window",
+                            json_pack("{s:o, s:o, s:o}", "median_ms",
+                                      tenths_json(totals.window_median), "longest_ms",
+                                      tenths_json(totals.window_longest), "longest_account",
+                                      text_json(totals.longest_address)));
+}
+
+static void set_plan(json_t *object, const Report *report)
+{
+    const Forecast all = plan_sum(report);
+
+    if (!plan_is_one(report))
+        return;
+    json_object_set_new(object, "forecast", forecast_json(&all));
+    fields_write(plan_fields, report, object);
+}
+
+static json_t *mailbox_json(const Report *report, const MailboxResult *mailbox)
+{
+    json_t *object = mailbox_result_json(mailbox);
+    g_autofree char *next = report_next(report, mailbox);
+
+    set_text(object, "next", next);
+    return object;
+}
+
+json_t *report_json(const Report *report, const ReportText *text)
+{
+    json_t *object = json_object(), *mailboxes = json_array();
+
+    fields_write(identity_fields, report, object);
+    set_text(object, "result", report_word(report, text));
+    fields_write(time_fields, report, object);
+    set_number(object, "took_ms", report->ended - report->started);
+    set_totals(object, report);
+    for (guint i = 0; i < report->mailboxes->len; i++)
+        json_array_append_new(mailboxes,
+                              mailbox_json(report, g_ptr_array_index(report->mailboxes, i)));
+    json_object_set_new(object, "mailboxes", mailboxes);
+    set_plan(object, report);
+    json_object_set_new(object, "asked", asked_json(text));
+    fields_write(end_fields, report, object);
     return object;
 }
 
@@ -42,27 +194,39 @@ static const char *text_of(const json_t *object, const char *key)
     return json_string_value(json_object_get(object, key));
 }
 
-static char *copy_of(const json_t *object, const char *key)
+/* Written in seconds, and the time between in ms: the start lies so far in its second that the end
+ * is in its own. */
+static bool read_times(const json_t *object, Report *report)
 {
-    return g_strdup(text_of(object, key));
+    const int64_t took = json_integer_value(json_object_get(object, "took_ms"));
+
+    if (!fields_read(time_fields, report, object) || report->started == 0 || took < 0 ||
+        took > report->ended - report->started + 999)
+        return false;
+    report->started += CLAMP(report->ended - report->started - took, 0, 999);
+    report->ended = report->started + took;
+    return true;
 }
 
-static uint64_t count_of(const json_t *object, const char *key)
+static bool read_mailboxes(const json_t *list, Report *report)
 {
-    return (uint64_t)json_integer_value(json_object_get(object, key));
+    size_t i;
+    json_t *item;
+
+    json_array_foreach(list, i, item)
+    {
+        if (!mailbox_result_read(report_add_mailbox(report, NULL, NULL, NULL, NULL), item, NULL))
+            return false;
+    }
+    return json_is_array(list);
 }
 
-static int64_t time_of(const json_t *object, const char *key)
+static bool read_report(const json_t *object, Report *report)
 {
-    const char *text = text_of(object, key);
-    int64_t ms = 0;
-
-    return text != NULL && units_parse_date(text, &ms, NULL) ? ms : 0;
-}
-
-static bool flag_of(const json_t *object, const char *key)
-{
-    return json_is_true(json_object_get(object, key));
+    return fields_read(identity_fields, report, object) && report->operation[0] != '\0' &&
+           report->verb != NULL && report->command != NULL && read_times(object, report) &&
+           fields_read(plan_fields, report, object) && fields_read(end_fields, report, object) &&
+           read_mailboxes(json_object_get(object, "mailboxes"), report);
 }
 
 static char **texts_of(const json_t *object, const char *key)
@@ -81,189 +245,6 @@ static char **texts_of(const json_t *object, const char *key)
     return (char **)g_ptr_array_free(texts, FALSE);
 }
 
-static void read_texts(const json_t *object, const char *key, GPtrArray *out)
-{
-    g_auto(GStrv) texts = texts_of(object, key);
-
-    for (char **text = texts; text != NULL && *text != NULL; text++)
-        g_ptr_array_add(out, g_strdup(*text));
-}
-
-static bool read_outcome(const char *name, Outcome *out)
-{
-    for (int i = OUTCOME_MOVED; name != NULL && i <= OUTCOME_NOT_REACHED; i++) {
-        if (strcmp(report_outcome((Outcome)i), name) != 0)
-            continue;
-        *out = (Outcome)i;
-        return true;
-    }
-    return false;
-}
-
-static void read_steps(const json_t *object, GArray *steps)
-{
-    size_t i;
-    json_t *item;
-
-    json_array_foreach(json_object_get(object, "window_steps"), i, item)
-    {
-        StepTime step = { .name =
-                              g_intern_string(text_of(item, "step")), /* the mover's are literals */
-                          .ms = json_number_value(json_object_get(item, "ms")) };
-
-        g_array_append_val(steps, step);
-    }
-}
-
-static void read_sleeping(const json_t *object, Sleeping *sleeping)
-{
-    size_t i;
-    json_t *item;
-
-    json_array_foreach(json_object_get(object, "sleeping"), i, item)
-    {
-        const char *kind = text_of(item, "kind"), *first = text_of(item, "first");
-
-        for (int k = 0; kind != NULL && k < SLEEPERS; k++) {
-            if (strcmp(report_sleeper((Sleeper)k, 1), kind) != 0)
-                continue;
-            sleeping[k].count = count_of(item, "count");
-            g_strlcpy(sleeping[k].first, first != NULL ? first : "", sizeof sleeping[k].first);
-        }
-    }
-}
-
-static void read_bad_items(const json_t *object, GPtrArray *items)
-{
-    size_t i;
-    json_t *item;
-
-    json_array_foreach(json_object_get(object, "bad_items"), i, item)
-    {
-        BadItem *bad = g_new0(BadItem, 1);
-
-        bad->item_id = (uint32_t)count_of(item, "item");
-        bad->mod_content = (uint32_t)count_of(item, "mod_content");
-        bad->damaged_before = flag_of(item, "damaged_before");
-        bad->cause = copy_of(item, "cause");
-        bad->folder = copy_of(item, "folder");
-        bad->subject = copy_of(item, "subject");
-        g_ptr_array_add(items, bad);
-    }
-}
-
-static Forecast *read_forecast(const json_t *object)
-{
-    const json_t *forecast = json_object_get(object, "forecast");
-    Forecast *out = forecast != NULL ? g_new0(Forecast, 1) : NULL;
-
-    if (out == NULL)
-        return NULL;
-    out->mailbox_bytes = count_of(forecast, "mailbox_bytes");
-    out->rows = count_of(forecast, "rows");
-    out->blobs_there = count_of(forecast, "blobs_there");
-    out->bytes_there = count_of(forecast, "bytes_there");
-    out->blobs_to_go = count_of(forecast, "blobs_to_go");
-    out->bytes_to_go = count_of(forecast, "bytes_to_go");
-    out->window_ms = json_number_value(json_object_get(forecast, "window_ms"));
-    return out;
-}
-
-static bool read_mailbox(const json_t *object, Report *report)
-{
-    MailboxResult *result =
-        report_add_mailbox(report, text_of(object, "account"), text_of(object, "account_id"),
-                           text_of(object, "source"), text_of(object, "destination"));
-    const char *code = text_of(object, "code");
-
-    if (!read_outcome(text_of(object, "outcome"), &result->outcome))
-        return false;
-    if (code == NULL || !error_named(code, &result->code))
-        result->code = ZX_ERROR_FAILED;
-    result->reason = copy_of(object, "reason");
-    result->unfinished = flag_of(object, "unfinished");
-    result->source_mailbox = (uint32_t)count_of(object, "source_mailbox");
-    result->destination_mailbox = (uint32_t)count_of(object, "destination_mailbox");
-    result->rows = count_of(object, "rows");
-    result->rows_window = count_of(object, "rows_window");
-    result->blobs = count_of(object, "blobs");
-    result->bytes = count_of(object, "bytes");
-    result->blobs_copied = count_of(object, "blobs_copied");
-    result->bytes_copied = count_of(object, "bytes_copied");
-    result->blobs_linked = count_of(object, "blobs_linked");
-    result->bytes_freed = count_of(object, "bytes_freed");
-    result->backup_files = count_of(object, "backup_files");
-    result->backup_bytes = count_of(object, "backup_bytes");
-    result->rounds = (unsigned)count_of(object, "rounds");
-    result->committed = time_of(object, "committed");
-    result->window_ms = json_number_value(json_object_get(object, "window_ms"));
-    result->forecast = read_forecast(object);
-    read_steps(object, result->window_steps);
-    read_sleeping(object, result->sleeping);
-    read_texts(object, "notes", result->notes);
-    read_bad_items(object, result->bad_items);
-    return true;
-}
-
-static void read_disks(const json_t *object, Report *report)
-{
-    size_t i;
-    json_t *item;
-
-    json_array_foreach(json_object_get(object, "disks"), i, item)
-    {
-        DiskForecast *disk = g_new0(DiskForecast, 1);
-
-        disk->what = copy_of(item, "what");
-        disk->need = count_of(item, "bytes_to_come");
-        disk->free_bytes = count_of(item, "bytes_free");
-        disk->total_bytes = count_of(item, "bytes_total");
-        disk->keep = count_of(item, "bytes_kept");
-        g_ptr_array_add(report->disks, disk);
-    }
-}
-
-/* Written in seconds, and the time between in ms: the start lies so far in its second that the end
- * is in its own. */
-static void read_times(const json_t *object, Report *report)
-{
-    const int64_t took = (int64_t)count_of(object, "took_ms"), ended = time_of(object, "ended");
-
-    report->started = time_of(object, "started");
-    report->started += CLAMP(ended - report->started - took, 0, 999);
-    report->ended = report->started + took;
-}
-
-static bool read_report(const json_t *object, Report *report)
-{
-    const char *operation = text_of(object, "operation");
-    const json_t *mailboxes = json_object_get(object, "mailboxes");
-    size_t i;
-    json_t *item;
-
-    if (operation == NULL || !json_is_array(mailboxes) || text_of(object, "verb") == NULL)
-        return false;
-    g_strlcpy(report->operation, operation, sizeof report->operation);
-    report->verb = copy_of(object, "verb");
-    report->command = copy_of(object, "command");
-    report->batch_name = copy_of(object, "batch_name");
-    report->comment = copy_of(object, "comment");
-    report->who = copy_of(object, "who");
-    report->host = copy_of(object, "host");
-    read_times(object, report);
-    report->row_us = json_number_value(json_object_get(object, "row_us"));
-    report->halted = copy_of(object, "halted");
-    report->mail_problem = copy_of(object, "mail_problem");
-    report->log_path = copy_of(object, "log");
-    report->mailbox_logs = copy_of(object, "mailbox_logs");
-    report->report_path = copy_of(object, "report");
-    read_texts(object, "notes", report->notes);
-    read_texts(object, "risks", report->risks);
-    read_disks(object, report);
-    json_array_foreach(mailboxes, i, item) if (!read_mailbox(item, report)) return false;
-    return true;
-}
-
 static unsigned stages_of(const json_t *asked)
 {
     unsigned stages = 0;
@@ -279,11 +260,11 @@ static unsigned stages_of(const json_t *asked)
     return stages;
 }
 
-static void read_asked(const json_t *asked, ReportText *text)
+static bool read_asked(const json_t *asked, ReportText *text)
 {
     const char *kind = text_of(asked, "kind");
 
-    text->selection = copy_of(asked, "selection");
+    text->selection = g_strdup(text_of(asked, "selection"));
     text->destination = text_of(asked, "destination");
     text->notifications = texts_of(asked, "notifications");
     text->stages = stages_of(asked);
@@ -291,10 +272,7 @@ static void read_asked(const json_t *asked, ReportText *text)
     text->purge = g_strcmp0(kind, "purge") == 0;
     text->recover = g_strcmp0(kind, "recover") == 0;
     text->plan = g_strcmp0(kind, "plan") == 0;
-    text->dry_run = flag_of(asked, "dry_run");
-    text->strict = flag_of(asked, "strict");
-    text->interrupted = flag_of(asked, "interrupted");
-    text->retention_days = (unsigned)count_of(asked, "retention_days");
+    return fields_read(asked_fields, text, asked);
 }
 
 void saved_clear(Saved *saved)
@@ -315,11 +293,11 @@ bool saved_read(const char *path, Saved *out, GError **error)
     if (out->json == NULL)
         return fail(error, ZX_ERROR_DATA, "%s: %s", path, problem.text);
     out->report = report_empty();
-    if (!read_report(out->json, out->report)) {
+    if (!read_report(out->json, out->report) ||
+        !read_asked(json_object_get(out->json, "asked"), &out->text)) {
         saved_clear(out);
         return fail(error, ZX_ERROR_DATA, "%s: no report of an operation", path);
     }
-    read_asked(json_object_get(out->json, "asked"), &out->text);
     return true;
 }
 

@@ -18,7 +18,4 @@ char *saved_find(const char *state_dir, const char *operation, GError **error) M
 /* DATA if @path is no report of ours. */
 bool saved_read(const char *path, Saved *out, GError **error) MUST_USE;
 
-/* What the struct alone does not say, for report_json: what was asked for. */
-json_t *saved_asked(const ReportText *text);
-
 #endif

@@ -5,23 +5,23 @@
 #include "conf/units.h"
 #include <string.h>
 
-#define FIELD(field) offsetof(Switches, field)
+#define PLACE(field) offsetof(Switches, field)
 
 /* clang-format off */
 const Switch switch_rows[] = {
-    { "--host", "--hostname", "STORE", false, FIELD(host), "only this store" },
-    { "--json", NULL, NULL, false, FIELD(json), "results, errors and progress as JSON, one object a line" },
-    { "--quiet", "-q", NULL, false, FIELD(quiet), "results and errors only" },
-    { "--progress", NULL, NULL, false, FIELD(progress), "every step, not only how far it is" },
-    { "--yes", "-y", NULL, false, FIELD(yes), "ask nothing" },
-    { "--parse", NULL, NULL, false, FIELD(parse), "show how the line is understood, and do nothing" },
-    { "--sync", NULL, NULL, false, FIELD(sync), "wait for the end: as on a command line; in the shell: watch it" },
-    { "--async", NULL, NULL, false, FIELD(async), "do not wait: the operation goes on in the background" },
-    { "--keep-going", NULL, NULL, true, FIELD(keep_going), "a batch goes on after an error, and ends with the worst" },
-    { "--config", NULL, "FILE", true, FIELD(config), "the configuration" },
-    { "-f", "--file", "FILE", true, FIELD(file), "run the commands of a file" },
-    { "--help", "-h", NULL, false, FIELD(help), "the list of commands, or the page of one" },
-    { "--version", NULL, NULL, false, FIELD(version), "the version of zxmove" },
+    { "--host", "--hostname", "STORE", false, PLACE(host), "only this store" },
+    { "--json", NULL, NULL, false, PLACE(json), "results, errors and progress as JSON, one object a line" },
+    { "--quiet", "-q", NULL, false, PLACE(quiet), "results and errors only" },
+    { "--progress", NULL, NULL, false, PLACE(progress), "every step, not only how far it is" },
+    { "--yes", "-y", NULL, false, PLACE(yes), "ask nothing" },
+    { "--parse", NULL, NULL, false, PLACE(parse), "show how the line is understood, and do nothing" },
+    { "--sync", NULL, NULL, false, PLACE(sync), "wait for the end: as on a command line; in the shell: watch it" },
+    { "--async", NULL, NULL, false, PLACE(async), "do not wait: the operation goes on in the background" },
+    { "--keep-going", NULL, NULL, true, PLACE(keep_going), "a batch goes on after an error, and ends with the worst" },
+    { "--config", NULL, "FILE", true, PLACE(config), "the configuration" },
+    { "-f", "--file", "FILE", true, PLACE(file), "run the commands of a file" },
+    { "--help", "-h", NULL, false, PLACE(help), "the list of commands, or the page of one" },
+    { "--version", NULL, NULL, false, PLACE(version), "the version of zxmove" },
     { 0 },
 };
 /* clang-format on */

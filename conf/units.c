@@ -205,6 +205,16 @@ char *units_format_date(int64_t unix_ms)
     return g_date_time_format(date, "%F %T %z");
 }
 
+char *units_format_iso(int64_t unix_ms)
+{
+    g_autoptr(GDateTime) time = NULL;
+
+    if (unix_ms == 0)
+        return NULL;
+    time = g_date_time_new_from_unix_local(unix_ms / 1000);
+    return time != NULL ? g_date_time_format(time, "%Y-%m-%dT%H:%M:%S%:z") : NULL;
+}
+
 char *units_format_count(uint64_t n)
 {
     GString *text = g_string_new(NULL);

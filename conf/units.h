@@ -26,6 +26,8 @@ char *units_format_size(uint64_t bytes);
 char *units_format_time(double ms);
 /* "2026-03-01 22:00:00 +0100": local time with its zone. */
 char *units_format_date(int64_t unix_ms);
+/* The same for programs, as units_parse_date reads it: "2026-03-01T22:00:00+01:00"; NULL for 0. */
+char *units_format_iso(int64_t unix_ms);
 /* "20,113". */
 char *units_format_count(uint64_t n);
 

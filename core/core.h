@@ -7,6 +7,7 @@
 #include "core/base/name.h"
 #include "core/base/wait.h"
 #include "core/look/around.h"
+#include <jansson.h>
 
 typedef struct Core Core;
 Core *core_open(const Conf *conf, GError **error) MUST_USE; /* borrows @conf; connects to nothing yet */
@@ -83,6 +84,7 @@ typedef enum Outcome {
     OUTCOME_FINISHED, OUTCOME_UNDONE, OUTCOME_EXPLAINED, /* recover */
     OUTCOME_PLANNED,                 /* a dry run: it can be tried */
     OUTCOME_NOT_REACHED,             /* the operation was stopped before it was this one's turn */
+    OUTCOMES
 } Outcome;
 
 typedef struct StepTime { const char *name; double ms; } StepTime;
@@ -198,6 +200,19 @@ GPtrArray *core_operation_mailboxes(Core *core, const OperationLook *operation, 
 
 /* Of an operation that ended early, or whose process died: this one is still to be tried. */
 bool mailbox_is_left(const MailboxResult *mailbox);
+/* It went wrong, or it was kept: its reason and code say why. */
+bool mailbox_is_bad(const MailboxResult *mailbox);
+/* Its code says something: it is bad, or was not reached. */
+bool mailbox_has_code(const MailboxResult *mailbox);
+/* "moved", "failed", "in doubt". */
+const char *mailbox_outcome(Outcome outcome);
+/* How a kind is called, and counted: "reminder", "reminders". */
+const char *mailbox_sleeper(Sleeper kind, uint64_t count);
+/* As reports and the journal keep it; the keys are in doc/json.md. */
+json_t *mailbox_result_json(const MailboxResult *mailbox);
+json_t *forecast_json(const Forecast *forecast);
+/* Into a result that has nothing but its names; DATA if @object is none of mailbox_result_json. */
+bool mailbox_result_read(MailboxResult *mailbox, const json_t *object, GError **error) MUST_USE;
 
 typedef enum Want {
     WANT_GO,       /* on, after a pause */

@@ -1,27 +1,15 @@
 /* events.c - what happens, for programs: one JSON object each. The keys are promised in
  * doc/json.md, and a test compares. */
-#include "commands/report.h"
+#include "commands/json.h"
 #include "shell/progress.h"
 
 static json_t *event(const char *type)
 {
     json_t *object = json_object();
-    g_autofree char *time = report_time(g_get_real_time() / 1000);
 
     json_object_set_new(object, "type", json_string(type));
-    json_object_set_new(object, "time", json_string(time));
+    set_time(object, "time", g_get_real_time() / 1000);
     return object;
-}
-
-static void set_text(json_t *object, const char *key, const char *text)
-{
-    if (text != NULL && *text != '\0')
-        json_object_set_new(object, key, text_json(text));
-}
-
-static void set_count(json_t *object, const char *key, uint64_t count)
-{
-    json_object_set_new(object, key, json_integer((json_int_t)count));
 }
 
 static json_t *of_operation(const char *type, const Event *what)
@@ -31,9 +19,9 @@ static json_t *of_operation(const char *type, const Event *what)
     set_text(object, "operation", what->operation);
     set_text(object, "account", what->account);
     if (what->index != 0)
-        set_count(object, "index", what->index);
+        set_number(object, "index", what->index);
     if (what->total != 0)
-        set_count(object, "mailboxes", what->total);
+        set_number(object, "mailboxes", what->total);
     return object;
 }
 
@@ -53,9 +41,9 @@ json_t *events_json(const Event *what)
     switch (what->type) {
     case EVENT_SELECTED:
         object = of_operation("selected", what);
-        set_count(object, "mailboxes", what->total);
+        set_number(object, "mailboxes", what->total);
         if (what->expected_bytes != 0)
-            set_count(object, "bytes_expected", what->expected_bytes);
+            set_number(object, "bytes_expected", what->expected_bytes);
         return object;
     case EVENT_STATE:
         object = of_operation("state", what);
@@ -68,7 +56,7 @@ json_t *events_json(const Event *what)
         if (what->result == NULL)
             return NULL;
         object = of_operation("mailbox", what);
-        json_object_set_new(object, "mailbox", report_mailbox_json(NULL, what->result));
+        json_object_set_new(object, "mailbox", mailbox_result_json(what->result));
         return object;
     case EVENT_PROGRESS: /* too many: events_progress, now and then */
         break;
@@ -79,9 +67,9 @@ json_t *events_json(const Event *what)
 static void set_pace(json_t *object, double rate, double seconds_left)
 {
     if (rate >= 0)
-        set_count(object, "rate", (uint64_t)rate);
+        set_number(object, "rate", (int64_t)rate);
     if (seconds_left >= 0)
-        set_count(object, "eta_s", (uint64_t)(seconds_left + 0.5));
+        set_number(object, "eta_s", (int64_t)(seconds_left + 0.5));
 }
 
 static void set_mailbox(json_t *object, const FlightMailbox *mailbox, int64_t now)
@@ -90,12 +78,12 @@ static void set_mailbox(json_t *object, const FlightMailbox *mailbox, int64_t no
     set_text(object, "state", mailbox->state);
     set_text(object, "cause", mailbox->cause);
     set_text(object, "part", mailbox->part);
-    set_count(object, "items", mailbox->items);
+    set_number(object, "items", mailbox->items);
     if (mailbox->items_expected != 0)
-        set_count(object, "items_expected", mailbox->items_expected);
-    set_count(object, "bytes", mailbox->bytes);
+        set_number(object, "items_expected", mailbox->items_expected);
+    set_number(object, "bytes", mailbox->bytes);
     if (mailbox->bytes_expected != 0)
-        set_count(object, "bytes_expected", mailbox->bytes_expected);
+        set_number(object, "bytes_expected", mailbox->bytes_expected);
     set_pace(object, rate_now(&mailbox->rate, now), flight_mailbox_left(mailbox, now));
 }
 
@@ -109,12 +97,12 @@ json_t *events_progress(const Flight *flight, const FlightMailbox *mailbox, int6
         set_mailbox(object, mailbox, now);
         return object;
     }
-    set_count(object, "mailboxes", flight->mailboxes);
-    set_count(object, "done", flight->done);
-    set_count(object, "failed", flight->failed);
+    set_number(object, "mailboxes", flight->mailboxes);
+    set_number(object, "done", flight->done);
+    set_number(object, "failed", flight->failed);
     if (share >= 0) {
-        set_count(object, "bytes", (uint64_t)(share * (double)flight->size));
-        set_count(object, "bytes_expected", flight->size);
+        set_number(object, "bytes", (int64_t)(share * (double)flight->size));
+        set_number(object, "bytes_expected", flight->size);
     }
     set_pace(object, rate_now(&flight->rate, now), flight_left(flight, now));
     return object;

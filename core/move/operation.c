@@ -186,22 +186,15 @@ bool operation_begin(Operation *op, Store *store, GError **error)
 /* "2 moved, 1 failed". */
 static char *summary(const Operation *op)
 {
-    static const char *const names[] = {
-        [OUTCOME_MOVED] = "moved",       [OUTCOME_STAGED] = "staged",
-        [OUTCOME_SKIPPED] = "skipped",   [OUTCOME_FAILED] = "failed",
-        [OUTCOME_IN_DOUBT] = "in doubt", [OUTCOME_PURGED] = "purged",
-        [OUTCOME_KEPT] = "kept",         [OUTCOME_FINISHED] = "finished",
-        [OUTCOME_UNDONE] = "undone",     [OUTCOME_EXPLAINED] = "explained",
-        [OUTCOME_PLANNED] = "planned",   [OUTCOME_NOT_REACHED] = "not reached",
-    };
-    unsigned counts[G_N_ELEMENTS(names)] = { 0 };
+    unsigned counts[OUTCOMES] = { 0 };
     GString *out = g_string_new(NULL);
 
     for (guint i = 0; i < op->report->mailboxes->len; i++)
         counts[((const MailboxResult *)g_ptr_array_index(op->report->mailboxes, i))->outcome]++;
-    for (guint i = 0; i < G_N_ELEMENTS(names); i++)
+    for (Outcome i = 0; i < OUTCOMES; i++)
         if (counts[i] > 0)
-            g_string_append_printf(out, "%s%u %s", out->len > 0 ? ", " : "", counts[i], names[i]);
+            g_string_append_printf(out, "%s%u %s", out->len > 0 ? ", " : "", counts[i],
+                                   mailbox_outcome(i));
     return g_string_free(out, FALSE);
 }
 

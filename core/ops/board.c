@@ -93,16 +93,10 @@ static void take_progress(Board *board, const Event *event)
     aloft->expected_bytes = event->expected_bytes;
 }
 
-static bool is_bad(const MailboxResult *result)
-{
-    return result->outcome == OUTCOME_FAILED || result->outcome == OUTCOME_IN_DOUBT ||
-           result->outcome == OUTCOME_KEPT;
-}
-
 static void take_end(Board *board, const Event *event)
 {
     board->done++;
-    board->failed += event->result != NULL && is_bad(event->result);
+    board->failed += event->result != NULL && mailbox_is_bad(event->result);
     board->bytes_done += event->mailbox_bytes;
     for (guint i = 0; i < board->aloft->len; i++)
         if (strcmp(((Aloft *)g_ptr_array_index(board->aloft, i))->account, event->account) == 0) {

@@ -1,42 +1,8 @@
-/* result.c - see result.h. One table says what is kept, for both directions. */
+/* result.c - see result.h. What a result is outside of this process, reports and journal alike, is
+ * said by the tables of fields here. */
 #include "core/ops/result.h"
-#include <jansson.h>
-#include <stdlib.h>
+#include "core/fields.h"
 #include <string.h>
-
-typedef enum Kind { TEXT, UNSIGNED, UNSIGNED_32, UNSIGNED_64, SIGNED_64, REAL, FLAG } Kind;
-
-#define KEPT(kind, field)                             \
-    {                                                 \
-        #field, kind, offsetof(MailboxResult, field) \
-    }
-static const struct Field {
-    const char *name;
-    Kind kind;
-    size_t offset;
-} fields[] = {
-    KEPT(UNSIGNED, outcome),
-    KEPT(UNSIGNED, code),
-    KEPT(TEXT, reason),
-    KEPT(FLAG, unfinished),
-    KEPT(UNSIGNED_32, source_mailbox),
-    KEPT(UNSIGNED_32, destination_mailbox),
-    KEPT(UNSIGNED_64, rows),
-    KEPT(UNSIGNED_64, rows_window),
-    KEPT(UNSIGNED_64, blobs),
-    KEPT(UNSIGNED_64, bytes),
-    KEPT(UNSIGNED_64, blobs_copied),
-    KEPT(UNSIGNED_64, bytes_copied),
-    KEPT(UNSIGNED_64, blobs_linked),
-    KEPT(UNSIGNED, rounds),
-    KEPT(REAL, window_ms),
-    KEPT(SIGNED_64, committed),
-    KEPT(UNSIGNED_64, bytes_freed),
-    KEPT(UNSIGNED_64, backup_files),
-    KEPT(UNSIGNED_64, backup_bytes),
-};
-
-G_STATIC_ASSERT(sizeof(Outcome) == sizeof(unsigned) && sizeof(ZxError) == sizeof(unsigned));
 
 static void bad_item_free(BadItem *item)
 {
@@ -78,6 +44,43 @@ void result_free(MailboxResult *result)
     g_free(result);
 }
 
+const char *mailbox_outcome(Outcome outcome)
+{
+    static const char *const names[OUTCOMES] = {
+        [OUTCOME_MOVED] = "moved",       [OUTCOME_STAGED] = "staged",
+        [OUTCOME_SKIPPED] = "skipped",   [OUTCOME_FAILED] = "failed",
+        [OUTCOME_IN_DOUBT] = "in doubt", [OUTCOME_PURGED] = "purged",
+        [OUTCOME_KEPT] = "kept",         [OUTCOME_FINISHED] = "finished",
+        [OUTCOME_UNDONE] = "undone",     [OUTCOME_EXPLAINED] = "explained",
+        [OUTCOME_PLANNED] = "planned",   [OUTCOME_NOT_REACHED] = "not reached",
+    };
+
+    return names[outcome];
+}
+
+const char *mailbox_sleeper(Sleeper kind, uint64_t count)
+{
+    static const char *const names[SLEEPERS][2] = {
+        [SLEEPER_SEND] = { "delayed send", "delayed sends" },
+        [SLEEPER_REMINDER] = { "reminder", "reminders" },
+        [SLEEPER_POLL] = { "data source poll", "data source polls" },
+        [SLEEPER_GRANT] = { "expiring grant", "expiring grants" },
+    };
+
+    return names[kind][count != 1];
+}
+
+bool mailbox_is_bad(const MailboxResult *mailbox)
+{
+    return mailbox->outcome == OUTCOME_FAILED || mailbox->outcome == OUTCOME_IN_DOUBT ||
+           mailbox->outcome == OUTCOME_KEPT;
+}
+
+bool mailbox_has_code(const MailboxResult *mailbox)
+{
+    return mailbox_is_bad(mailbox) || mailbox->outcome == OUTCOME_NOT_REACHED;
+}
+
 bool mailbox_is_left(const MailboxResult *mailbox)
 {
     bool stopped = mailbox->code == ZX_ERROR_STOPPED || mailbox->code == ZX_ERROR_INTERRUPTED;
@@ -86,201 +89,226 @@ bool mailbox_is_left(const MailboxResult *mailbox)
            (mailbox->outcome == OUTCOME_FAILED && stopped);
 }
 
-static json_t *text_value(const char *text)
+static json_t *outcome_value(const void *at)
 {
-    g_autofree char *valid = g_utf8_make_valid(text, -1);
-
-    return json_string(valid);
+    return json_string(mailbox_outcome(*(const Outcome *)at));
 }
 
-static json_t *value_of(const struct Field *field, const void *at)
+static bool read_outcome(void *at, const json_t *value)
 {
-    const char *text;
-
-    switch (field->kind) {
-    case TEXT:
-        text = *(char *const *)at;
-        return text != NULL ? text_value(text) : NULL;
-    case UNSIGNED:
-        return json_integer(*(const unsigned *)at);
-    case UNSIGNED_32:
-        return json_integer(*(const uint32_t *)at);
-    case UNSIGNED_64:
-        return json_integer((json_int_t)*(const uint64_t *)at);
-    case SIGNED_64:
-        return json_integer(*(const int64_t *)at);
-    case REAL:
-        return json_real(*(const double *)at);
-    case FLAG:
-        return json_boolean(*(const bool *)at);
+    for (Outcome outcome = 0; outcome < OUTCOMES; outcome++) {
+        if (g_strcmp0(mailbox_outcome(outcome), json_string_value(value)) != 0)
+            continue;
+        *(Outcome *)at = outcome;
+        return true;
     }
-    g_assert_not_reached();
+    return false;
 }
+static const FieldKind field_outcome = { outcome_value, read_outcome };
 
-static void set_value(const struct Field *field, void *at, const json_t *value)
+static json_t *steps_value(const void *at)
 {
-    switch (field->kind) {
-    case TEXT:
-        g_free(*(char **)at);
-        *(char **)at = g_strdup(json_string_value(value));
-        return;
-    case UNSIGNED:
-        *(unsigned *)at = (unsigned)json_integer_value(value);
-        return;
-    case UNSIGNED_32:
-        *(uint32_t *)at = (uint32_t)json_integer_value(value);
-        return;
-    case UNSIGNED_64:
-        *(uint64_t *)at = (uint64_t)json_integer_value(value);
-        return;
-    case SIGNED_64:
-        *(int64_t *)at = json_integer_value(value);
-        return;
-    case REAL:
-        *(double *)at = json_number_value(value);
-        return;
-    case FLAG:
-        *(bool *)at = json_is_true(value);
-        return;
-    }
-}
+    const GArray *steps = *(GArray *const *)at;
+    json_t *list;
 
-static json_t *steps_value(const GArray *steps)
-{
-    json_t *list = json_array();
-
+    if (steps == NULL || steps->len == 0)
+        return NULL;
+    list = json_array();
     for (guint i = 0; i < steps->len; i++) {
         const StepTime *step = &g_array_index(steps, StepTime, i);
 
-        json_array_append_new(list, json_pack("[sf]", step->name, step->ms));
-    }
-    return list;
-}
-
-static json_t *sleeping_value(const Sleeping *sleeping)
-{
-    json_t *list = json_array();
-
-    for (int i = 0; i < SLEEPERS; i++)
         json_array_append_new(
-            list, json_pack("[Is]", (json_int_t)sleeping[i].count, sleeping[i].first));
-    return list;
-}
-
-static json_t *bad_items_value(const GPtrArray *items)
-{
-    json_t *list = json_array();
-
-    for (guint i = 0; i < items->len; i++) {
-        const BadItem *item = g_ptr_array_index(items, i);
-        json_t *value = json_pack("{s:I, s:I, s:b}", "item", (json_int_t)item->item_id,
-                                  "mod_content", (json_int_t)item->mod_content, "damaged_before",
-                                  item->damaged_before);
-        const struct {
-            const char *key, *text;
-        } texts[] = { { "cause", item->cause },
-                      { "folder", item->folder },
-                      { "subject", item->subject } };
-
-        for (guint t = 0; t < G_N_ELEMENTS(texts); t++)
-            if (texts[t].text != NULL)
-                json_object_set_new(value, texts[t].key, text_value(texts[t].text));
-        json_array_append_new(list, value);
+            list, json_pack("{s:s, s:o}", "step", step->name, "ms", tenths_json(step->ms)));
     }
     return list;
 }
 
-static void read_bad_items(GPtrArray *items, const json_t *list)
+static bool read_steps(void *at, const json_t *list)
 {
-    json_t *value;
+    const json_t *item;
     size_t i;
 
-    json_array_foreach(list, i, value)
+    json_array_foreach(list, i, item)
     {
-        BadItem *item = g_new0(BadItem, 1);
+        const char *name = json_string_value(json_object_get(item, "step"));
+        const StepTime step = { .name = g_intern_string(name), /* the mover's are literals */
+                                .ms = json_number_value(json_object_get(item, "ms")) };
 
-        *item = (BadItem){
-            .item_id = (uint32_t)json_integer_value(json_object_get(value, "item")),
-            .mod_content = (uint32_t)json_integer_value(json_object_get(value, "mod_content")),
-            .damaged_before = json_is_true(json_object_get(value, "damaged_before")),
-            .cause = g_strdup(json_string_value(json_object_get(value, "cause"))),
-            .folder = g_strdup(json_string_value(json_object_get(value, "folder"))),
-            .subject = g_strdup(json_string_value(json_object_get(value, "subject"))),
-        };
-        g_ptr_array_add(items, item);
+        if (name == NULL)
+            return false;
+        g_array_append_val(*(GArray **)at, step);
     }
+    return json_is_array(list);
+}
+static const FieldKind field_steps = { steps_value, read_steps };
+
+static json_t *sleeping_value(const void *at)
+{
+    const Sleeping *sleeping = at;
+    json_t *list = json_array();
+
+    for (int i = 0; i < SLEEPERS; i++) {
+        json_t *kind;
+
+        if (sleeping[i].count == 0)
+            continue;
+        kind = json_pack("{s:s, s:I}", "kind", mailbox_sleeper((Sleeper)i, 1), "count",
+                         (json_int_t)sleeping[i].count);
+        if (sleeping[i].first[0] != '\0')
+            json_object_set_new(kind, "first", text_json(sleeping[i].first));
+        json_array_append_new(list, kind);
+    }
+    if (json_array_size(list) > 0)
+        return list;
+    json_decref(list);
+    return NULL;
+}
+
+static bool read_sleeping(void *at, const json_t *list)
+{
+    Sleeping *sleeping = at;
+    const json_t *item;
+    size_t i;
+
+    json_array_foreach(list, i, item)
+    {
+        const char *kind = json_string_value(json_object_get(item, "kind"));
+        const char *first = json_string_value(json_object_get(item, "first"));
+
+        for (int k = 0; k < SLEEPERS; k++) {
+            if (g_strcmp0(mailbox_sleeper((Sleeper)k, 1), kind) != 0)
+                continue;
+            sleeping[k].count = (uint64_t)json_integer_value(json_object_get(item, "count"));
+            g_strlcpy(sleeping[k].first, first != NULL ? first : "", sizeof sleeping[k].first);
+        }
+    }
+    return json_is_array(list);
+}
+static const FieldKind field_sleeping = { sleeping_value, read_sleeping };
+
+static const Field bad_item_fields[] = {
+    FIELD_AS(BadItem, field_unsigned, item_id, "item"),
+    FIELD(BadItem, field_unsigned, mod_content),
+    FIELD(BadItem, field_flag, damaged_before),
+    FIELD(BadItem, field_text, cause),
+    FIELD(BadItem, field_text, folder),
+    FIELD(BadItem, field_text, subject),
+    { 0 },
+};
+
+static json_t *bad_items_value(const void *at)
+{
+    const GPtrArray *items = *(GPtrArray *const *)at;
+
+    return items != NULL && items->len > 0 ? fields_list(bad_item_fields, items) : NULL;
+}
+
+static bool read_bad_items(void *at, const json_t *list)
+{
+    return fields_read_list(bad_item_fields, sizeof(BadItem), *(GPtrArray **)at, list);
+}
+static const FieldKind field_bad_items = { bad_items_value, read_bad_items };
+
+static const Field forecast_fields[] = {
+    FIELD(Forecast, field_count, mailbox_bytes), FIELD(Forecast, field_count, rows),
+    FIELD(Forecast, field_count, blobs_there),   FIELD(Forecast, field_count, bytes_there),
+    FIELD(Forecast, field_count, blobs_to_go),   FIELD(Forecast, field_count, bytes_to_go),
+    FIELD(Forecast, field_tenths, window_ms),    { 0 },
+};
+
+json_t *forecast_json(const Forecast *forecast)
+{
+    json_t *object = json_object();
+
+    fields_write(forecast_fields, forecast, object);
+    return object;
+}
+
+static json_t *forecast_value(const void *at)
+{
+    const Forecast *forecast = *(Forecast *const *)at;
+
+    return forecast != NULL ? forecast_json(forecast) : NULL;
+}
+
+static bool read_forecast(void *at, const json_t *value)
+{
+    Forecast *forecast = g_new0(Forecast, 1);
+
+    *(Forecast **)at = forecast;
+    return fields_read(forecast_fields, forecast, value);
+}
+static const FieldKind field_forecast = { forecast_value, read_forecast };
+
+/* `test` is of the process that failed. */
+static const Field result_fields[] = {
+    FIELD_AS(MailboxResult, field_text, address, "account"),
+    FIELD(MailboxResult, field_text, account_id),
+    FIELD(MailboxResult, field_outcome, outcome),
+    FIELD(MailboxResult, field_text, reason),
+    FIELD(MailboxResult, field_mark, unfinished),
+    FIELD(MailboxResult, field_text, source),
+    FIELD(MailboxResult, field_text, destination),
+    FIELD(MailboxResult, field_unsigned, source_mailbox),
+    FIELD(MailboxResult, field_unsigned, destination_mailbox),
+    FIELD(MailboxResult, field_count, rows),
+    FIELD(MailboxResult, field_count, rows_window),
+    FIELD(MailboxResult, field_count, blobs),
+    FIELD(MailboxResult, field_count, bytes),
+    FIELD(MailboxResult, field_count, blobs_copied),
+    FIELD(MailboxResult, field_count, bytes_copied),
+    FIELD(MailboxResult, field_count, blobs_linked),
+    FIELD(MailboxResult, field_count, bytes_freed),
+    FIELD(MailboxResult, field_count, backup_files),
+    FIELD(MailboxResult, field_count, backup_bytes),
+    FIELD(MailboxResult, field_unsigned, rounds),
+    FIELD(MailboxResult, field_time, committed),
+    FIELD(MailboxResult, field_tenths, window_ms),
+    FIELD(MailboxResult, field_steps, window_steps),
+    FIELD(MailboxResult, field_forecast, forecast),
+    FIELD(MailboxResult, field_sleeping, sleeping),
+    FIELD(MailboxResult, field_notes, notes),
+    FIELD(MailboxResult, field_bad_items, bad_items),
+    { 0 },
+};
+
+json_t *mailbox_result_json(const MailboxResult *result)
+{
+    json_t *object = json_object();
+
+    fields_write(result_fields, result, object);
+    if (mailbox_has_code(result))
+        json_object_set_new(object, "code", json_string(error_name(result->code)));
+    return object;
+}
+
+bool mailbox_result_read(MailboxResult *result, const json_t *object, GError **error)
+{
+    const char *code = json_string_value(json_object_get(object, "code"));
+
+    if (!fields_read(result_fields, result, object) || result->address == NULL ||
+        json_object_get(object, "outcome") == NULL)
+        return fail(error, ZX_ERROR_DATA, "%s: what is recorded of it cannot be read",
+                    result->address != NULL ? result->address : "a mailbox");
+    if (code == NULL || !error_named(code, &result->code))
+        result->code = ZX_ERROR_FAILED;
+    return true;
 }
 
 char *result_text(const MailboxResult *result)
 {
-    json_t *object = json_object(), *notes = json_array();
-    g_autofree char *dumped = NULL;
-    char *text;
+    json_t *object = mailbox_result_json(result);
+    g_autofree char *dumped = json_dumps(object, JSON_COMPACT);
 
-    for (guint i = 0; i < G_N_ELEMENTS(fields); i++) {
-        json_t *value = value_of(&fields[i], (const char *)result + fields[i].offset);
-
-        if (value != NULL)
-            json_object_set_new(object, fields[i].name, value);
-    }
-    for (guint i = 0; i < result->notes->len; i++)
-        json_array_append_new(notes, text_value(g_ptr_array_index(result->notes, i)));
-    json_object_set_new(object, "notes", notes);
-    json_object_set_new(object, "window_steps", steps_value(result->window_steps));
-    json_object_set_new(object, "bad_items", bad_items_value(result->bad_items));
-    json_object_set_new(object, "sleeping", sleeping_value(result->sleeping));
-    dumped = json_dumps(object, JSON_COMPACT);
-    text = g_strdup(dumped);
     json_decref(object);
-    return text;
-}
-
-static void read_lists(MailboxResult *result, const json_t *object)
-{
-    json_t *item;
-    size_t i;
-
-    json_array_foreach(json_object_get(object, "notes"), i, item)
-        if (json_is_string(item))
-            g_ptr_array_add(result->notes, g_strdup(json_string_value(item)));
-    json_array_foreach(json_object_get(object, "window_steps"), i, item)
-    {
-        const char *name = json_string_value(json_array_get(item, 0));
-        StepTime step = { .name = g_intern_string(name != NULL ? name : "?"),
-                          .ms = json_number_value(json_array_get(item, 1)) };
-
-        g_array_append_val(result->window_steps, step);
-    }
-    json_array_foreach(json_object_get(object, "sleeping"), i, item)
-    {
-        const char *first = json_string_value(json_array_get(item, 1));
-
-        if (i >= SLEEPERS)
-            break;
-        result->sleeping[i].count = (uint64_t)json_integer_value(json_array_get(item, 0));
-        g_strlcpy(result->sleeping[i].first, first != NULL ? first : "",
-                  sizeof result->sleeping[i].first);
-    }
+    return g_strdup(dumped);
 }
 
 bool result_read(MailboxResult *result, const char *text, GError **error)
 {
     json_t *object = json_loads(text != NULL ? text : "", 0, NULL);
+    const bool done = mailbox_result_read(result, object, error);
 
-    if (!json_is_object(object) || !json_is_integer(json_object_get(object, "outcome")) ||
-        (unsigned)json_integer_value(json_object_get(object, "outcome")) > OUTCOME_NOT_REACHED) {
-        json_decref(object);
-        return fail(error, ZX_ERROR_DATA, "%s: its record in the journal cannot be read",
-                    result->address);
-    }
-    for (guint i = 0; i < G_N_ELEMENTS(fields); i++) {
-        const json_t *value = json_object_get(object, fields[i].name);
-
-        if (value != NULL)
-            set_value(&fields[i], (char *)result + fields[i].offset, value);
-    }
-    read_lists(result, object);
-    read_bad_items(result->bad_items, json_object_get(object, "bad_items"));
     json_decref(object);
-    return true;
+    return done;
 }

@@ -1,5 +1,5 @@
-/* result.h - a MailboxResult as the journal keeps it, so that who resumes or watches an operation has
- * what its process knew. Text of anybody's may be in it: what is no UTF-8 is replaced. */
+/* result.h - what became of a mailbox, and how the journal keeps it, so that who resumes or watches an
+ * operation has what its process knew: as reports have it (mailbox_result_json of core.h). */
 #ifndef ZX_OPS_RESULT_H
 #define ZX_OPS_RESULT_H
 
@@ -9,9 +9,9 @@ MailboxResult *result_new(const char *address, const char *account_id, const cha
                           const char *destination);
 void result_free(MailboxResult *result);
 
-/* Address, id and stores are columns of their own beside it. g_free. */
+/* g_free. */
 char *result_text(const MailboxResult *result);
-/* Into a result that is fresh but for these; DATA if @text is none of result_text. */
+/* Into a result that is fresh but for its names; DATA if @text is none of result_text. */
 bool result_read(MailboxResult *result, const char *text, GError **error) MUST_USE;
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(MailboxResult, result_free)
