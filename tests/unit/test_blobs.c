@@ -29,7 +29,7 @@ static void begin_side(Side *side, const char *name, unsigned mailbox_bits)
 {
     GError *error = NULL;
 
-    side->peer = peer_open(name, NULL, agent_file, 10, &error);
+    side->peer = peer_open(name, NULL, agent_file, 60, &error);
     assert_null(error);
     for (unsigned i = 0; i < 2; i++) {
         Volume volume = { .id = i + 1,

@@ -96,7 +96,7 @@ static void test_answers(void **state)
         bool ok;
 
         server_start(&server, strlen(two), cases[i].answer, cases[i].piecemeal);
-        ok = memcached_delete("127.0.0.1", server.port, keys, cases[i].answer == NULL ? 100 : 10000,
+        ok = memcached_delete("127.0.0.1", server.port, keys, cases[i].answer == NULL ? 1000 : 60000,
                               &error);
         server_stop(&server);
         assert_string_equal(server.asked->str, two);
@@ -125,7 +125,7 @@ static void test_many_keys_in_one_go(void **state)
         g_string_append(answer, i % 2 ? "DELETED\r\n" : "NOT_FOUND\r\n");
     }
     server_start(&server, length, answer->str, false);
-    assert_true(memcached_delete("127.0.0.1", server.port, keys, 20000, &error));
+    assert_true(memcached_delete("127.0.0.1", server.port, keys, 60000, &error));
     server_stop(&server);
     assert_int_equal(server.asked->len, length);
     g_string_free(server.asked, TRUE);
@@ -160,7 +160,7 @@ static void test_values(void **state)
         Server server;
 
         server_start(&server, strlen("get a\r\nget b\r\n"), cases[i].answer, cases[i].piecemeal);
-        values = memcached_get("127.0.0.1", server.port, keys, 10000, &error);
+        values = memcached_get("127.0.0.1", server.port, keys, 60000, &error);
         server_stop(&server);
         assert_string_equal(server.asked->str, "get a\r\nget b\r\n");
         g_string_free(server.asked, TRUE);

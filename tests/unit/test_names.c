@@ -8,7 +8,7 @@
 
 #include <cmocka.h>
 
-enum { FOREVER_MS = 60000, PATIENT_MS = 20000, SHORT_MS = 50 };
+enum { FOREVER_MS = 600000, PATIENT_MS = 60000, SHORT_MS = 50 };
 
 static const char *const everyone[] = { "", NULL };
 
@@ -174,7 +174,7 @@ static void slow(void **state G_GNUC_UNUSED)
 
         began = g_get_monotonic_time();
         assert_int_equal(count(names, i % 2 ? other : "an"), 0);
-        assert_true(g_get_monotonic_time() - began < 5000000); /* a machine under load */
+        assert_true(g_get_monotonic_time() - began < 30000000); /* a machine under load */
     }
     g_mutex_lock(&server.lock);
     assert_true(server.asked <= 8);
@@ -191,7 +191,7 @@ static void slow(void **state G_GNUC_UNUSED)
 /* Fifty presses while it hangs take less than two that are waited for. */
 static void not_waited_for_again(void **state G_GNUC_UNUSED)
 {
-    enum { WAIT_MS = 2000 };
+    enum { WAIT_MS = 5000 };
     Server server = { .names = 3, .shut = true };
     Names *names = names_open(ask, NULL, &server, (NamesTimes){ FOREVER_MS, WAIT_MS });
     int64_t began;

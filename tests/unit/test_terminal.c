@@ -56,7 +56,7 @@ static void *read_all(void *data)
 
 static void wait_for(Terminal *terminal, const char *text)
 {
-    int64_t deadline = g_get_monotonic_time() + 10 * G_USEC_PER_SEC;
+    int64_t deadline = g_get_monotonic_time() + 60 * G_USEC_PER_SEC;
     bool there = false;
 
     while (!there && g_get_monotonic_time() < deadline) {
