@@ -118,7 +118,7 @@ ok(result.returncode == 64 and result.stdout == VERSION * 16 and "16 deep" in re
 master, slave = pty.openpty()
 with subprocess.Popen([PROGRAM, "--host", "m1.test", "-f", good], stdin=subprocess.DEVNULL, stdout=slave, stderr=slave,
                       env={**place.env, "TERM": "xterm"}) as process:
-    status = process.wait(30)
+    status = process.wait(120)
 os.close(slave)
 is_(os.read(master, 4096).decode().replace("\r", ""), VERSION * 2, "on a terminal a batch has no prompt and no colour")
 os.close(master)

@@ -34,7 +34,7 @@ class Place:
         os.chmod(path, mode)
         return path
 
-    def run(self, *words, stdin=b"", timeout=30, **env):
+    def run(self, *words, stdin=b"", timeout=300, **env):
         """Runs the program to its end; text comes as str."""
         result = subprocess.run([PROGRAM, *words], input=stdin, capture_output=True, timeout=timeout,
                                 env={**self.env, **env}, check=False)
@@ -54,7 +54,7 @@ class Terminal:
         self.seen = ""
         self.status = None
 
-    def expect(self, text, seconds=20):
+    def expect(self, text, seconds=120):
         """Reads until `text` comes; what came before it and itself."""
         deadline = time.monotonic() + seconds
         while text not in self.seen and time.monotonic() < deadline:
@@ -75,7 +75,7 @@ class Terminal:
             wait_for(lambda: not termios.tcgetattr(self.fd)[3] & termios.ICANON, 10, "the prompt to read keys")
         os.write(self.fd, text.encode())
 
-    def wait(self, seconds=30):
+    def wait(self, seconds=120):
         """The exit status, once it has ended."""
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:

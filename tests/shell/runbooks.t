@@ -83,7 +83,7 @@ def answers(text):
 def bash(script):
     """What the program prints when a shell runs it."""
     return subprocess.run(["bash", "-c", script, PROGRAM], env=place.env, stdin=subprocess.DEVNULL,
-                          capture_output=True, text=True, timeout=60, check=False).stdout
+                          capture_output=True, text=True, timeout=300, check=False).stdout
 
 
 text = "".join(f"{line}\n" for line, _, _ in LINES)
