@@ -5,6 +5,7 @@
 
 #include "core/agent/content.h"
 #include "core/agent/tree.h"
+#include <sys/stat.h>
 
 /* What is being written beside its place: its name with this behind it. */
 #define AGENT_TEMPORARY ".zxmove"
@@ -26,7 +27,7 @@ typedef struct AgentWriter {
     GError *error; /* the first; the rest of the content is then ignored, END answers with it */
     Tree *tree;
     BlobRef ref;
-    struct timespec mtime; /* of a file that is no blob */
+    struct timespec mtime; /* of a file of an index or a backup */
     int dir, fd;
     char name[NAME_SIZE], temporary[NAME_SIZE + 16];
     uint64_t expected, written;
@@ -68,9 +69,8 @@ void agent_write_clear(Agent *agent);
 /* What FLUSH has to sync: takes a copy of each descriptor (@file < 0: the directory only). */
 bool agent_unsynced(Agent *agent, int dir, int file, GError **error);
 
-/* Streams a file as HEAD, DATA and TAIL; closes @fd. @ref NULL: an index file, hashed as it is. */
-bool agent_stream(Agent *agent, const WireFrame *frame, int fd, const BlobRef *ref, GError **error);
-/* The regular file @name in @dir, which is taken over: no link, no pipe. */
+/* Streams the regular file @name in @dir (taken over; no link, no pipe) as HEAD, DATA and TAIL, hashed as
+ * it is. */
 bool agent_stream_file(Agent *agent, const WireFrame *frame, int dir, const char *name, GError **error);
 
 /* One handler may serve several requests that are alike. */
@@ -91,8 +91,26 @@ bool judge(int fd, const struct stat *st, const BlobRef *ref, ContentIs *is, GEr
 /* Puts the content of @from, gzipped, into the empty @to. */
 bool compress_file(int from, int to, GError **error) MUST_USE;
 
+/* CONNECT while a file is written: contents come in order. */
+bool agent_write_idle(const Agent *agent, GError **error);
 /* Begins writing @name in @dir (taken over) for the request @frame. */
 bool agent_write_begin(Agent *agent, const WireFrame *frame, Tree *tree, int dir, const char *name,
                        GError **error);
+
+/* A file of an index or a backup, by its mtime and length. */
+typedef struct PlainFile {
+    char name[NAME_SIZE];
+    struct timespec mtime;
+    uint64_t length;
+} PlainFile;
+static inline uint64_t mtime_ns(const struct stat *st)
+{
+    return (uint64_t)st->st_mtim.tv_sec * 1000000000 + (uint64_t)st->st_mtim.tv_nsec;
+}
+void plain_file_get(WireIn *in, PlainFile *file);
+/* The same for such a file. @dir < 0: @problem (taken) says why there is none; END answers with it, but
+ * for CONNECT: what was no request. */
+bool agent_write_plain(Agent *agent, const WireFrame *frame, Tree *tree, int dir,
+                       const PlainFile *file, GError *problem, GError **error);
 
 #endif

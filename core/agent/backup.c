@@ -83,7 +83,7 @@ static void answer_entry(Walk *walk, const struct stat *st, bool plain)
     wire_begin(out, AGENT_BACKUP_ENTRY, 0, walk->frame->stream);
     wire_put_text(out, walk->path);
     wire_put_u64(out, (uint64_t)st->st_size);
-    wire_put_u64(out, (uint64_t)st->st_mtim.tv_sec * 1000000000 + (uint64_t)st->st_mtim.tv_nsec);
+    wire_put_u64(out, mtime_ns(st));
     wire_put_u8(out, plain);
     wire_finish(out);
     if (wire_out_left(out) > WIRE_MAX)
@@ -163,10 +163,9 @@ bool agent_backup_list(Agent *agent, const WireFrame *frame, WireIn *in, GError 
     return true;
 }
 
-/* Account and name, of a file to be written (@st) also mtime and length; the directory it is in is
- * opened, and its own name is @leaf. -1 with @error, of code CONNECT if this is no request. */
-static int take_file(Agent *agent, WireIn *in, TreeMake make, struct stat *st, char leaf[NAME_SIZE],
-                     GError **error)
+/* Account and name, of a file to be written also mtime and length; the directory it is in is
+ * opened, and @file has its own name. -1 with @error, of code CONNECT if this is no request. */
+static int take_file(Agent *agent, WireIn *in, TreeMake make, PlainFile *file, GError **error)
 {
     char account[ID_SIZE], path[WIRE_TEXT];
     bool good = take_account(in, account);
@@ -176,12 +175,8 @@ static int take_file(Agent *agent, WireIn *in, TreeMake make, struct stat *st, c
     int at;
 
     wire_text(in, path, sizeof path);
-    if (st != NULL) {
-        uint64_t mtime = wire_u64(in);
-
-        st->st_mtim = (struct timespec){ (time_t)(mtime / 1000000000), (long)(mtime % 1000000000) };
-        st->st_size = (off_t)wire_u64(in);
-    }
+    if (make != TREE_LOOK)
+        plain_file_get(in, file);
     if (!wire_end(in, error))
         return -1;
     names = g_strsplit(path, "/", -1);
@@ -199,43 +194,26 @@ static int take_file(Agent *agent, WireIn *in, TreeMake make, struct stat *st, c
     at = tree_descend(agent->backup, parts, 1 + count, make);
     if (at < 0)
         fail_errno(error, errno, path);
-    g_strlcpy(leaf, names[count - 1], NAME_SIZE);
+    g_strlcpy(file->name, names[count - 1], sizeof file->name);
     return at;
 }
 
 bool agent_backup_read(Agent *agent, const WireFrame *frame, WireIn *in, GError **error)
 {
-    char name[NAME_SIZE];
-    int dir = take_file(agent, in, TREE_LOOK, NULL, name, error);
+    PlainFile file;
+    int dir = take_file(agent, in, TREE_LOOK, &file, error);
 
-    if (dir < 0)
-        return false;
-    return agent_stream_file(agent, frame, dir, name, error);
+    return dir >= 0 && agent_stream_file(agent, frame, dir, file.name, error);
 }
 
 bool agent_backup_write(Agent *agent, const WireFrame *frame, WireIn *in, GError **error)
 {
-    AgentWriter *writer = &agent->writer;
-    g_autoptr(GError) problem = NULL;
-    char name[NAME_SIZE] = "";
-    struct stat st = { 0 };
+    GError *problem = NULL;
+    PlainFile file = { 0 };
     int dir;
 
-    if (writer->active)
-        return fail(error, ZX_ERROR_CONNECT, "a file begins in the middle of another");
-    dir = take_file(agent, in, TREE_MAKE, &st, name, &problem);
-    if (dir < 0 && error_code(problem) == ZX_ERROR_CONNECT) {
-        g_propagate_error(error, g_steal_pointer(&problem));
+    if (!agent_write_idle(agent, error))
         return false;
-    }
-    writer->active = true;
-    writer->stream = frame->stream;
-    g_strlcpy(writer->name, name, sizeof writer->name);
-    writer->mtime = st.st_mtim;
-    writer->expected = writer->ref.size = (uint64_t)st.st_size;
-    if (dir < 0)
-        writer->error = g_steal_pointer(&problem);
-    else
-        agent_write_begin(agent, frame, agent->backup, dir, name, &writer->error);
-    return true; /* END answers */
+    dir = take_file(agent, in, TREE_MAKE, &file, &problem);
+    return agent_write_plain(agent, frame, agent->backup, dir, &file, problem, error);
 }

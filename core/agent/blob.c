@@ -130,7 +130,8 @@ static bool fail_blob(GError **error, const Tree *tree, const BlobRef *ref)
                        ref->mod_content);
 }
 
-bool agent_stream(Agent *agent, const WireFrame *frame, int fd, const BlobRef *ref, GError **error)
+/* Streams a file as HEAD, DATA and TAIL; closes @fd. @ref NULL: no blob, hashed as it is. */
+static bool stream(Agent *agent, const WireFrame *frame, int fd, const BlobRef *ref, GError **error)
 {
     g_autoptr(Content) content = NULL;
     ContentIs is = { 0 };
@@ -148,7 +149,7 @@ bool agent_stream(Agent *agent, const WireFrame *frame, int fd, const BlobRef *r
                           (frame->flags & AGENT_DIGEST) != 0);
     wire_begin(out, AGENT_HEAD, 0, frame->stream);
     wire_put_u64(out, left);
-    wire_put_u64(out, (uint64_t)st.st_mtim.tv_sec * 1000000000 + (uint64_t)st.st_mtim.tv_nsec);
+    wire_put_u64(out, mtime_ns(&st));
     wire_finish(out);
     while (left > 0) {
         size_t want = MIN(left, WIRE_DATA);
@@ -190,7 +191,7 @@ bool agent_stream_file(Agent *agent, const WireFrame *frame, int dir, const char
 
     close(dir);
     if (fd >= 0 && fstat(fd, &st) == 0 && S_ISREG(st.st_mode))
-        return agent_stream(agent, frame, fd, NULL, error);
+        return stream(agent, frame, fd, NULL, error);
     if (fd < 0)
         return fail_errno(error, errno, name);
     close(fd);
@@ -211,7 +212,7 @@ bool agent_blob_read(Agent *agent, const WireFrame *frame, WireIn *in, GError **
         fd = open_elsewhere(agent, &ref, &st);
     if (fd < 0)
         fail_errno(error, errno, "reading");
-    else if (agent_stream(agent, frame, fd, &ref, error))
+    else if (stream(agent, frame, fd, &ref, error))
         return true;
     return fail_blob(error, tree, &ref);
 }
@@ -225,10 +226,8 @@ bool agent_blob_write(Agent *agent, const WireFrame *frame, WireIn *in, GError *
     Tree *tree;
     int dir;
 
-    if (!wire_end(in, error))
+    if (!wire_end(in, error) || !agent_write_idle(agent, error))
         return false;
-    if (writer->active)
-        return fail(error, ZX_ERROR_CONNECT, "a file begins in the middle of another");
     writer->active = true;
     writer->stream = frame->stream;
     writer->blob = true;

@@ -22,8 +22,7 @@ static void answer_entry(Agent *agent, const WireFrame *frame, const char *name,
     wire_begin(&agent->out, AGENT_INDEX_ENTRY, 0, frame->stream);
     wire_put_text(&agent->out, name);
     wire_put_u64(&agent->out, (uint64_t)st->st_size);
-    wire_put_u64(&agent->out,
-                 (uint64_t)st->st_mtim.tv_sec * 1000000000 + (uint64_t)st->st_mtim.tv_nsec);
+    wire_put_u64(&agent->out, mtime_ns(st));
     wire_finish(&agent->out);
 }
 
@@ -80,25 +79,21 @@ bool agent_index_remove(Agent *agent, const WireFrame *frame, WireIn *in, GError
     return true;
 }
 
-/* Volume, mailbox and name, of a file to be written (@st) also mtime and length; the directory is
- * opened. -1 with @error, of code CONNECT if this is no request. */
-static int take_file(Agent *agent, WireIn *in, TreeMake make, struct stat *st, Tree **tree,
-                     char name[NAME_SIZE], GError **error)
+/* Volume, mailbox and name, of a file to be written also mtime and length; the directory is opened.
+ * -1 with @error, of code CONNECT if this is no request. */
+static int take_file(Agent *agent, WireIn *in, TreeMake make, Tree **tree, PlainFile *file,
+                     GError **error)
 {
     unsigned volume = wire_u8(in);
     uint32_t mailbox = wire_u32(in);
     int fd;
 
-    wire_text(in, name, NAME_SIZE);
-    if (st != NULL) {
-        uint64_t mtime = wire_u64(in);
-
-        st->st_mtim = (struct timespec){ (time_t)(mtime / 1000000000), (long)(mtime % 1000000000) };
-        st->st_size = (off_t)wire_u64(in);
-    }
+    wire_text(in, file->name, sizeof file->name);
+    if (make != TREE_LOOK)
+        plain_file_get(in, file);
     if (!wire_end(in, error))
         return -1;
-    if (!name_ok(name)) {
+    if (!name_ok(file->name)) {
         fail(error, ZX_ERROR_CONNECT, "not the name of an index file");
         return -1;
     }
@@ -106,20 +101,20 @@ static int take_file(Agent *agent, WireIn *in, TreeMake make, struct stat *st, T
         return -1;
     fd = tree_index_dir(*tree, mailbox, make);
     if (fd < 0)
-        fail_errno(error, errno, name);
+        fail_errno(error, errno, file->name);
     return fd;
 }
 
 bool agent_index_drop(Agent *agent, const WireFrame *frame, WireIn *in, GError **error)
 {
-    char name[NAME_SIZE];
+    PlainFile file;
     Tree *tree;
     bool ok;
-    int dir = take_file(agent, in, TREE_LOOK, NULL, &tree, name, error);
+    int dir = take_file(agent, in, TREE_LOOK, &tree, &file, error);
 
     if (dir < 0)
         return false;
-    ok = unlinkat(dir, name, 0) == 0 || errno == ENOENT || fail_errno(error, errno, name);
+    ok = unlinkat(dir, file.name, 0) == 0 || errno == ENOENT || fail_errno(error, errno, file.name);
     if (ok && (frame->flags & AGENT_DURABLE) != 0)
         ok = agent_unsynced(agent, dir, -1, error);
     close(dir);
@@ -130,40 +125,23 @@ bool agent_index_drop(Agent *agent, const WireFrame *frame, WireIn *in, GError *
 
 bool agent_index_read(Agent *agent, const WireFrame *frame, WireIn *in, GError **error)
 {
-    char name[NAME_SIZE];
+    PlainFile file;
     Tree *tree;
-    int dir = take_file(agent, in, TREE_LOOK, NULL, &tree, name, error);
+    int dir = take_file(agent, in, TREE_LOOK, &tree, &file, error);
 
-    if (dir < 0)
-        return false;
-    return agent_stream_file(agent, frame, dir, name, error);
+    return dir >= 0 && agent_stream_file(agent, frame, dir, file.name, error);
 }
 
 bool agent_index_write(Agent *agent, const WireFrame *frame, WireIn *in, GError **error)
 {
     TreeMake make = (frame->flags & AGENT_DURABLE) != 0 ? TREE_MAKE_DURABLE : TREE_MAKE;
-    AgentWriter *writer = &agent->writer;
-    g_autoptr(GError) problem = NULL;
-    char name[NAME_SIZE];
-    struct stat st = { 0 };
-    Tree *tree;
+    GError *problem = NULL;
+    PlainFile file = { 0 };
+    Tree *tree = NULL;
     int dir;
 
-    if (writer->active)
-        return fail(error, ZX_ERROR_CONNECT, "a file begins in the middle of another");
-    dir = take_file(agent, in, make, &st, &tree, name, &problem);
-    if (dir < 0 && error_code(problem) == ZX_ERROR_CONNECT) {
-        g_propagate_error(error, g_steal_pointer(&problem));
+    if (!agent_write_idle(agent, error))
         return false;
-    }
-    writer->active = true;
-    writer->stream = frame->stream;
-    g_strlcpy(writer->name, name, sizeof writer->name);
-    writer->mtime = st.st_mtim;
-    writer->expected = writer->ref.size = (uint64_t)st.st_size;
-    if (dir < 0)
-        writer->error = g_steal_pointer(&problem);
-    else
-        agent_write_begin(agent, frame, tree, dir, name, &writer->error);
-    return true; /* END answers */
+    dir = take_file(agent, in, make, &tree, &file, &problem);
+    return agent_write_plain(agent, frame, tree, dir, &file, problem, error);
 }

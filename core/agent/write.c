@@ -127,6 +127,12 @@ static int create(int dir, const char *name)
     return fd;
 }
 
+bool agent_write_idle(const Agent *agent, GError **error)
+{
+    return !agent->writer.active ||
+           fail(error, ZX_ERROR_CONNECT, "a file begins in the middle of another");
+}
+
 bool agent_write_begin(Agent *agent, const WireFrame *frame, Tree *tree, int dir, const char *name,
                        GError **error)
 {
@@ -141,6 +147,34 @@ bool agent_write_begin(Agent *agent, const WireFrame *frame, Tree *tree, int dir
                                   (frame->flags & AGENT_DIGEST) != 0);
     writer->fd = create(dir, writer->temporary);
     return writer->fd >= 0 || fail_errno(error, errno, name);
+}
+
+void plain_file_get(WireIn *in, PlainFile *file)
+{
+    const uint64_t mtime = wire_u64(in);
+
+    file->mtime = (struct timespec){ (time_t)(mtime / 1000000000), (long)(mtime % 1000000000) };
+    file->length = wire_u64(in);
+}
+
+bool agent_write_plain(Agent *agent, const WireFrame *frame, Tree *tree, int dir,
+                       const PlainFile *file, GError *problem, GError **error)
+{
+    AgentWriter *writer = &agent->writer;
+
+    if (dir < 0 && error_code(problem) == ZX_ERROR_CONNECT) {
+        g_propagate_error(error, problem);
+        return false;
+    }
+    writer->active = true;
+    writer->stream = frame->stream;
+    g_strlcpy(writer->name, file->name, sizeof writer->name);
+    writer->mtime = file->mtime;
+    writer->expected = writer->ref.size = file->length;
+    writer->error = problem;
+    if (dir >= 0)
+        agent_write_begin(agent, frame, tree, dir, file->name, &writer->error);
+    return true; /* END answers */
 }
 
 static bool write_all(int fd, const uint8_t *bytes, size_t length, GError **error)
