@@ -35,11 +35,14 @@ void around_unreached(const Looked *looked, Result *result)
     result->status = error_exit_status(error_code(result->problem));
 }
 
-void around_finish(const Looked *looked, const char *key, json_t *(*item_json)(const void *item),
+bool around_finish(const Looked *looked, const char *key, json_t *(*item_json)(const void *item),
                    const char *none, Result *result)
 {
-    json_t *list = json_array();
+    json_t *list;
 
+    if (looked == NULL)
+        return false;
+    list = json_array();
     for (guint i = 0; i < looked->items->len; i++)
         json_array_append_new(list, item_json(g_ptr_array_index(looked->items, i)));
     result->response = json_object();
@@ -49,4 +52,5 @@ void around_finish(const Looked *looked, const char *key, json_t *(*item_json)(c
     around_unreached(looked, result);
     if (looked->items->len == 0 && looked->unreached->len == 0)
         result->text = g_strdup_printf("%s\n", none);
+    return true;
 }

@@ -137,8 +137,7 @@ static bool list(Session *session, const ListRequest *request, unsigned which,
         return false;
     if (looked->items->len == 0 && looked->unreached->len == 0 && request->operation != NULL)
         return fail(error, ZX_ERROR_NOT_FOUND, "no such operation: %s", request->operation);
-    around_finish(looked, "operations", item_json, none, result);
-    return true;
+    return around_finish(looked, "operations", item_json, none, result);
 }
 
 static bool run_all(Session *session, void *data, Result *result, GError **error)

@@ -22,14 +22,10 @@ static bool run(Session *session, void *data G_GNUC_UNUSED, Result *result, GErr
     Core *core = session_core(session, error);
     g_autoptr(Looked) looked = NULL;
 
-    if (core == NULL)
-        return false;
-    looked = core_nonlocal(core, session->switches->host, &session->wait, error);
-    if (looked == NULL)
-        return false;
-    around_finish(looked, "mailboxes", mailbox_json,
-                  "every mailbox lies where its account lives", result);
-    return true;
+    if (core != NULL)
+        looked = core_nonlocal(core, session->switches->host, &session->wait, error);
+    return around_finish(looked, "mailboxes", mailbox_json,
+                         "every mailbox lies where its account lives", result);
 }
 
 const Command cmd_get_non_local_mailboxes = {

@@ -30,13 +30,9 @@ static bool run(Session *session, void *data G_GNUC_UNUSED, Result *result, GErr
     Core *core = session_core(session, error);
     g_autoptr(Looked) looked = NULL;
 
-    if (core == NULL)
-        return false;
-    looked = core_servers(core, session->switches->host, &session->wait, error);
-    if (looked == NULL)
-        return false;
-    around_finish(looked, "servers", server_json, "no mailbox server", result);
-    return true;
+    if (core != NULL)
+        looked = core_servers(core, session->switches->host, &session->wait, error);
+    return around_finish(looked, "servers", server_json, "no mailbox server", result);
 }
 
 const Command cmd_get_servers = {

@@ -197,13 +197,9 @@ static bool run(Session *session, void *data, Result *result, GError **error)
     else
         looked = core_whereabouts(core, request->accounts != NULL ? request->accounts : single,
                                   &session->wait, error);
-    if (looked == NULL)
-        return false;
     if (request->operation != NULL)
-        around_finish(looked, "operations", trace_json, "no such operation", result);
-    else
-        around_finish(looked, "accounts", where_json, "no such account", result);
-    return true;
+        return around_finish(looked, "operations", trace_json, "no such operation", result);
+    return around_finish(looked, "accounts", where_json, "no such account", result);
 }
 
 /* clang-format off */

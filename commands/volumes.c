@@ -31,13 +31,9 @@ static bool run_all(Session *session, void *data G_GNUC_UNUSED, Result *result, 
     Core *core = session_core(session, error);
     g_autoptr(Looked) looked = NULL;
 
-    if (core == NULL)
-        return false;
-    looked = core_volumes(core, NULL, false, session->switches->host, &session->wait, error);
-    if (looked == NULL)
-        return false;
-    around_finish(looked, "volumes", volume_json, "no volume", result);
-    return true;
+    if (core != NULL)
+        looked = core_volumes(core, NULL, false, session->switches->host, &session->wait, error);
+    return around_finish(looked, "volumes", volume_json, "no volume", result);
 }
 
 /* clang-format off */
