@@ -22,7 +22,6 @@ typedef struct Round {
     bool only[UINT8_MAX + 1];
     unsigned mailbox, total; /* the how many-th of how many */
     InspectCount before;     /* when the mailbox at hand was begun */
-    GError *problem;         /* of a mailbox: said once */
 } Round;
 
 static void trace_free(BlobTrace *trace)

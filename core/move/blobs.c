@@ -31,7 +31,6 @@ typedef struct Round {
     unsigned range;   /* of diff: the next to be read */
     GQueue todo;      /* of Blob */
     GHashTable *live; /* of Blob: owned here until they are settled */
-    bool elsewhere_done;
 } Round;
 
 void blob_trouble_free(BlobTrouble *trouble)

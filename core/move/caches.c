@@ -39,7 +39,8 @@ bool caches_replicas_in_step(Move *move, Store *store, const Wait *wait, GError 
     return true;
 }
 
-bool caches_replicas_show(Move *move, Store *store, const char *attribute, const char *value,
+/* Waits for the same servers to show a value. */
+static bool replicas_show(Move *move, Store *store, const char *attribute, const char *value,
                           const Wait *wait, GError **error)
 {
     g_auto(GStrv) urls = store_ldap_urls(store);
@@ -79,8 +80,8 @@ bool caches_flush_store(Move *move, Store *store, const char *status, const char
     bool right = false;
 
     if ((status != NULL &&
-         !caches_replicas_show(move, store, "zimbraAccountStatus", status, wait, error)) ||
-        !caches_replicas_show(move, store, "zimbraMailHost", host, wait, error))
+         !replicas_show(move, store, "zimbraAccountStatus", status, wait, error)) ||
+        !replicas_show(move, store, "zimbraMailHost", host, wait, error))
         return false;
     for (;;) {
         if (!admin_flush(store->soap, id, true, wait, error) ||

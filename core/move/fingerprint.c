@@ -120,7 +120,8 @@ static bool large_bytes_append(GString *sql, const Table *table)
     return any;
 }
 
-void fingerprint_append(GString *sql, const Selection *rows)
+/* "SHA1(..)" */
+static void fingerprint_append(GString *sql, const Selection *rows)
 {
     const bool large = large_bytes_append(sql, rows->table);
 

@@ -24,9 +24,6 @@ typedef struct Selection {
 
 Selection selection(const Table *table, Side side, const RowsMap *map);
 
-/* "SHA1(..)" */
-void fingerprint_append(GString *sql, const Selection *rows);
-
 /* A SELECT of lines (@tag, bucket, rows, rows with a fingerprint, two sums over the fingerprints),
  * one a bucket, of rows for which @where holds. Sums, not XOR: of two equal rows each counts. */
 void bucket_lines_append(GString *sql, const Selection *rows, unsigned tag, const char *where);

@@ -364,9 +364,6 @@ bool late_forget(Move *move, GError **error) MUST_USE;
 /* caches.c */
 /* Waits for the LDAP servers of @store's own ldap_url to have what the master has now (5.5). */
 bool caches_replicas_in_step(Move *move, Store *store, const Wait *wait, GError **error) MUST_USE;
-/* Waits for them to show a value. */
-bool caches_replicas_show(Move *move, Store *store, const char *attribute, const char *value,
-                          const Wait *wait, GError **error) MUST_USE;
 /* Waits for the LDAP servers of @store to show @attribute = @value, flushes it and looks. */
 bool caches_flush_store(Move *move, Store *store, const char *status, const char *host,
                         const Wait *wait, GError **error) MUST_USE;

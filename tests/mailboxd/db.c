@@ -233,11 +233,6 @@ void db_rollback(Db *db)
     db->dirty = false;
 }
 
-uint64_t db_changed(Db *db)
-{
-    return mysql_affected_rows(db->mysql);
-}
-
 bool rows_next(DbRows *rows)
 {
     rows->row = mysql_fetch_row(rows->result);

@@ -24,7 +24,6 @@ DbRows *db_query(Db *db, GError **error, const char *sql, ...) G_GNUC_PRINTF(3, 
 bool db_script(Db *db, const char *sql, GError **error);
 bool db_commit(Db *db, GError **error);
 void db_rollback(Db *db);
-uint64_t db_changed(Db *db);
 
 /* Steps to the next row; false at the end. */
 bool rows_next(DbRows *rows);
