@@ -120,7 +120,7 @@ typedef struct BackupFile {
 /* Of BackupFile, by name; empty if the account has no directory there. */
 GHashTable *peer_backup_list(Peer *peer, const char *account_id, GError **error) MUST_USE;
 
-/* The wire below, for core/move/stream.c, which keeps many requests under way. */
+/* The wire below, for peer_ask.c, and for core/move/stream.c, which keeps many requests under way. */
 int peer_fd(Peer *peer); /* to poll */
 WireOut *peer_out(Peer *peer);
 /* Begins a request in peer_out(); wire_finish() ends it. */
@@ -131,6 +131,12 @@ uint16_t peer_stream(const Peer *peer);
 bool peer_pump(Peer *peer, bool receive, GError **error) MUST_USE;
 /* A frame that was received: 1, 0 none, -1 broken. Its payload lives until the next peer_pump. */
 int peer_next(Peer *peer, WireFrame *frame, GError **error) MUST_USE;
+/* The next frame of the answer to the request begun last; an ERROR fails. */
+bool peer_answer(Peer *peer, WireFrame *frame, GError **error) MUST_USE;
+/* Judges what was decoded; a message that makes no sense ends the conversation. */
+bool peer_understood(Peer *peer, const WireIn *in, GError **error) MUST_USE;
+/* Nothing of a secret stays behind in the buffer. */
+void peer_wipe(Peer *peer);
 /* TIMEOUT, and broken, if an answer is due and the peer was silent for its time. */
 bool peer_patience(Peer *peer, GError **error) MUST_USE;
 /* Its patience begins anew: it was not listened to. */
