@@ -1,19 +1,8 @@
-/* directory.c - see directory.h. */
-#include "core/zimbra/directory.h"
-#include "core/net/ldap.h"
+/* directory.c - see directory.h: what the master says. Replicas are asked in replicas.c. */
+#include "core/zimbra/directory_inside.h"
 #include <string.h>
 
-struct Directory {
-    const Conf *conf;
-    LdapConn *master;
-    GHashTable *others; /* url -> LdapConn, the servers asked whether they have caught up */
-    GHashTable *silent; /* url -> when it did not answer (monotonic us, int64_t) */
-    GPtrArray *servers; /* of ServerInfo, once read */
-    LdapEntry *config;  /* cn=config,cn=zimbra, borrowed from config_answer */
-    GPtrArray *config_answer;
-};
-
-static LdapConn *connect_to(const Conf *conf, const char *url, unsigned timeout_s, GError **error)
+LdapConn *directory_connect(const Conf *conf, const char *url, unsigned timeout_s, GError **error)
 {
     LdapTarget target = {
         .url = url,
@@ -27,9 +16,8 @@ static LdapConn *connect_to(const Conf *conf, const char *url, unsigned timeout_
     return ldap_conn_open(&target, error);
 }
 
-/* Reads on the master; a connection that was lost in the meantime is opened anew, once. */
-static GPtrArray *search(Directory *directory, const char *base, LdapScope scope,
-                         const char *filter, const char *const *attributes, GError **error)
+GPtrArray *directory_search(Directory *directory, const char *base, LdapScope scope,
+                            const char *filter, const char *const *attributes, GError **error)
 {
     GError *lost = NULL;
     GPtrArray *found = NULL;
@@ -44,8 +32,8 @@ static GPtrArray *search(Directory *directory, const char *base, LdapScope scope
     }
     g_clear_error(&lost);
     g_clear_pointer(&directory->master, ldap_conn_close);
-    directory->master = connect_to(directory->conf, directory->conf->ldap.master,
-                                   directory->conf->net_timeout_s, error);
+    directory->master = directory_connect(directory->conf, directory->conf->ldap.master,
+                                          directory->conf->net_timeout_s, error);
     if (directory->master == NULL)
         return NULL;
     return ldap_conn_search(directory->master, base, scope, filter, attributes, error);
@@ -55,8 +43,8 @@ static bool read_config(Directory *directory, GError **error)
 {
     static const char *const wanted[] = { "*", NULL };
 
-    directory->config_answer =
-        search(directory, "cn=config,cn=zimbra", LDAP_BASE, "(objectClass=*)", wanted, error);
+    directory->config_answer = directory_search(directory, "cn=config,cn=zimbra", LDAP_BASE,
+                                                "(objectClass=*)", wanted, error);
     if (directory->config_answer == NULL)
         return false;
     if (directory->config_answer->len != 1)
@@ -169,8 +157,8 @@ static GPtrArray *search_servers(Directory *directory, GError **error)
                                           "zimbraMemcachedClientServerList",
                                           NULL };
 
-    return search(directory, "cn=servers,cn=zimbra", LDAP_ONE, "(objectClass=zimbraServer)", wanted,
-                  error);
+    return directory_search(directory, "cn=servers,cn=zimbra", LDAP_ONE,
+                            "(objectClass=zimbraServer)", wanted, error);
 }
 
 const GPtrArray *directory_servers(Directory *directory, GError **error)
@@ -337,7 +325,7 @@ static GPtrArray *search_domain(Directory *directory, const char *name, GError *
     g_autofree char *filter =
         ldap_filter("(&(objectClass=zimbraDomain)(zimbraDomainName=%s))", name);
 
-    return search(directory, "", LDAP_SUB, filter, wanted, error);
+    return directory_search(directory, "", LDAP_SUB, filter, wanted, error);
 }
 
 /* zimbraDomainStatus, inherited from config (1.5: attribute 535). */
@@ -356,8 +344,8 @@ static void add_of_domain(Account *account, const Directory *directory, const GP
 {
     account->domain_status = domain_status(directory, found);
     if (account->cos_id == NULL && found->len > 0)
-        account->cos_id = lowercase(
-            ldap_entry_get(g_ptr_array_index(found, 0), "zimbraDomainDefaultCOSId"));
+        account->cos_id =
+            lowercase(ldap_entry_get(g_ptr_array_index(found, 0), "zimbraDomainDefaultCOSId"));
 }
 
 Account *directory_account(Directory *directory, const char *who, GError **error)
@@ -370,7 +358,7 @@ Account *directory_account(Directory *directory, const char *who, GError **error
     g_autoptr(GPtrArray) domains = NULL;
     g_autoptr(Account) account = NULL;
 
-    found = search(directory, "", LDAP_SUB, filter, account_attributes, error);
+    found = directory_search(directory, "", LDAP_SUB, filter, account_attributes, error);
     if (found == NULL)
         return NULL;
     if (found->len != 1) {
@@ -410,8 +398,8 @@ GPtrArray *directory_domain(Directory *directory, const char *domain, GError **e
         return NULL;
     }
     base = g_strdup_printf("ou=people,%s", ldap_entry_dn(g_ptr_array_index(domains, 0)));
-    found =
-        search(directory, base, LDAP_SUB, "(objectClass=zimbraAccount)", account_attributes, error);
+    found = directory_search(directory, base, LDAP_SUB, "(objectClass=zimbraAccount)",
+                             account_attributes, error);
     if (found == NULL)
         return NULL;
     accounts = g_ptr_array_new_with_free_func((GDestroyNotify)account_free);
@@ -433,7 +421,7 @@ bool directory_absent(Directory *directory, const char *server, const char *acco
         "(&(objectClass=zimbraServer)(|(zimbraServiceHostname=%s)(cn=%s)))", server, server);
     g_autofree char *of_account = ldap_filter("(zimbraId=%s)", account_id);
     g_autoptr(GPtrArray) servers =
-        search(directory, "cn=servers,cn=zimbra", LDAP_ONE, of_server, wanted, error);
+        directory_search(directory, "cn=servers,cn=zimbra", LDAP_ONE, of_server, wanted, error);
     g_autoptr(GPtrArray) found = NULL;
 
     if (servers == NULL)
@@ -453,12 +441,12 @@ bool directory_is_admin(Directory *directory, const char *login, bool *is, GErro
     static const char *const wanted[] = { "uid", NULL };
     /* A bare name is one of the admins that have no mailbox. */
     const bool bare = strchr(login, '@') == NULL;
-    g_autofree char *filter = ldap_filter(
-        "(&(objectClass=zimbraAccount)(zimbraIsAdminAccount=TRUE)(|(uid=%s)(mail=%s)"
-        "(zimbraMailDeliveryAddress=%s)(zimbraMailAlias=%s)))",
-        bare ? login : "", login, login, login);
-    g_autoptr(GPtrArray) found = search(directory, bare ? "cn=admins,cn=zimbra" : "", LDAP_SUB,
-                                        filter, wanted, error);
+    g_autofree char *filter =
+        ldap_filter("(&(objectClass=zimbraAccount)(zimbraIsAdminAccount=TRUE)(|(uid=%s)(mail=%s)"
+                    "(zimbraMailDeliveryAddress=%s)(zimbraMailAlias=%s)))",
+                    bare ? login : "", login, login, login);
+    g_autoptr(GPtrArray) found = directory_search(directory, bare ? "cn=admins,cn=zimbra" : "",
+                                                  LDAP_SUB, filter, wanted, error);
 
     *is = found != NULL && found->len > 0;
     return found != NULL;
@@ -468,8 +456,8 @@ GHashTable *directory_host_pools(Directory *directory, GError **error)
 {
     static const char *const wanted[] = { "cn", "zimbraId", "zimbraMailHostPool", NULL };
     g_autoptr(GPtrArray) found =
-        search(directory, "cn=cos,cn=zimbra", LDAP_ONE,
-               "(&(objectClass=zimbraCOS)(zimbraMailHostPool=*))", wanted, error);
+        directory_search(directory, "cn=cos,cn=zimbra", LDAP_ONE,
+                         "(&(objectClass=zimbraCOS)(zimbraMailHostPool=*))", wanted, error);
     GHashTable *pools;
 
     if (found == NULL)
@@ -497,7 +485,7 @@ bool directory_change_home(Directory *directory, const Account *account, const S
     const LdapChange changes[] = { { "zimbraMailHost", account->mail_host, to->hostname },
                                    { "zimbraMailTransport", account->transport, transport },
                                    { 0 } };
-    g_autoptr(GPtrArray) found = search(directory, "", LDAP_SUB, filter, wanted, error);
+    g_autoptr(GPtrArray) found = directory_search(directory, "", LDAP_SUB, filter, wanted, error);
 
     if (found == NULL)
         return false;
@@ -510,8 +498,9 @@ bool directory_change_home(Directory *directory, const Account *account, const S
 GHashTable *directory_ids_at(Directory *directory, const char *host, GError **error)
 {
     static const char *const wanted[] = { "zimbraId", NULL };
-    g_autofree char *filter = ldap_filter("(&(objectClass=zimbraAccount)(zimbraMailHost=%s))", host);
-    g_autoptr(GPtrArray) found = search(directory, "", LDAP_SUB, filter, wanted, error);
+    g_autofree char *filter =
+        ldap_filter("(&(objectClass=zimbraAccount)(zimbraMailHost=%s))", host);
+    g_autoptr(GPtrArray) found = directory_search(directory, "", LDAP_SUB, filter, wanted, error);
     GHashTable *ids;
 
     if (found == NULL)
@@ -559,7 +548,7 @@ static char **alias_domains(Directory *directory, const char *domain_id, GError 
     g_autofree char *filter = ldap_filter("(&(objectClass=zimbraDomain)(zimbraDomainType=alias)"
                                           "(zimbraDomainAliasTargetId=%s))",
                                           domain_id);
-    g_autoptr(GPtrArray) found = search(directory, "", LDAP_SUB, filter, wanted, error);
+    g_autoptr(GPtrArray) found = directory_search(directory, "", LDAP_SUB, filter, wanted, error);
     GPtrArray *names;
 
     if (found == NULL)
@@ -612,166 +601,4 @@ void route_names_free(RouteNames *names)
     g_strfreev(names->virtual_ips);
     g_strfreev(names->alias_domains);
     g_free(names);
-}
-
-/* Replicas. */
-
-/* One that does not answer must not cost a window its timeout again and again. */
-#define REPLICA_TIMEOUT_S 3
-#define SILENT_FOR_US     (60 * G_USEC_PER_SEC)
-
-static bool is_silent(const Directory *directory, const char *url)
-{
-    const int64_t *since = g_hash_table_lookup(directory->silent, url);
-
-    return since != NULL && g_get_monotonic_time() - *since < SILENT_FOR_US;
-}
-
-/* Whatever the reason, to us it is a server that does not answer. */
-static bool set_silent(Directory *directory, const char *url, GError *problem, GError **error)
-{
-    int64_t *since = g_new(int64_t, 1);
-
-    *since = g_get_monotonic_time();
-    g_hash_table_replace(directory->silent, g_strdup(url), since);
-    g_hash_table_remove(directory->others, url);
-    fail(error, ZX_ERROR_CONNECT, "%s", problem->message);
-    g_error_free(problem);
-    return false;
-}
-
-static LdapConn *other_server(Directory *directory, const char *url, GError **error)
-{
-    LdapConn *conn = g_hash_table_lookup(directory->others, url);
-
-    if (conn == NULL && (conn = connect_to(directory->conf, url, REPLICA_TIMEOUT_S, error)) != NULL)
-        g_hash_table_insert(directory->others, g_strdup(url), conn);
-    return conn;
-}
-
-bool directory_caught_up(Directory *directory, const char *url, const char *account_id,
-                         const char *attribute, const char *value, const Wait *wait, GError **error)
-{
-    const char *wanted[] = { attribute, NULL };
-    g_autofree char *filter =
-        ldap_filter("(&(objectClass=zimbraAccount)(zimbraId=%s))", account_id);
-    GError *problem = NULL;
-    LdapConn *conn;
-
-    if (is_silent(directory, url))
-        return fail(error, ZX_ERROR_CONNECT, "%s did not answer a moment ago", url);
-    conn = other_server(directory, url, &problem);
-    if (conn == NULL)
-        return set_silent(directory, url, problem, error);
-    for (;;) {
-        g_autoptr(GPtrArray) found = ldap_conn_search(conn, "", LDAP_SUB, filter, wanted, &problem);
-        const char *shown;
-
-        if (found == NULL)
-            return set_silent(directory, url, problem, error);
-        shown = found->len == 1 ? ldap_entry_get(g_ptr_array_index(found, 0), attribute) : NULL;
-        if (shown != NULL && g_ascii_strcasecmp(shown, value) == 0)
-            return true;
-        if (!wait_check(wait, url, error))
-            return false;
-        wait_pause(wait, 20);
-    }
-}
-
-/* The server id of a CSN: "20261122035817.218986Z#000000#000#000000". */
-static char *csn_server(const char *csn)
-{
-    g_auto(GStrv) parts = g_strsplit(csn, "#", 4);
-
-    return g_strdup(g_strv_length(parts) == 4 ? parts[2] : "");
-}
-
-/* Whether one of the values is of the same server and not older: CSNs sort as text. */
-static bool has_reached(const char *const *values, const char *csn)
-{
-    g_autofree char *server = csn_server(csn);
-
-    for (; *values != NULL; values++) {
-        g_autofree char *other = csn_server(*values);
-
-        if (strcmp(other, server) == 0 && strcmp(*values, csn) >= 0)
-            return true;
-    }
-    return false;
-}
-
-/* contextCSN of the tree and entryCSN of the account, an answer each. */
-typedef struct Marks {
-    GPtrArray *tree, *account;
-} Marks;
-
-static void marks_clear(Marks *marks)
-{
-    g_clear_pointer(&marks->tree, g_ptr_array_unref);
-    g_clear_pointer(&marks->account, g_ptr_array_unref);
-}
-
-G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Marks, marks_clear)
-
-static const char *const tree_wanted[] = { "contextCSN", NULL };
-static const char *const account_wanted[] = { "entryCSN", NULL };
-
-static const char *const *csns_of(const GPtrArray *found, const char *attribute)
-{
-    static const char *const none[] = { NULL };
-
-    return found->len == 1 ? ldap_entry_all(g_ptr_array_index(found, 0), attribute) : none;
-}
-
-static bool in_step(const Marks *master, const Marks *other)
-{
-    const char *const *reached = csns_of(other->tree, "contextCSN");
-    const char *const *csn = csns_of(master->account, "entryCSN");
-
-    for (; *csn != NULL; csn++)
-        if (!has_reached(csns_of(other->account, "entryCSN"), *csn))
-            return false;
-    if (*reached == NULL) /* it does not say */
-        return true;
-    for (csn = csns_of(master->tree, "contextCSN"); *csn != NULL; csn++)
-        if (!has_reached(reached, *csn))
-            return false;
-    return true;
-}
-
-bool directory_in_step(Directory *directory, const char *url, const char *account_id,
-                       const Wait *wait, GError **error)
-{
-    g_autofree char *filter =
-        ldap_filter("(&(objectClass=zimbraAccount)(zimbraId=%s))", account_id);
-    g_auto(Marks) master = { 0 };
-    GError *problem = NULL;
-    LdapConn *conn;
-
-    master.tree = search(directory, "", LDAP_BASE, "(objectClass=*)", tree_wanted, error);
-    if (master.tree == NULL)
-        return false;
-    master.account = search(directory, "", LDAP_SUB, filter, account_wanted, error);
-    if (master.account == NULL)
-        return false;
-    if (is_silent(directory, url))
-        return fail(error, ZX_ERROR_CONNECT, "%s did not answer a moment ago", url);
-    conn = other_server(directory, url, &problem);
-    if (conn == NULL)
-        return set_silent(directory, url, problem, error);
-    for (;;) {
-        g_auto(Marks) other = { 0 };
-
-        other.tree =
-            ldap_conn_search(conn, "", LDAP_BASE, "(objectClass=*)", tree_wanted, &problem);
-        if (other.tree != NULL)
-            other.account = ldap_conn_search(conn, "", LDAP_SUB, filter, account_wanted, &problem);
-        if (other.account == NULL)
-            return set_silent(directory, url, problem, error);
-        if (in_step(&master, &other))
-            return true;
-        if (!wait_check(wait, url, error))
-            return false;
-        wait_pause(wait, 20);
-    }
 }
