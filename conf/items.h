@@ -40,6 +40,14 @@ bool conf_parse_number(const ConfItem *item, const char *text, uint64_t *out,
 /* Whether @text may stand for @item; USAGE if not. */
 bool conf_check_value(const ConfItem *item, const char *text, GError **error) MUST_USE;
 
+/* Stores @text in the field of @item inside @base (a Conf or a ConfStore); @directory is where relative
+ * paths start. */
+bool conf_set_value(const ConfItem *item, void *base, const char *text, const char *directory,
+                    GError **error) MUST_USE;
+/* The defaults of the rows that begin with @prefix ("" for the settings that are not a store's). */
+void conf_set_defaults(void *base, const char *prefix);
+char *conf_expand_path(const char *text, const char *directory);
+
 /* "a name", "a whole number", "a duration such as 30s": what @type is, for a message. */
 const char *conf_type_name(ConfType type);
 

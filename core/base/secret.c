@@ -28,6 +28,12 @@ void secret_free(Secret *secret)
     g_free(secret);
 }
 
+void secret_set(Secret **secret, const char *text)
+{
+    secret_free(*secret);
+    *secret = secret_new(text);
+}
+
 const char *secret_reveal(const Secret *secret)
 {
     return secret->text;

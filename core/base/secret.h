@@ -10,6 +10,8 @@ typedef struct Secret Secret;
 Secret *secret_new(const char *text);
 Secret *secret_copy(const Secret *secret);
 void secret_free(Secret *secret);
+/* @text in place of what was there. */
+void secret_set(Secret **secret, const char *text);
 
 /* For the one library call that needs it; never for a message. Valid as long as the secret. */
 const char *secret_reveal(const Secret *secret);
