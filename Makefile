@@ -75,7 +75,7 @@ $(OUT)/zxmove-agent: $(AGENT_OBJ)
 	$(Q)$(LINK) -o $@ $^ $(AGENT_LIBS) 2>$@.log || { cat $@.log >&2; exit 1; }
 	@sed '/in function/{N;/statically linked/d};/statically linked/d' $@.log >&2; rm -f $@.log
 
-$(OUT)/mailboxd: $(MAILBOXD_OBJ)
+$(OUT)/mailboxd: $(MAILBOXD_OBJ) $(TSAN_OBJ)
 	@echo "  LINK  $@"
 	$(Q)$(LINK) -o $@ $^ $$(pkg-config --libs $(MAILBOXD_PKGS))
 

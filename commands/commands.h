@@ -125,8 +125,10 @@ typedef struct Session {
     char *line;               /* the command at hand, as typed */
     void (*note)(void *data, const char *text); /* a sentence for stderr, at once */
     EventSink *sink;
-    const Command *command; /* the one at hand */
-    gint begun;             /* by g_atomic: an operation has begun */
+    /* What the thread of the signals reads, too: by g_atomic. */
+    gint operates;          /* the verb at hand is one that does */
+    gint begun;             /* an operation has begun */
+    gint watching;          /* one of another process: Ctrl-C is not for it */
     bool background;        /* an operation goes on in a process of its own */
     const char *begin_as;   /* the uuid of the operation that this process is; NULL: it gets one */
     /* Starts the line at hand in a process of its own, as this operation. @result is left empty once the
@@ -135,7 +137,6 @@ typedef struct Session {
     /* Sees to it that these are told if this process dies before unguard. */
     void (*guard)(void *data, const char *operation, char **to);
     void (*unguard)(void *data);
-    bool watching; /* an operation of another process: Ctrl-C is not for it */
     /* A line to words; NULL with USAGE. */
     char **(*split)(const char *line, GError **error);
     /* NULL: nobody is there to answer, run as typed. */

@@ -185,9 +185,9 @@ bool operation_watch(Session *session, const OperationLook *operation, Result *r
     g_autoptr(GError) problem = NULL;
     g_autoptr(Looked) looked = NULL;
 
-    session->watching = true;
+    g_atomic_int_set(&session->watching, 1);
     looked = core_watch(session->core, operation, session_event, session, &session->wait, &problem);
-    session->watching = false;
+    g_atomic_int_set(&session->watching, 0);
     if (looked != NULL)
         return tell_end(session, g_ptr_array_index(looked->items, 0), result, error);
     if (wait_stopped(&session->wait))

@@ -33,17 +33,15 @@ static void leave_terminal(void)
 
 static void on_signal(unsigned number)
 {
-    const Command *command = at_work->command;
-
     bool again = stops != 0;
 
-    if (number == SIGHUP && g_atomic_int_get(&at_work->begun) && command != NULL &&
-        (command->flags & COMMAND_OPERATES)) {
+    if (number == SIGHUP && g_atomic_int_get(&at_work->begun) &&
+        g_atomic_int_get(&at_work->operates)) {
         leave_terminal();
         return;
     }
-    stops = 1;
-    if (!at_work->watching)
+    __atomic_store_n(&stops, 1, __ATOMIC_RELAXED);
+    if (!g_atomic_int_get(&at_work->watching))
         progress_stopping(tell, again);
 }
 
@@ -66,7 +64,7 @@ void stop_begin(Session *session, Progress *progress)
 {
     sigset_t set;
 
-    session->command = NULL;
+    g_atomic_int_set(&session->operates, 0);
     g_atomic_int_set(&session->begun, 0);
     sigemptyset(&set);
     sigaddset(&set, SIGINT);

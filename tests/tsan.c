@@ -110,3 +110,9 @@ void g_cond_broadcast(GCond *cond)
 {
     pthread_cond_broadcast(cond_of(cond));
 }
+
+/* What GLib makes once, under a lock of its own inside. */
+__attribute__((constructor)) static void make_once(void)
+{
+    g_get_tmp_dir();
+}
