@@ -18,6 +18,8 @@ CFLAGS_release := -O2 -g -D_FORTIFY_SOURCE=3
 CFLAGS_faults  := -O1 -g -DZX_FAILPOINTS
 CFLAGS_asan    := -O1 -g -fsanitize=address,undefined -fno-omit-frame-pointer -DZX_FAILPOINTS
 CFLAGS_tsan    := -O1 -g -fsanitize=thread -fno-omit-frame-pointer -DZX_FAILPOINTS
+CFLAGS_fuzz    := -O1 -g -fsanitize=fuzzer-no-link,address,undefined -fno-omit-frame-pointer -DZX_FAILPOINTS \
+    -Wno-cast-qual -Wno-unused-variable # of clang: g_auto variables are used by their end
 
 # Recursive on purpose: a machine without the packages can still run `make deps` and `make help`.
 PKG_CFLAGS = $(eval PKG_CFLAGS := $(shell pkg-config --cflags $(sort $(PKGS) $(TEST_PKGS) $(MAILBOXD_PKGS))))$(PKG_CFLAGS)
@@ -33,7 +35,7 @@ AGENT_OBJ := $(patsubst %.c,$(OUT)/%.o,$(wildcard core/agent/*.c core/base/*.c))
 MAILBOXD_OBJ := $(patsubst %.c,$(OUT)/%.o,$(wildcard tests/mailboxd/*.c))
 MANUAL := $(OUT)/zxmove.1 $(OUT)/zxmove.conf.5
 UNIT := $(patsubst %.c,$(OUT)/%,$(wildcard tests/unit/test_*.c))
-FUZZ := $(patsubst tests/fuzz/%.c,build/fuzz/%,$(wildcard tests/fuzz/*.c))
+FUZZERS := $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/*.c))
 
 all: $(OUT)/zxmove $(OUT)/zxmove-agent $(MANUAL)  ## build zxmove and its agent (MODE=release|faults|asan|tsan)
 
@@ -91,28 +93,27 @@ lab: programs  ## start a laboratory to try zxmove in (LAB=name)
 lab-stop:  ## stop it and remove its directory (LAB=name)
 	@tests/lab/lab stop $(LAB)
 
-# The fuzzers need clang.
-build/fuzz/%: tests/fuzz/%.c core/base/wire.c core/base/error.c
-	@mkdir -p $(@D)
-	clang -std=gnu11 -D_GNU_SOURCE -I. -O1 -g -fsanitize=fuzzer,address,undefined $(PKG_CFLAGS) \
-	    -DZX_VERSION='"$(VERSION)"' -DZX_DATE='"$(DATE)"' $(FUZZ_LINK) -o $@ $^ \
-	    $$(pkg-config --libs glib-2.0 jansson yaml-0.1)
-build/fuzz/token: shell/token.c
-# The verbs are in its tables and are not run: what they would call is not linked.
-build/fuzz/args: FUZZ_LINK := -no-pie -Wl,--unresolved-symbols=ignore-all
-build/fuzz/args: $(wildcard commands/*.c completion/*.c conf/*.c) shell/token.c core/base/name.c core/base/secret.c core/base/wait.c
+# A fuzzer is a harness and the library. `make fuzz` builds both with clang and its libFuzzer; a test like the
+# others, without clang, replays what was kept of the inputs.
+REPLAY := $(FUZZERS:%=$(OUT)/tests/fuzz/%)
+FUZZ_MAIN := $(if $(filter fuzz,$(MODE)),,$(OUT)/tests/unit/replay.o)
+FUZZ_LIBS := $(if $(filter fuzz,$(MODE)),-fsanitize=fuzzer)
+$(OUT)/tests/fuzz/%: $(OUT)/tests/fuzz/%.o $(FUZZ_MAIN) $(OUT)/libzxmove.a
+	@echo "  LINK  $@"
+	$(Q)$(LINK) -o $@ $^ $(FUZZ_LIBS) $(PKG_LIBS)
+# It brings the agent's main.c itself.
+$(OUT)/tests/fuzz/agent: $(filter $(OUT)/core/agent/%,$(filter-out %/main.o,$(AGENT_OBJ)))
 
 FUZZ_S ?= 30
-fuzz: $(FUZZ)  ## run every fuzzer for FUZZ_S seconds
-	@for f in $(FUZZ); do mkdir -p $$f.corpus; \
-	    $$f -max_total_time=$(FUZZ_S) -timeout=10 -print_final_stats=0 $$f.corpus tests/fuzz/corpus/$$(basename $$f) \
-	    || exit 1; done
+FUZZ ?= $(FUZZERS)
+fuzz:  ## run every fuzzer for FUZZ_S seconds (FUZZ=token for one; needs clang)
+	@$(MAKE) --no-print-directory MODE=fuzz CC="$(FUZZ_CC)" fuzz-run
+FUZZ_CC ?= clang
 
-# The same harnesses over their corpora, without clang: a test like the others.
-REPLAY := $(patsubst tests/fuzz/%.c,$(OUT)/tests/fuzz/%,$(wildcard tests/fuzz/*.c))
-$(OUT)/tests/fuzz/%: $(OUT)/tests/fuzz/%.o $(OUT)/tests/unit/replay.o $(OUT)/libzxmove.a
-	@echo "  LINK  $@"
-	$(Q)$(LINK) -o $@ $^ $(PKG_LIBS)
+fuzz-run: $(FUZZ:%=$(OUT)/tests/fuzz/%)
+	@for f in $(FUZZ); do mkdir -p $(OUT)/corpus/$$f; \
+	    $(OUT)/tests/fuzz/$$f -max_total_time=$(FUZZ_S) -timeout=10 -print_final_stats=0 -artifact_prefix=$(OUT)/corpus/ $(OUT)/corpus/$$f \
+	    tests/fuzz/corpus/$$f || exit 1; done
 
 programs: $(OUT)/zxmove $(OUT)/zxmove-agent $(OUT)/mailboxd
 
@@ -161,4 +162,4 @@ clean:  ## stop the laboratories of this checkout and remove build/
 -include $(LIB_OBJ:.o=.d) $(AGENT_OBJ:.o=.d) $(MAILBOXD_OBJ:.o=.d) $(OUT)/shell/main.d $(UNIT:=.d) $(REPLAY:=.d)
 .DELETE_ON_ERROR:
 .SECONDARY:
-.PHONY: all help deps programs test test-run unit unit-run demo domain bench lab lab-stop fuzz install clean
+.PHONY: all help deps programs test test-run unit unit-run demo domain bench lab lab-stop fuzz fuzz-run install clean

@@ -112,7 +112,6 @@ static bool take_zimbra(Import *import, const ScriptItem *item, GError **error)
 static bool take_store(Import *import, const ScriptItem *item, GError **error)
 {
     g_autofree char *from = g_strdup_printf("%s of %s", item->key, item->store);
-    g_autofree char *address = g_strdup_printf("stores.%s.address", item->store);
     g_autofree char *password = g_strdup_printf("stores.%s.mariadb_password", item->store);
 
     if (strcmp(item->key, "password") == 0) {
@@ -157,6 +156,9 @@ static bool take_store_names(Import *import, GError **error)
             !g_hash_table_add(seen, item->store))
             continue;
         setting = g_strdup_printf("stores.%s.address", item->store);
+        if (!conf_is_server(item->store))
+            return fail(error, ZX_ERROR_INPUT, "[" STORES "]: '%s' is not the name of a server",
+                        item->store);
         ok = put(import, STORES, setting, item->store, item->store, error);
     }
     if (ok && g_hash_table_size(seen) == 0)

@@ -462,7 +462,6 @@ bool settings_write(const Conf *conf, const char *path, const char *name, const 
     g_autofree char *text = NULL;
     g_autofree char *changed = NULL;
     g_autofree char *draft = NULL;
-    g_autofree char *empty = NULL;
     g_autoptr(Conf) before = NULL;
     struct stat st;
     bool in_file, ok;

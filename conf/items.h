@@ -37,6 +37,9 @@ const ConfItem *conf_item(const char *key); /* NULL if there is none */
 bool conf_parse_number(const ConfItem *item, const char *text, uint64_t *out,
                        GError **error) MUST_USE;
 
+/* Can be the name of a server. */
+bool conf_is_server(const char *name);
+
 /* Whether @text may stand for @item; USAGE if not. */
 bool conf_check_value(const ConfItem *item, const char *text, GError **error) MUST_USE;
 

@@ -322,7 +322,7 @@ static bool load_pair(Loader *loader, const char *prefix, const char *pattern, v
         known = any;
         if (item == NULL && !is_section(any))
             return unknown_key(loader, line, key, pattern, name, error);
-        if (*name == '\0' || strpbrk(name, " */@") != NULL)
+        if (!conf_is_server(name))
             return at_line(loader, line, error, "'%s' is not the name of a server", name);
     }
     if (!remember(loader, line, key, error) || !next_event(loader, &value, error))

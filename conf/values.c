@@ -122,6 +122,11 @@ bool conf_set_value(const ConfItem *item, void *base, const char *text, const ch
     g_assert_not_reached();
 }
 
+bool conf_is_server(const char *name)
+{
+    return *name != '\0' && strpbrk(name, " */@") == NULL;
+}
+
 bool conf_check_value(const ConfItem *item, const char *text, GError **error)
 {
     g_autofree void *scratch = g_malloc0(MAX(sizeof(Conf), sizeof(ConfStore)));

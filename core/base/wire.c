@@ -77,7 +77,7 @@ int wire_next(WireBuffer *buffer, WireFrame *frame, GError **error)
 
 void wire_out_init(WireOut *out)
 {
-    *out = (WireOut){ .bytes = g_byte_array_new() };
+    *out = (WireOut){ .bytes = g_byte_array_sized_new(WIRE_HEADER) }; /* never without data */
 }
 
 void wire_out_clear(WireOut *out)

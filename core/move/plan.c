@@ -148,28 +148,26 @@ static bool add_domain(Found *found, const char *domain, GError **error)
     return true;
 }
 
-/* One address a line; blank lines and # comments are passed over. */
 static bool add_file(Found *found, const char *path, GError **error)
 {
     g_autofree char *text = NULL;
-    g_auto(GStrv) lines = NULL;
+    g_autoptr(GPtrArray) list = NULL;
     GError *problem = NULL;
-    unsigned number = 0;
+    gsize length;
 
-    if (!g_file_get_contents(strcmp(path, "-") == 0 ? "/dev/stdin" : path, &text, NULL, &problem)) {
+    if (!g_file_get_contents(strcmp(path, "-") == 0 ? "/dev/stdin" : path, &text, &length, &problem)) {
         fail(error, ZX_ERROR_INPUT, "input_file %s: %s", path, problem->message);
         g_error_free(problem);
         return false;
     }
-    lines = g_strsplit(text, "\n", -1);
-    for (char **line = lines; *line != NULL; line++) {
-        char *address = g_strstrip(*line);
+    list = select_listed(text, length, error);
+    if (list == NULL)
+        return fail_prefix(error, "input_file %s", path);
+    for (guint i = 0; i < list->len; i++) {
+        const Listed *listed = g_ptr_array_index(list, i);
 
-        number++;
-        if (*address == '\0' || *address == '#')
-            continue;
-        if (!add_address(found, address, error))
-            return fail_prefix(error, "%s:%u", path, number);
+        if (!add_address(found, listed->address, error))
+            return fail_prefix(error, "%s:%u", path, listed->line);
     }
     return true;
 }

@@ -1,5 +1,5 @@
-/* select.h - of the accounts that were found: which are excluded, which is first, and where an
- * operation ends. Knows what the directory and the stores' rows say of an account, and asks nobody.
+/* select.h - who is listed, and of the accounts that were found: which are excluded, which is first, and
+ * where an operation ends. Knows what the directory and the stores' rows say of an account, and asks nobody.
  */
 #ifndef ZX_MOVE_SELECT_H
 #define ZX_MOVE_SELECT_H
@@ -14,6 +14,15 @@ void globs_free(Globs *globs);
 bool globs_match(Globs *globs, const Account *account);
 /* Those that matched no account so far; of char *, borrowed. */
 GPtrArray *globs_idle(const Globs *globs);
+
+/* An address of an input_file. */
+typedef struct Listed {
+    char *address;
+    unsigned line;
+} Listed;
+/* One address a line; blank lines and # comments are passed over, and so is the mark that some editors put
+ * before a text. Of Listed; INPUT if it is no text: nothing behind a NUL must be left out unseen. */
+GPtrArray *select_listed(const char *text, size_t length, GError **error) MUST_USE;
 
 typedef enum Order {
     ORDER_GIVEN,

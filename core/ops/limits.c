@@ -9,6 +9,8 @@ Limits limits_read(const char *text)
                  *after = json_object_get(object, "complete_after"),
                  *load = json_object_get(object, "max_load"),
                  *notifications = json_object_get(object, "notifications");
+    json_t *item;
+    size_t i;
     Limits limits = {
         .threads = json_is_integer(threads) ? (long)json_integer_value(threads) : -1,
         .complete_after = json_is_integer(after) ? json_integer_value(after) : -1,
@@ -17,10 +19,11 @@ Limits limits_read(const char *text)
 
     limits.bandwidth = g_strdup(json_string_value(json_object_get(object, "bandwidth")));
     if (json_is_array(notifications)) {
+        unsigned count = 0;
+
         limits.notifications = g_new0(char *, json_array_size(notifications) + 1);
-        for (size_t i = 0; i < json_array_size(notifications); i++)
-            limits.notifications[i] =
-                g_strdup(json_string_value(json_array_get(notifications, i)));
+        json_array_foreach(notifications, i, item) if (json_is_string(item))
+            limits.notifications[count++] = g_strdup(json_string_value(item));
     }
     json_decref(object);
     return limits;

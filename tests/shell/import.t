@@ -84,8 +84,10 @@ for content, line, why in (
         ("[a]\nb = '''c\n", 2, "several lines"), (b"[a]\nb = \xff\n", None, "not a text file"),
         ("[zimbra-config]\n[store-config]\n", None, "no mailboxmove.conf"),
         (SAMPLE.replace("ldap_server", "server"), None, "no ldap_server"),
-        (SAMPLE.replace("mail2.example.com", "mail 2"), None, "is not the name of a server")):
+        (SAMPLE.replace("mail2.example.com", "mail 2"), None, "is not the name of a server"),
+        (SAMPLE.replace("mail2.example.com", "mail*2"), None, "is not the name of a server")):
     bad = place.file("bad.conf", content)
+    run("importConf", bad, status=66)
     result = run("importConf", bad, "output", f"{place.dir}/bad.yaml", status=66)
     ok(why in result.stderr and (line is None or f"{bad}:{line}: " in result.stderr), f"  {why}") or diag(result.stderr)
     ok(not os.path.exists(f"{place.dir}/bad.yaml"), "  nothing is left")
