@@ -15,6 +15,7 @@ int agent_main(int argc, char **argv);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 #define SECRET "nobody's"
+#define OURS   "everyone"
 #define ID     "11111111-2222-3333-4444-555555555555"
 #define LINK   "99999999-2222-3333-4444-555555555555"
 
@@ -28,8 +29,9 @@ static unsigned take(Bytes *bytes, unsigned below)
 }
 
 static const uint32_t numbers[] = { 0, 1, 2, 3, 256, 4096, 4097, 0x7fffffff, 0xffffffff };
-static const uint64_t lengths[] = { 0,         1, 5, 9, 300, (uint64_t)1 << 31, (uint64_t)1 << 63,
-                                    UINT64_MAX };
+static const uint64_t lengths[] = {
+    0, 1, 5, sizeof SECRET - 1, 300, (uint64_t)1 << 31, (uint64_t)1 << 63, UINT64_MAX
+};
 static const char *const names[] = { "_0.cfs",
                                      "segments_2",
                                      "..",
@@ -145,6 +147,8 @@ static bool serve_frame(Agent *agent, WireOut *out)
                         .length = (uint32_t)(wire_out_left(out) - WIRE_HEADER) };
     bool ok = serve(agent, &frame);
 
+    g_assert(memmem(wire_out_bytes(&agent->out), wire_out_left(&agent->out), SECRET,
+                    strlen(SECRET)) == NULL);
     agent_send(agent);
     return ok;
 }
@@ -226,7 +230,8 @@ static void make_world(void)
     for (guint i = 0; i < G_N_ELEMENTS(dirs); i++)
         make(dirs[i]);
     for (guint i = 0; i < G_N_ELEMENTS(files); i++)
-        g_free(fuzz_file(files[i], SECRET, strlen(SECRET)));
+        g_free(fuzz_file(files[i], g_str_has_prefix(files[i], "outside/") ? SECRET : OURS,
+                         strlen(SECRET)));
     make_link("../../../outside/msg", "one/0/2/msg");
     make_link("../../outside", "one/1/4096");
     make_link("../../../outside/secret", "one/0/1/msg/link");
