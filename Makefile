@@ -129,6 +129,16 @@ test: deps  ## install what is missing, build with sanitizers, run every test, n
 test-run: programs $(UNIT) $(REPLAY)
 	@tests/run build/test.log $(TESTS)
 
+# Those with most threads, each with a process of its own in the background: not in `make test`, for the build alone
+# would take longer than the tests.
+TSAN_TESTS := $(patsubst %,tests/lab/%.t,threads operations background limits midway backup)
+tsan: deps  ## run the tests with most threads under ThreadSanitizer
+	@$(MAKE) --no-print-directory MODE=tsan programs
+	@rm -rf build/tsan.reports && mkdir -p build/tsan.reports
+	@MODE=tsan G_SLICE=always-malloc TSAN_OPTIONS=exitcode=0:log_path=$(CURDIR)/build/tsan.reports/of \
+	    tests/run build/tsan.log $(TSAN_TESTS)
+	@! cat build/tsan.reports/* 2>/dev/null | grep SUMMARY
+
 unit:  ## the tests that need no server
 	@$(MAKE) --no-print-directory MODE=asan unit-run
 
@@ -162,4 +172,4 @@ clean:  ## stop the laboratories of this checkout and remove build/
 -include $(LIB_OBJ:.o=.d) $(AGENT_OBJ:.o=.d) $(MAILBOXD_OBJ:.o=.d) $(OUT)/shell/main.d $(UNIT:=.d) $(REPLAY:=.d)
 .DELETE_ON_ERROR:
 .SECONDARY:
-.PHONY: all help deps programs test test-run unit unit-run demo domain bench lab lab-stop fuzz fuzz-run install clean
+.PHONY: all help deps programs test test-run tsan unit unit-run demo domain bench lab lab-stop fuzz fuzz-run install clean

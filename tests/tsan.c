@@ -1,6 +1,6 @@
 /* tsan.c - GLib's locks for ThreadSanitizer, which knows pthread's but not GLib's own (futexes inside a
- * library that is not instrumented). Only MODE=tsan links it; it stands before the library's. To run a test:
- * make MODE=tsan programs; G_SLICE=always-malloc MODE=tsan tests/lab/threads.t, and look into the logs. */
+ * library that is not instrumented). Only MODE=tsan links it; it stands before the library's. `make tsan` runs
+ * tests so. */
 #include <errno.h>
 #include <glib.h>
 #include <pthread.h>
