@@ -510,6 +510,20 @@ static void test_wrong_programs(void **state)
     }
 }
 
+/* Who spawns goes on as soon as the child has let go of its memory, before the child has its arguments. */
+static void wait_for_arguments(GPid child)
+{
+    g_autofree char *path = g_strdup_printf("/proc/%d/cmdline", (int)child);
+    gsize length = 0;
+
+    for (gint64 until = g_get_monotonic_time() + 30 * G_USEC_PER_SEC;
+         length == 0 && g_get_monotonic_time() < until; g_usleep(1000)) {
+        g_autofree char *text = NULL;
+
+        assert_true(g_file_get_contents(path, &text, &length, NULL));
+    }
+}
+
 /* The zone of the running mailboxd of this home counts, under one name for each zone. */
 static void test_time_zone(void **state)
 {
@@ -529,6 +543,7 @@ static void test_time_zone(void **state)
     argv[4] = fixture->dir;
     assert_true(g_spawn_async_with_pipes(NULL, argv, NULL, G_SPAWN_DO_NOT_REAP_CHILD, NULL, NULL,
                                          &child, &to_child, NULL, NULL, NULL));
+    wait_for_arguments(child);
     facts = peer_facts(fixture->peer, fixture->dir, false, NULL);
     close(to_child);
     assert_int_equal(waitpid(child, NULL, 0), child);
