@@ -15,7 +15,7 @@ void core_close(Core *core);
 
 typedef enum Stage { STAGE_BLOBS = 1, STAGE_BACKUP = 2, STAGE_ACCOUNT = 4 } Stage;
 
-/* What the administrator asked for: commands.md words, already parsed and checked. */
+/* What the administrator asked for, already parsed and checked: the parameters of doMailboxMove. */
 typedef struct MoveRequest {
     char *destination;
     char **accounts, **domains; /* either may be NULL */
@@ -410,7 +410,7 @@ void check_report_free(CheckReport *report);
 /* The @n-th test there is, NULL behind the last. */
 const CheckTest *core_check_test(unsigned n);
 
-/* Sends @report to @to as commands.md section 8 lays it out; the text is made by the caller. */
+/* Sends a mail; @attachment NULL: without one. */
 bool core_mail(Core *core, char **to, const char *subject, const char *body, const char *attachment_name, const char *attachment, GError **error) MUST_USE;
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Core, core_close)

@@ -19,7 +19,7 @@
 typedef enum RowsPhase {
     ROWS_AHEAD,  /* any time: rounds, and again in the window */
     ROWS_WINDOW, /* only inside the window: unique keys that ignore mailbox_id (pop3_message, zmg_devices) */
-    ROWS_LATE,   /* scheduled_task, pending_acl_push: through late.h, never by rows_sync */
+    ROWS_LATE,   /* scheduled_task, pending_acl_push: through late.c, never by rows_sync */
     ROWS_SKIP,   /* stays with its store */
 } RowsPhase;
 

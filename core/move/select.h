@@ -31,7 +31,7 @@ typedef enum Order {
     ORDER_SIZE_DESC,
     ORDER_LAST_LOGIN, /* who never logged in first, then who has not for longest */
 } Order;
-/* commands.md's word; NULL is "given". */
+/* By the word of parameter order; NULL is "given". */
 Order select_order(const char *word);
 /* @accounts (of Account) in this order; what is equal in it by address. @sizes: account id ->
  * uint64_t *, as in Operation. */

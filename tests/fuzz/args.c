@@ -1,6 +1,6 @@
 /* args.c - fuzzes the grammar on the real tables. An input that begins with a letter is words, one
  * a line: they become a request or an error that says why, and completion offers only what fits.
- * Another is instructions to make up a command from the rows, spelt in two ways, as commands.md has
+ * Another is instructions to make up a command from the rows, spelt in two ways, as help shows
  * it and as people type it: both must be understood alike, or neither. */
 #include "completion/completion.h"
 #include "shell/shell.h"

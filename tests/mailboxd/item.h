@@ -37,7 +37,7 @@ bool item_update_content(Change *change, Item *item, const Blob *blob, GBytes *m
  * syncs (doc/platform.md 2.7 A). */
 bool item_delete(Change *change, const Item *item, bool dumpster, GError **error);
 bool item_empty_dumpster(Change *change, unsigned *count, GError **error);
-/* Runs a message into its conversation (deliver.c, changes.c). */
+/* Runs a message into its conversation. */
 bool item_thread(Change *change, Item *item, const char *hash, bool is_reply, GError **error);
 
 /* Metadata of a message row. */

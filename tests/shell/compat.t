@@ -1,6 +1,6 @@
 #!/usr/bin/python3
-"""compat_defaults: what is left out of doMailboxMove means what it did in other versions of the same commands
-(commands.md section 2); what is typed always means what it says."""
+"""compat_defaults: what is left out of doMailboxMove means what it did in other versions of the same commands;
+what is typed always means what it says."""
 
 import json
 import os
