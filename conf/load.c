@@ -49,10 +49,20 @@ static char *read_file(const char *path, mode_t *mode, GError **error)
         return NULL;
     }
     text = g_malloc(FILE_MAX + 1);
-    while (length < FILE_MAX && (got = read(fd, text + length, FILE_MAX - length)) > 0)
-        length += (size_t)got;
-    close(fd);
+    while ((got = read(fd, text + length, FILE_MAX - length)) != 0) {
+        if (got > 0)
+            length += (size_t)got;
+        else if (errno != EINTR)
+            break;
+    }
     text[length] = '\0';
+    if (got < 0) { /* the half of a configuration is another configuration */
+        fail(error, ZX_ERROR_INPUT, "%s: %s", path, g_strerror(errno));
+        close(fd);
+        secret_wipe(text);
+        return NULL;
+    }
+    close(fd);
     if (length == FILE_MAX || strlen(text) != length) {
         secret_wipe(text);
         fail(error, ZX_ERROR_INPUT, "%s: %s", path,

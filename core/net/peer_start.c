@@ -16,8 +16,6 @@
 #define AGENT_FILE_MAX (64 * 1024 * 1024)
 #define ANSWER_MAX     4096
 
-extern char **environ;
-
 /* $d runs over the directories an uploaded agent may be in; /opt/zimbra itself often is not
  * writable. */
 #define PRIVATE_DIRS \

@@ -275,6 +275,9 @@ static void which_file(void **state G_GNUC_UNUSED)
     unsetenv("ZXMOVE_CONFIG");
     assert_null(conf_load("/nonexistent/zxmove.yaml", &error));
     check_message(error, ZX_ERROR_INPUT, "/nonexistent/zxmove.yaml: No such file");
+    error = NULL;
+    assert_null(conf_load("/proc/self/mem", &error)); /* a regular file that cannot be read */
+    check_message(error, ZX_ERROR_INPUT, "/proc/self/mem: Input/output error");
 }
 
 /* conf/zxmove.yaml is printed from the table; taken out of its comments it means the defaults. */
