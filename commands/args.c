@@ -39,8 +39,7 @@ const char *args_nearest(const Command *command, const char *name)
     return units_nearest(name, (const char *const *)names->pdata);
 }
 
-/* The row of "name" or of "name=value". */
-static const Arg *find_named(const Command *command, const char *word)
+const Arg *args_named(const Command *command, const char *word)
 {
     g_autofree char *name = g_strndup(word, strcspn(word, "="));
 
@@ -405,7 +404,7 @@ static char *take_value(Parser *parser, const Arg *arg, const char *first, GErro
 
         if (!open && word[0] != ',')
             break;
-        if (open && find_named(parser->command, word) != NULL && arg_cannot_be(arg, word)) {
+        if (open && args_named(parser->command, word) != NULL && arg_cannot_be(arg, word)) {
             fail(error, ZX_ERROR_USAGE, "%s: empty item after the last comma, before %s", arg->name,
                  word);
             return NULL;
@@ -459,7 +458,7 @@ static bool parse_positional(Parser *parser, GError **error)
 
     for (const Arg *arg = parser->command->args; arg != NULL && arg->name != NULL; arg++) {
         if (!(arg->flags & positional) || *parser->next == NULL ||
-            find_named(parser->command, *parser->next) != NULL)
+            args_named(parser->command, *parser->next) != NULL)
             return true;
         if (!give(parser, arg, *parser->next++, error))
             return false;
@@ -471,7 +470,7 @@ static bool parse_named(Parser *parser, GError **error)
 {
     while (*parser->next != NULL) {
         const char *word = *parser->next++;
-        const Arg *arg = find_named(parser->command, word);
+        const Arg *arg = args_named(parser->command, word);
         const char *equals = strchr(word, '=');
         g_autofree char *value = NULL;
 

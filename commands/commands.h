@@ -212,6 +212,8 @@ void *args_parse(const Command *command, const char *const *words, const char *c
 const char *args_compat(Session *session, const Command *command);
 void args_free(const Command *command, void *request);
 const Arg *args_find(const Command *command, const char *name);
+/* The row of "name" or of "name=value". */
+const Arg *args_named(const Command *command, const char *word);
 /* The name of a row that @name was most likely meant to be, or NULL. */
 const char *args_nearest(const Command *command, const char *name);
 bool arg_is_list(const Arg *arg);

@@ -308,13 +308,6 @@ static void offer_value(Line *line, const Arg *arg, const char *prefix, const ch
     }
 }
 
-static const Arg *named(const Command *command, const char *word)
-{
-    g_autofree char *name = g_strndup(word, strcspn(word, "="));
-
-    return args_find(command, name);
-}
-
 /* Values that say what others may be. */
 static void remember(Line *line, const Arg *arg, const char *value)
 {
@@ -350,7 +343,7 @@ static void complete_args(Line *line, const Command *command)
             remember(line, row, word);
             continue;
         }
-        row = named(command, word);
+        row = args_named(command, word);
         if (row != NULL) {
             const char *given_value = strchr(word, '=');
 
@@ -372,7 +365,7 @@ static void complete_args(Line *line, const Command *command)
         offer_value(line, row, "", line->current, value->str);
         return;
     }
-    row = equals != NULL ? named(command, line->current) : NULL;
+    row = equals != NULL ? args_named(command, line->current) : NULL;
     if (row != NULL) {
         g_autofree char *prefix = g_strconcat(row->name, "=", NULL);
 

@@ -175,19 +175,12 @@ static bool strange(Peer *peer, GError **error)
     return peer_break(peer, error, "an answer to no question, or of the wrong kind");
 }
 
-static bool decoded(Peer *peer, const WireIn *in, GError **error)
-{
-    g_autoptr(GError) problem = NULL;
-
-    return wire_end(in, &problem) || peer_break(peer, error, problem->message);
-}
-
 /* From the source: the file begins. */
 static bool on_head(Stream *stream, StreamFile *file, WireIn *in, GError **error)
 {
     file->length = wire_u64(in);
     wire_u64(in); /* its mtime is of no use here */
-    if (!decoded(stream->source, in, error))
+    if (!peer_understood(stream->source, in, error))
         return false;
     stream->calls->write(stream->data, file, stream->target);
     stream->write_stream = end_request(stream->target);
@@ -267,7 +260,7 @@ static bool on_source(Stream *stream, const WireFrame *frame, GError **error)
         return strange(stream->source, error);
     file->raw_size = wire_u64(&in);
     wire_text(&in, file->digest, sizeof file->digest);
-    if (!decoded(stream->source, &in, error))
+    if (!peer_understood(stream->source, &in, error))
         return false;
     end_writing(stream, true);
     pop_read(stream);
@@ -300,7 +293,7 @@ static bool on_looked(Stream *stream, StreamFile *file, WireIn *in, GError **err
     file->disk_size = wire_u64(in);
     file->raw_size = wire_u64(in);
     wire_text(in, file->digest, sizeof file->digest);
-    if (!decoded(stream->target, in, error))
+    if (!peer_understood(stream->target, in, error))
         return false;
     if (is > LOOK_ELSEWHERE)
         return strange(stream->target, error);
@@ -319,21 +312,21 @@ static bool on_answer(Stream *stream, const Due *due, const WireFrame *frame, GE
     } else if (due->kind == DUE_ASK && frame->type == AGENT_HAVE) {
         have = wire_u8(&in);
         file->disk_size = wire_u64(&in);
-        if (!decoded(stream->target, &in, error) || have > HAVE_DIFFERS)
+        if (!peer_understood(stream->target, &in, error) || have > HAVE_DIFFERS)
             return have > HAVE_DIFFERS ? strange(stream->target, error) : false;
         on_have(stream, file, have);
     } else if (due->kind == DUE_ASK && frame->type == AGENT_HASH) {
         file->disk_size = wire_u64(&in);
         file->raw_size = wire_u64(&in);
         wire_text(&in, file->digest, sizeof file->digest);
-        if (!decoded(stream->target, &in, error))
+        if (!peer_understood(stream->target, &in, error))
             return false;
         finish(stream, file, STREAM_THERE);
     } else if (due->kind == DUE_ASK && frame->type == AGENT_LOOKED) {
         return on_looked(stream, file, &in, error);
     } else if (due->kind == DUE_WRITE && frame->type == AGENT_WRITTEN) {
         file->disk_size = wire_u64(&in);
-        if (!decoded(stream->target, &in, error))
+        if (!peer_understood(stream->target, &in, error))
             return false;
         finish(stream, file, file->trouble == NULL ? STREAM_COPIED : STREAM_FAILED);
         stream->written += file->result == STREAM_COPIED;
