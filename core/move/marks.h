@@ -42,6 +42,7 @@ typedef struct Judgement {
     const char *reason;
 } Judgement;
 
+/* An item that only the old copy has; that only the mailbox in use has; that is in both and differs. */
 Judgement mark_gone(const ItemFacts *old, const Since *since, const Witness *witness);
 Judgement mark_come(const ItemFacts *new, const Since *since);
 /* @columns: the names of those that differ, NULL-terminated. */

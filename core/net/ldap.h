@@ -21,6 +21,8 @@ typedef struct LdapTarget {
 bool ldap_url_place(const char *url, char **host, unsigned *port, bool *tls,
                     GError **error) MUST_USE;
 
+/* Connected, encrypted if it is to be, and bound. CONNECT and TIMEOUT: it cannot be reached; DENIED: it
+ * refuses the login, or nobody should believe who it is. */
 LdapConn *ldap_conn_open(const LdapTarget *target, GError **error) MUST_USE;
 void ldap_conn_close(LdapConn *conn);
 

@@ -36,6 +36,7 @@ Lockout admin_lockout(Soap *soap, const char *account_id, bool start, const Wait
 SoapOutcome admin_modify(Soap *soap, const char *account_id, const char *const *pairs,
                          const Wait *wait, GError **error) MUST_USE;
 
+/* The receiving store forgets what it knows of the account, and with @imapd every imapd does (5.5). */
 bool admin_flush(Soap *soap, const char *account_id, bool imapd, const Wait *wait,
                  GError **error) MUST_USE;
 
