@@ -24,6 +24,7 @@
     X(DATA,         1,  false, "data does not match its count or checksum")                 \
     X(NO_SPACE,     1,  false, "not enough space")                                          \
     X(TIMEOUT,      1,  true,  "no answer in time")                                         \
+    X(BUSY,         1,  true,  "a database lock was not to be had, or a deadlock")          \
     X(IN_DOUBT,     1,  false, "sent, but not known whether it took effect")                \
     X(NOT_FOUND,    1,  false, "no such thing")                                             \
     X(STOPPED,      2,  false, "stopped by doStopOperation")                                \

@@ -1,6 +1,7 @@
 /* apply.c - see apply.h. Rows stream from the source's cursor into multi-row INSERTs; only keys of
  * rows that differ are held, and of a chunk of which most rows differ not even those. */
 #include "core/move/apply.h"
+#include "core/base/log.h"
 #include "core/move/difference.h"
 #include "core/move/fingerprint.h"
 #include <inttypes.h>
@@ -300,10 +301,38 @@ static bool run_plans(const Sync *sync, const Table *table, const Plan plans[PLA
     return true;
 }
 
+/* One transaction. A deadlock, or a lock that others keep, has undone it: it is begun anew, unless
+ * it was the source that said so, whose snapshot may be gone. */
+static bool run_transaction(const Sync *sync, const Table *table, const Plan plans[PLANS],
+                            GError **error)
+{
+    enum { TRIES = 4 };
+    Db *target = sync->db[SIDE_TARGET];
+    const RowsCount before = *sync->count;
+
+    for (int tries = 1;; tries++) {
+        GError *problem = NULL;
+        bool contended;
+
+        if (db_begin(target, false, &problem) && run_plans(sync, table, plans, &problem) &&
+            db_commit(target, &problem))
+            return true;
+        contended = db_contended(target) && error_code(problem) == ZX_ERROR_BUSY;
+        db_rollback(target);
+        if (!contended || tries == TRIES) {
+            g_propagate_error(error, problem);
+            return false;
+        }
+        log_info("%s; trying again", problem->message);
+        g_clear_error(&problem);
+        *sync->count = before;
+        wait_pause(sync->wait, g_random_int_range(10, 100));
+    }
+}
+
 bool apply_buckets(const Sync *sync, const TableBuckets *buckets, GArray *changed, GError **error)
 {
     static ChunkStep *const steps[PLANS] = { delete_chunk, note_chunk, repair_chunk };
-    Db *target = sync->db[SIDE_TARGET];
     Plan plans[PLANS];
     bool ok;
 
@@ -312,11 +341,7 @@ bool apply_buckets(const Sync *sync, const TableBuckets *buckets, GArray *change
                            .rows = g_array_new(FALSE, FALSE, sizeof(uint64_t)),
                            .step = steps[i] };
     make_plans(buckets, plans, changed);
-    ok = changed->len == 0 ||
-         (db_begin(target, false, error) && run_plans(sync, buckets->table, plans, error) &&
-          db_commit(target, error));
-    if (!ok)
-        db_rollback(target);
+    ok = changed->len == 0 || run_transaction(sync, buckets->table, plans, error);
     for (int i = 0; i < PLANS; i++) {
         g_array_unref(plans[i].numbers);
         g_array_unref(plans[i].rows);

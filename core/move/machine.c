@@ -161,10 +161,11 @@ static bool lead_back(Move *move, GError *problem)
     return false;
 }
 
-/* Reasons that may be gone in a moment: the clock ran out, or a mailbox appeared where none was. */
+/* Reasons that may be gone in a moment: the clock ran out, somebody else held a lock of a database,
+ * or a mailbox appeared where none was. */
 static bool worth_another_window(const Move *move, const GError *problem)
 {
-    return error_code(problem) == ZX_ERROR_TIMEOUT ||
+    return error_code(problem) == ZX_ERROR_TIMEOUT || error_code(problem) == ZX_ERROR_BUSY ||
            (error_code(problem) == ZX_ERROR_CHANGED && move->source_mailbox == 0);
 }
 
@@ -224,6 +225,31 @@ static bool step_in_turn(Move *move, const Step *step, GError **error)
     return step_run(move, step, error);
 }
 
+/* Before the window a step whose database is busy is only run again, a few times: somebody dumps
+ * it, or changes a table. In the window another one follows, and after the commit each part is
+ * insisted on. */
+static bool step_patiently(Move *move, const Step *step, GError **error)
+{
+    enum { TRIES = 5 };
+
+    for (int tries = 1;; tries++) {
+        GError *problem = NULL;
+
+        if (step_in_turn(move, step, &problem))
+            return true;
+        if ((step->flags & (WINDOW | FORWARD)) || tries == TRIES || wait_stopped(&move->wait) ||
+            error_code(problem) != ZX_ERROR_BUSY) {
+            g_propagate_error(error, problem);
+            return false;
+        }
+        log_warning("step %s: %s; it is run again", step->name, problem->message);
+        move_state(move, "waiting", "a database is busy, it is tried again");
+        g_error_free(problem);
+        db_rollback(move->source->data); /* a snapshot, which it may have ended */
+        wait_pause(&move->wait, 500 << tries);
+    }
+}
+
 static bool asked_for(const Move *move, const Step *step)
 {
     if (step->flags & ACCOUNT)
@@ -242,7 +268,7 @@ static bool walk(Move *move, bool last)
 
         if (!asked_for(move, step))
             continue;
-        if (step_in_turn(move, step, &problem))
+        if (step_patiently(move, step, &problem))
             continue;
         fail_prefix(&problem, "%s", step->name);
         if (move->committed)

@@ -2,6 +2,7 @@
  * check_warnings(), so that a lost connection, a refused value and a warning mean the same
  * everywhere. */
 #include "core/net/db.h"
+#include "core/base/log.h"
 #include "core/net/sql.h"
 #include <errmsg.h>
 #include <inttypes.h>
@@ -20,6 +21,7 @@ struct Db {
     char *name;
     char *lost;    /* why nothing works any more; NULL while it does */
     bool busy;     /* an answer is still to be read */
+    bool contended; /* the last statement that failed did so for others' locks */
     char *excerpt; /* of the statement under way */
     unsigned timeout_s;
     int64_t sent;
@@ -127,6 +129,9 @@ static ZxError error_kind(unsigned number, const char *sqlstate)
     case ER_DISK_FULL:
     case ER_RECORD_FILE_FULL:
         return ZX_ERROR_NO_SPACE;
+    case ER_LOCK_DEADLOCK:
+    case ER_LOCK_WAIT_TIMEOUT:
+        return ZX_ERROR_BUSY;
     default:
         /* 22: a value does not fit; 23: a key or constraint does not hold. */
         return g_str_has_prefix(sqlstate, "22") || g_str_has_prefix(sqlstate, "23")
@@ -169,6 +174,7 @@ static bool server_error(Db *db, GError **error)
     g_autofree char *late = NULL;
 
     db->busy = false;
+    db->contended = number == ER_LOCK_DEADLOCK || number == ER_LOCK_WAIT_TIMEOUT;
     if (ends_connection(number)) {
         if (number == CR_SERVER_LOST &&
             g_get_monotonic_time() - db->sent >= (int64_t)db->timeout_s * G_USEC_PER_SEC)
@@ -228,22 +234,67 @@ static bool send_bytes(Db *db, const char *sql, size_t length, GError **error)
                     "): %s",
                     db->name, length, db->max_packet, db->excerpt);
     db->sent = g_get_monotonic_time();
+    db->contended = false;
     if (mysql_send_query(&db->mysql, sql, length) != 0)
         return server_error(db, error);
     db->busy = true;
     return true;
 }
 
-bool db_send(Db *db, GError **error, const char *sql, const DbValue *args)
+/* @bound is @sql with its values; the excerpt is made of the statement as written, which shows
+ * none. */
+static bool send_bound(Db *db, const char *sql, const GString *bound, GError **error)
 {
-    g_autoptr(GString) text = g_string_new(NULL);
-
-    /* The excerpt is made of the statement as written, which shows no values. */
-    if (!usable(db, error) || !sql_bind(text, sql, args, quote_bytes, db, error) ||
-        !send_bytes(db, text->str, text->len, error))
+    if (!send_bytes(db, bound->str, bound->len, error))
         return false;
     g_free(db->excerpt);
     db->excerpt = sql_excerpt(sql, strlen(sql));
+    return true;
+}
+
+static bool bind(Db *db, GString *bound, const char *sql, const DbValue *args, GError **error)
+{
+    return usable(db, error) && sql_bind(bound, sql, args, quote_bytes, db, error);
+}
+
+bool db_send(Db *db, GError **error, const char *sql, const DbValue *args)
+{
+    g_autoptr(GString) bound = g_string_new(NULL);
+
+    return bind(db, bound, sql, args, error) && send_bound(db, sql, bound, error);
+}
+
+bool db_contended(const Db *db)
+{
+    return db != NULL && db->contended;
+}
+
+/* Statements of which each is a transaction of its own. */
+typedef struct Repeat {
+    int64_t until; /* monotonic us */
+    int pause_ms;
+    bool may;
+} Repeat;
+
+static Repeat repeat_begin(const Db *db)
+{
+    return (Repeat){ .until =
+                         g_get_monotonic_time() + (int64_t)db->timeout_s * G_USEC_PER_SEC * 3 / 4,
+                     .pause_ms = 10,
+                     .may = (db->mysql.server_status & SERVER_STATUS_IN_TRANS) == 0 };
+}
+
+/* After a failure: whether to send it again. One that waits for locks till its patience ends is
+ * sent twice, so that it takes no longer than any other wait; a deadlock is known at once. Takes
+ * *@problem then. */
+static bool repeat(Repeat *repeat, const Db *db, GError **problem)
+{
+    if (!repeat->may || !db->contended || g_get_monotonic_time() >= repeat->until)
+        return false;
+    log_info("%s; trying again", (*problem)->message);
+    g_clear_error(problem);
+    g_usleep((gulong)g_random_int_range(repeat->pause_ms, 2 * repeat->pause_ms) * 1000);
+    repeat->pause_ms = MIN(2 * repeat->pause_ms, 200);
     return true;
 }
 
@@ -316,7 +367,21 @@ Rows *db_receive(Db *db, GError **error)
 
 Rows *db_query(Db *db, GError **error, const char *sql, const DbValue *args)
 {
-    return db_send(db, error, sql, args) ? db_receive(db, error) : NULL;
+    g_autoptr(GString) bound = g_string_new(NULL);
+    GError *problem = NULL;
+    Rows *rows = NULL;
+    Repeat again;
+
+    if (!bind(db, bound, sql, args, error))
+        return NULL;
+    again = repeat_begin(db);
+    do {
+        if (send_bound(db, sql, bound, &problem))
+            rows = db_receive(db, &problem);
+    } while (rows == NULL && repeat(&again, db, &problem));
+    if (rows == NULL)
+        g_propagate_error(error, problem);
+    return rows;
 }
 
 Rows *db_query_one(Db *db, GError **error, const char *sql, const DbValue *args)
@@ -357,12 +422,35 @@ static bool finish_exec(Db *db, uint64_t *affected, GError **error)
 
 bool db_exec(Db *db, uint64_t *affected, GError **error, const char *sql, const DbValue *args)
 {
-    return db_send(db, error, sql, args) && finish_exec(db, affected, error);
+    g_autoptr(GString) bound = g_string_new(NULL);
+    GError *problem = NULL;
+    Repeat again;
+
+    if (!bind(db, bound, sql, args, error))
+        return false;
+    again = repeat_begin(db);
+    while (!(send_bound(db, sql, bound, &problem) && finish_exec(db, affected, &problem)))
+        if (!repeat(&again, db, &problem)) {
+            g_propagate_error(error, problem);
+            return false;
+        }
+    return true;
 }
 
 bool db_exec_bytes(Db *db, uint64_t *affected, GError **error, const char *sql, size_t length)
 {
-    return send_bytes(db, sql, length, error) && finish_exec(db, affected, error);
+    GError *problem = NULL;
+    Repeat again;
+
+    if (!usable(db, error))
+        return false;
+    again = repeat_begin(db);
+    while (!(send_bytes(db, sql, length, &problem) && finish_exec(db, affected, &problem)))
+        if (!repeat(&again, db, &problem)) {
+            g_propagate_error(error, problem);
+            return false;
+        }
+    return true;
 }
 
 DbCursor *db_cursor(Db *db, GError **error, const char *sql, const DbValue *args)

@@ -5,7 +5,12 @@
  * wait_timeout raised; session scope only (doc/platform.md 9.3, hazards 27 to 29, 37). A connection
  * belongs to one thread and is never reconnected silently: a lost one answers CONNECT for ever. A
  * value is passed as DbValue and bound by the connection's own escaper in place of its '?'; nothing
- * is pasted into SQL. Every wait is bounded by DbTarget.timeout_s per network read. */
+ * is pasted into SQL. Every wait is bounded by DbTarget.timeout_s per network read.
+ *
+ * Others' locks: a statement that ends in a deadlock (1213), or does not get a lock in half that
+ * time (1205), has done nothing. Outside a transaction db_exec and db_query send it again, for
+ * three quarters of that time; what is left, and within a transaction each, is BUSY: whoever began
+ * the transaction rolls it back and may begin anew. */
 #ifndef ZX_NET_DB_H
 #define ZX_NET_DB_H
 
@@ -96,6 +101,10 @@ void db_quote(Db *db, GString *sql, const char *bytes, size_t length);
 bool db_begin(Db *db, bool snapshot, GError **error) MUST_USE;
 bool db_commit(Db *db, GError **error) MUST_USE;
 void db_rollback(Db *db); /* best effort, for error paths */
+
+/* The last statement failed for locks that others held: of two connections in one piece of work,
+ * whose was it? */
+bool db_contended(const Db *db);
 
 bool db_ping(Db *db, GError **error) MUST_USE;
 /* Bytes a statement may have there (max_allowed_packet). */
