@@ -5,7 +5,10 @@
 
 bool move_reconnect(Move *move, Store *store, GError **error)
 {
-    return store_revive(store, error) && claim_again_at(&move->claim, store, error);
+    if (!store_revive(store, error) || !claim_again_at(&move->claim, store, error))
+        return false;
+    slots_again(move, store);
+    return true;
 }
 
 /* Revives what can be revived; a CONFLICT (somebody took the account over) ends all insisting. */

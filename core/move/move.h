@@ -244,6 +244,8 @@ void move_note(Move *move, const char *fmt, ...) G_GNUC_PRINTF(2, 3);
 /* slots.c */
 bool slots_wait(Move *move, GError **error) MUST_USE;
 void slots_release(Move *move);
+/* After the connection to @store was opened anew: its place there went with the old one. */
+void slots_again(Move *move, Store *store);
 
 /* insist.c */
 typedef bool MovePart(Move *move, GError **error);

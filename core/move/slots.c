@@ -1,6 +1,7 @@
-/* slots.c - a mailbox waits until both its stores have a place for one more (max_in_flight). A place is a
- * lock of the connection `control` and goes with it: a mailbox whose connection was opened anew is not
- * made to wait once more, it may be in its window. */
+/* slots.c - a mailbox waits until both its stores have a place for one more (max_in_flight). A
+ * place is a lock of the connection `control` and goes with it: a mailbox whose connection was
+ * opened anew takes one again, but is not made to wait for it, it may be in its window. */
+#include "core/base/log.h"
 #include "core/move/move.h"
 #include "core/ops/slot.h"
 #include <string.h>
@@ -69,4 +70,34 @@ bool slots_wait(Move *move, GError **error)
         if (!wait_check(&move->wait, "waiting for a place", error))
             return false;
     }
+}
+
+static bool take_again(Move *move, Store *store, unsigned *slot, GError **error)
+{
+    const unsigned most = move->op->conf->max_in_flight;
+    g_autofree char *holder = NULL;
+    bool held;
+
+    if (!slot_is_held(store, *slot, &held, error))
+        return false;
+    if (held)
+        return true;
+    if (!slot_take(store, most, slot, &holder, error))
+        return false;
+    if (*slot == 0)
+        log_warning("%s: the place of this mailbox went with its connection, and all %u are taken "
+                    "since: one more than"
+                    " max_in_flight is in flight",
+                    store->name, most);
+    return true;
+}
+
+void slots_again(Move *move, Store *store)
+{
+    g_autoptr(GError) problem = NULL;
+
+    for (int i = 0; i < 2; i++)
+        if (move->slots[i] != 0 && store == (i == 0 ? move->source : move->target) &&
+            !take_again(move, store, &move->slots[i], &problem))
+            log_warning("%s", problem->message);
 }

@@ -38,6 +38,18 @@ bool slot_take(Store *store, unsigned most, unsigned *slot, char **holder, GErro
     return true;
 }
 
+bool slot_is_held(Store *store, unsigned slot, bool *held, GError **error)
+{
+    g_autofree char *name = slot_name(slot);
+    g_autoptr(Rows) row =
+        db_query_one(store->control, error, "SELECT IFNULL(IS_USED_LOCK(?) = CONNECTION_ID(), 0)",
+                     DB_ARGS(db_text(name)));
+
+    if (row != NULL)
+        *held = rows_u64(row, 0, 0) == 1;
+    return row != NULL;
+}
+
 void slot_release(Store *store, unsigned slot)
 {
     g_autofree char *name = slot_name(slot);
