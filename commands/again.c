@@ -1,6 +1,7 @@
 /* again.c - report: what an operation did, once more, in another form or by mail. */
 #include "commands/post.h"
 #include "commands/saved.h"
+#include "commands/watch.h"
 #include <string.h>
 
 typedef struct ReportRequest {
@@ -104,24 +105,10 @@ static const char *destination_of(const Report *report)
     return only;
 }
 
-/* A report of what the store's records say of @operation. Takes the results of @mailboxes. */
-static void from_records(const Session *session, const OperationLook *operation,
-                         GPtrArray *mailboxes, Saved *out)
+/* A report of what the store's records say of @operation. Takes @report. */
+static void from_records(const Session *session, const OperationLook *operation, Report *report,
+                         Saved *out)
 {
-    Report *report = report_empty();
-
-    g_strlcpy(report->operation, operation->operation, sizeof report->operation);
-    report->verb = g_strdup(operation->verb);
-    report->command = g_strdup(operation->command);
-    report->who = g_strdup(operation->who);
-    report->host = g_strdup(operation->host);
-    report->batch_name = g_strdup(operation->batch_name);
-    report->comment = g_strdup(operation->comment);
-    report->started = operation->started;
-    report->ended = operation->ended;
-    g_ptr_array_set_free_func(mailboxes, NULL);
-    for (guint i = 0; i < mailboxes->len; i++)
-        g_ptr_array_add(report->mailboxes, g_ptr_array_index(mailboxes, i));
     g_ptr_array_add(report->notes,
                     g_strdup_printf("this is what %s recorded; the whole report was made on %s",
                                     operation->store, operation->host));
@@ -142,8 +129,8 @@ static bool look_elsewhere(Session *session, Core *core, const char *uuid, Saved
     g_autofree char *here = g_strdup((*error)->message);
     g_autoptr(GError) problem = NULL;
     g_autoptr(Looked) looked = core_operation(core, uuid, &session->wait, &problem);
-    g_autoptr(GPtrArray) mailboxes = NULL;
     const OperationLook *operation;
+    Report *report;
 
     g_clear_error(error);
     if (looked == NULL)
@@ -153,10 +140,10 @@ static bool look_elsewhere(Session *session, Core *core, const char *uuid, Saved
         return fail(error, ZX_ERROR_REFUSED,
                     "operation %s has not ended: it is %s on %s\nsee: monitor %s",
                     operation->operation, operation->state, operation->host, operation->operation);
-    mailboxes = core_operation_mailboxes(core, operation, error);
-    if (mailboxes == NULL)
+    report = operation_report(core, operation, error);
+    if (report == NULL)
         return false;
-    from_records(session, operation, mailboxes, out);
+    from_records(session, operation, report, out);
     return true;
 }
 

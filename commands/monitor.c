@@ -53,8 +53,7 @@ static void set_not_reached(MailboxResult *mailbox, const OperationLook *operati
                                       operation->state);
 }
 
-/* The report as its process made it, from what the stores have of it. */
-static Report *report_of(Core *core, const OperationLook *operation, GError **error)
+Report *operation_report(Core *core, const OperationLook *operation, GError **error)
 {
     g_autoptr(GPtrArray) mailboxes = core_operation_mailboxes(core, operation, error);
     Report *report;
@@ -71,6 +70,9 @@ static Report *report_of(Core *core, const OperationLook *operation, GError **er
     report->comment = g_strdup(operation->comment);
     report->started = operation->started;
     report->ended = operation->ended != 0 ? operation->ended : g_get_real_time() / 1000;
+    report->halted = g_strdup(operation->halted);
+    for (guint i = 0; i < operation->notes->len; i++)
+        g_ptr_array_add(report->notes, g_strdup(g_ptr_array_index(operation->notes, i)));
     g_ptr_array_unref(report->mailboxes);
     report->mailboxes = g_steal_pointer(&mailboxes);
     for (guint i = 0; i < report->mailboxes->len; i++)
@@ -125,7 +127,7 @@ static void append_lost(GString *out, const OperationLook *operation)
 static bool tell_end(Session *session, const OperationLook *operation, Result *result,
                      GError **error)
 {
-    g_autoptr(Report) report = report_of(session->core, operation, error);
+    g_autoptr(Report) report = operation_report(session->core, operation, error);
     ReportText text = { .retention_days = session->conf->retention_days };
     g_auto(Recorded) recorded = { 0 };
     g_autofree char *summary = NULL;

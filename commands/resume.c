@@ -2,9 +2,10 @@
  * stood, in a process of its own. */
 #include "commands/recorded.h"
 #include "commands/watch.h"
-#include <errno.h>
-#include <signal.h>
+#include "core/base/self.h"
 #include <string.h>
+
+#define LOOK_MS 1000
 
 typedef struct ResumeRequest {
     char *operation, *comment;
@@ -26,11 +27,14 @@ static bool count_left(Core *core, const OperationLook *operation, unsigned *lef
     return mailboxes != NULL;
 }
 
-/* A process of this host is known to have ended: nobody needs to wait for what it might still believe. */
-static bool is_gone(const OperationLook *operation)
+/* It was only cut off from its store: not one to take up. */
+static bool is_back(Session *session, const OperationLook *operation)
 {
-    return strcmp(operation->host, g_get_host_name()) == 0 &&
-           kill((pid_t)operation->pid, 0) != 0 && errno == ESRCH;
+    g_autoptr(Looked) looked =
+        core_operation(session->core, operation->operation, &session->wait, NULL);
+    const OperationLook *now = looked != NULL ? g_ptr_array_index(looked->items, 0) : NULL;
+
+    return now != NULL && !now->ended_yet && !is_lost(now);
 }
 
 /* Nothing may be touched while the dead process could still believe that an account is its own. */
@@ -41,11 +45,20 @@ static bool wait_for_leases(Session *session, const OperationLook *operation, GE
     const int64_t lease_ms = (int64_t)(session->conf->lease_s + 1) * 1000,
                   left_ms = lease_ms - operation->silent_ms;
 
-    if (!died || left_ms <= 0 || is_gone(operation))
+    /* Of one that is known to have ended nobody needs to wait for what it might still believe. */
+    if (!died || left_ms <= 0 || self_has_ended(operation->process))
         return true;
     session_note(session, "waiting %.0f s, until the leases of its process on %s have run out",
                  (double)left_ms / 1000, operation->host);
-    wait_pause(&session->wait, (int)left_ms);
+    for (Wait wait = wait_within(&session->wait, left_ms); wait_left_ms(&wait, 1) > 0;) {
+        wait_pause(&wait, LOOK_MS);
+        if (wait_stopped(&wait))
+            break;
+        if (is_lost(operation) && is_back(session, operation))
+            return fail(error, ZX_ERROR_CONFLICT,
+                        "operation %s goes on again: its process on %s was only cut off from %s",
+                        operation->operation, operation->host, operation->store);
+    }
     return wait_check(&session->wait, "doResume", error);
 }
 

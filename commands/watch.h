@@ -24,6 +24,8 @@ bool operation_start(Session *session, const char *operation, Result *result,
  * watching, not the operation. */
 bool operation_watch(Session *session, const OperationLook *operation, Result *result,
                      GError **error) MUST_USE;
+/* Its report as far as the stores have it. */
+Report *operation_report(Core *core, const OperationLook *operation, GError **error) MUST_USE;
 /* "watch it with: monitor 6f0c2c1e", "stop it with: ...": lines. */
 char *operation_ways(const char *operation);
 

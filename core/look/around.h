@@ -119,8 +119,11 @@ typedef struct OperationLook {
     char *cause;                    /* what it waits for, or NULL */
     char *batch_name, *comment;     /* or NULL */
     char *result;                   /* of one that ended, or NULL */
-    char *wanted, *wanted_by;       /* "stop", what was asked of it last, and by whom; or NULL */
+    char *wanted, *wanted_by;       /* "stop", what is asked of it, and by whom; or NULL */
+    char *halted;                   /* why it ended itself, or NULL */
+    GPtrArray *notes; /* of char *: of one that ended, what is to be known of all its mailboxes */
     unsigned pid;
+    char *process; /* self.h; or NULL */
     bool ended_yet;
     int64_t started, ended;         /* Unix ms */
     int64_t silent_ms;              /* since its last sign of life, by the store's clock */

@@ -22,11 +22,13 @@ typedef struct Question {
     " TIMESTAMPDIFF(MICROSECOND, o.heartbeat, UTC_TIMESTAMP(3)) DIV 1000,"                   \
     " o.result, o.batch_name, o.comment, o.progress, o.wanted, o.wanted_by,"                 \
     " (SELECT COUNT(*) FROM zxmove.fence f WHERE f.operation = o.uuid"                       \
-    "  AND f.state NOT IN ('done', 'undone'))"                                               \
+    "  AND f.state NOT IN ('done', 'undone')), o.process,"                                    \
+    " o.complete, o.notes"                                                                   \
     " FROM zxmove.operation o"
 enum {
     UUID, VERB, PARAMETERS, HOST, PID, WHO, STATE, CAUSE, STARTED, ENDED, SILENT, RESULT, BATCH,
-    COMMENT, PROGRESS, WANTED, WANTED_BY, WINDOWS,
+    COMMENT, PROGRESS, WANTED, WANTED_BY, WINDOWS, PROCESS, COMPLETE,
+    NOTES,
 };
 
 static void look_free(OperationLook *look)
@@ -44,6 +46,9 @@ static void look_free(OperationLook *look)
     g_free(look->result);
     g_free(look->wanted);
     g_free(look->wanted_by);
+    g_free(look->process);
+    g_free(look->halted);
+    g_ptr_array_unref(look->notes);
     g_free(look);
 }
 
@@ -64,6 +69,7 @@ static OperationLook *look_new(const char *store, const Rows *rows, unsigned i)
         .command = text(rows, i, PARAMETERS),
         .host = text(rows, i, HOST),
         .pid = (unsigned)rows_u64(rows, i, PID),
+        .process = text(rows, i, PROCESS),
         .who = text(rows, i, WHO),
         .state = text(rows, i, STATE),
         .cause = text(rows, i, CAUSE),
@@ -79,12 +85,16 @@ static OperationLook *look_new(const char *store, const Rows *rows, unsigned i)
         .failed = sum.failed,
         .bytes = sum.bytes,
         .bytes_done = sum.bytes_done,
+        .notes = g_ptr_array_new_with_free_func(g_free),
     };
     look->ended_yet = look->ended != 0;
-    if (strcmp(rows_text(rows, i, WANTED), "go") != 0) {
+    if (strcmp(rows_text(rows, i, WANTED), "go") != 0)
         look->wanted = text(rows, i, WANTED);
+    else if (rows_u64(rows, i, COMPLETE) != 0)
+        look->wanted = g_strdup("complete");
+    if (look->wanted != NULL)
         look->wanted_by = text(rows, i, WANTED_BY);
-    }
+    result_whole_read(rows_text(rows, i, NOTES), look->notes, &look->halted);
     return look;
 }
 

@@ -250,7 +250,7 @@ void operation_end(Operation *op, Store *store, const char *state)
 
     g_clear_pointer(&op->common->keeper, keeper_end);
     op->common->wait.order = NULL;
-    if (!store_revive(store, &problem) || !journal_end(store, op->uuid, state, result, &problem))
+    if (!store_revive(store, &problem) || !journal_end(store, state, result, op->report, &problem))
         log_warning("%s: %s", store->name, problem->message);
 }
 

@@ -1,8 +1,7 @@
 /* claim.c - see claim.h. */
 #include "core/ops/claim.h"
 #include "core/base/log.h"
-#include <errno.h>
-#include <signal.h>
+#include "core/base/self.h"
 #include <string.h>
 #include <unistd.h>
 
@@ -103,14 +102,6 @@ static bool lock_after_sleeper(const Claim *claim, const Store *store, GError **
     return got;
 }
 
-/* Asked when the lock is free. Beside an unexpired row it may be a mover whose connection broke and
- * who comes back: only a process of this host can be known to have ended. */
-static bool is_dead(const Rows *row)
-{
-    return strcmp(rows_text(row, 0, 1), g_get_host_name()) == 0 &&
-           kill((pid_t)rows_u64(row, 0, 2), 0) != 0 && errno == ESRCH;
-}
-
 static bool take_on(Claim *claim, int i, GError **error)
 {
     Store *store = claim->stores[i];
@@ -119,14 +110,16 @@ static bool take_on(Claim *claim, int i, GError **error)
 
     if (!get_locks(claim, store, &got, error))
         return false;
-    row =
-        db_query(store->control, error,
-                 "SELECT operation, host, pid, lease, expires < UTC_TIMESTAMP(3) FROM zxmove.claim"
-                 " WHERE account_id = ?",
-                 DB_ARGS(db_text(claim->account_id)));
+    row = db_query(store->control, error,
+                   "SELECT operation, host, pid, lease, expires < UTC_TIMESTAMP(3), process"
+                   " FROM zxmove.claim WHERE account_id = ?",
+                   DB_ARGS(db_text(claim->account_id)));
     if (row == NULL)
         return false;
-    over = rows_count(row) == 0 || rows_u64(row, 0, 4) != 0 || (got && is_dead(row));
+    /* With the lock free an unexpired row may be that of a mover whose connection broke, and who
+     * comes back. */
+    over = rows_count(row) == 0 || rows_u64(row, 0, 4) != 0 ||
+           (got && self_has_ended(rows_text(row, 0, 5)));
     if (!over || (!got && rows_count(row) == 0)) {
         release_locks(claim, store);
         if (rows_count(row) > 0)
@@ -138,13 +131,13 @@ static bool take_on(Claim *claim, int i, GError **error)
         return false;
     claim->lease[i] = rows_count(row) > 0 ? rows_u64(row, 0, 3) + 1 : 1;
     return db_exec(store->control, NULL, error,
-                   "REPLACE INTO zxmove.claim (account_id, operation, host, pid, connection_id, "
-                   "lease, expires)"
-                   " VALUES (?, ?, ?, ?, ?, ?, UTC_TIMESTAMP(3) + INTERVAL ? SECOND)",
+                   "REPLACE INTO zxmove.claim (account_id, operation, host, pid, process,"
+                   " connection_id, lease, expires)"
+                   " VALUES (?, ?, ?, ?, ?, ?, ?, UTC_TIMESTAMP(3) + INTERVAL ? SECOND)",
                    DB_ARGS(db_text(claim->account_id), db_text(claim->operation),
                            db_text(g_get_host_name()), db_u64((uint64_t)getpid()),
-                           db_u64(db_connection_id(store->control)), db_u64(claim->lease[i]),
-                           db_u64(claim->lease_s)));
+                           db_text(self_word()), db_u64(db_connection_id(store->control)),
+                           db_u64(claim->lease[i]), db_u64(claim->lease_s)));
 }
 
 /* Whoever acts next finds out properly whether it was lost; here the lease is only kept young. */

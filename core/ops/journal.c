@@ -1,5 +1,6 @@
 /* journal.c - see journal.h. */
 #include "core/ops/journal.h"
+#include "core/base/self.h"
 #include "core/ops/result.h"
 #include <unistd.h>
 
@@ -10,12 +11,12 @@ bool journal_begin(Store *store, const JournalEntry *entry, GError **error)
 {
     return db_exec(
         store->control, NULL, error,
-        "INSERT INTO zxmove.operation (uuid, verb, parameters, host, pid, who, batch_name, "
-        "comment, state, started, heartbeat)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, 'queued', UTC_TIMESTAMP(3), UTC_TIMESTAMP(3))",
+        "INSERT INTO zxmove.operation (uuid, verb, parameters, host, pid, process, who,"
+        " batch_name, comment, state, started, heartbeat)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 'queued', UTC_TIMESTAMP(3), UTC_TIMESTAMP(3))",
         DB_ARGS(db_text(entry->operation), db_text(entry->verb), db_text(entry->parameters),
-                db_text(g_get_host_name()), db_u64((uint64_t)getpid()), db_text(g_get_user_name()),
-                db_text(entry->batch_name), db_text(entry->comment)));
+                db_text(g_get_host_name()), db_u64((uint64_t)getpid()), db_text(self_word()),
+                db_text(g_get_user_name()), db_text(entry->batch_name), db_text(entry->comment)));
 }
 
 bool journal_begin_again(Store *store, const char *operation, GError **error)
@@ -24,15 +25,16 @@ bool journal_begin_again(Store *store, const char *operation, GError **error)
     uint64_t changed = 0;
 
     /* Of two that take it up at the same time, one finds it alive. */
-    if (!db_exec(store->control, &changed, error,
-                 "UPDATE zxmove.operation SET state = 'queued', cause = NULL, ended = NULL,"
-                 " result = NULL, wanted = IF(wanted = 'complete', 'complete', 'go'),"
-                 " wanted_by = NULL, wanted_comment = NULL,"
-                 " host = ?, pid = ?, who = ?, heartbeat = UTC_TIMESTAMP(3) WHERE uuid = ?"
-                 " AND IS_FREE_LOCK(?) AND (ended IS NOT NULL"
-                 " OR heartbeat < UTC_TIMESTAMP(3) - INTERVAL 5 SECOND)",
-                 DB_ARGS(db_text(g_get_host_name()), db_u64((uint64_t)getpid()),
-                         db_text(g_get_user_name()), db_text(operation), db_text(lock))))
+    if (!db_exec(
+            store->control, &changed, error,
+            "UPDATE zxmove.operation SET state = 'queued', cause = NULL, ended = NULL,"
+            " result = NULL, notes = NULL, wanted = 'go',"
+            " wanted_by = NULL, wanted_comment = NULL,"
+            " host = ?, pid = ?, process = ?, who = ?, heartbeat = UTC_TIMESTAMP(3) WHERE uuid = ?"
+            " AND IS_FREE_LOCK(?) AND (ended IS NOT NULL"
+            " OR heartbeat < UTC_TIMESTAMP(3) - INTERVAL 5 SECOND)",
+            DB_ARGS(db_text(g_get_host_name()), db_u64((uint64_t)getpid()), db_text(self_word()),
+                    db_text(g_get_user_name()), db_text(operation), db_text(lock))))
         return false;
     return changed == 1 ||
            fail(error, ZX_ERROR_CONFLICT, "operation %s goes on already in another process",
@@ -50,15 +52,17 @@ bool journal_batch(Store *store, const char *operation, char **batch_name, GErro
     return rows != NULL;
 }
 
-bool journal_end(Store *store, const char *operation, const char *state, const char *result,
+bool journal_end(Store *store, const char *state, const char *result, const Report *report,
                  GError **error)
 {
+    g_autofree char *notes = result_whole_text(report);
+
     return db_exec(store->control, NULL, error,
-                   "UPDATE zxmove.operation SET state = ?, cause = NULL, result = ?,"
+                   "UPDATE zxmove.operation SET state = ?, cause = NULL, result = ?, notes = ?,"
                    " ended = UTC_TIMESTAMP(3), heartbeat = UTC_TIMESTAMP(3)"
-                   " WHERE uuid = ? AND host = ? AND pid = ?",
-                   DB_ARGS(db_text(state), db_text(result), db_text(operation),
-                           db_text(g_get_host_name()), db_u64((uint64_t)getpid())));
+                   " WHERE uuid = ? AND process = ?",
+                   DB_ARGS(db_text(state), db_text(result), db_text(notes),
+                           db_text(report->operation), db_text(self_word())));
 }
 
 static const char *or_empty(const char *text)
@@ -125,13 +129,12 @@ bool journal_mailbox(Store *store, const char *operation, unsigned place, unsign
                    "INSERT INTO zxmove.operation_mailbox (operation, place, account_id, address,"
                    " source, destination, seq, ended, result)"
                    " SELECT uuid, ?, ?, ?, ?, ?, ?, UTC_TIMESTAMP(3), ? FROM zxmove.operation"
-                   " WHERE uuid = ? AND host = ? AND pid = ? ON DUPLICATE KEY UPDATE"
+                   " WHERE uuid = ? AND process = ? ON DUPLICATE KEY UPDATE"
                    " seq = VALUES(seq), ended = VALUES(ended), result = VALUES(result)",
                    DB_ARGS(db_u64(place), db_text(or_empty(result->account_id)),
                            db_text(result->address), db_text(or_empty(result->source)),
                            db_text(or_empty(result->destination)), db_u64(seq), db_text(text),
-                           db_text(operation), db_text(g_get_host_name()),
-                           db_u64((uint64_t)getpid())));
+                           db_text(operation), db_text(self_word())));
 }
 
 static void mailbox_free(JournalMailbox *mailbox)

@@ -26,7 +26,7 @@ bool journal_batch(Store *store, const char *operation, char **batch_name,
                    GError **error) MUST_USE;
 /* @state: done, partial, failed, stopped, removed, interrupted. Like journal_mailbox it writes nothing
  * when another process has taken the operation over. */
-bool journal_end(Store *store, const char *operation, const char *state, const char *result,
+bool journal_end(Store *store, const char *state, const char *result, const Report *report,
                  GError **error) MUST_USE;
 
 /* The mailboxes of an operation (of MailboxResult) from @first on, in their order; those that are decided

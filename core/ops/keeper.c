@@ -1,10 +1,10 @@
 /* keeper.c - see keeper.h. */
 #include "core/ops/keeper.h"
 #include "core/base/log.h"
+#include "core/base/self.h"
 #include "core/ops/journal.h"
 #include "core/ops/limits.h"
 #include <string.h>
-#include <unistd.h>
 
 #define BEAT_US G_USEC_PER_SEC
 
@@ -59,10 +59,9 @@ static bool write_row(Keeper *keeper, GError **error)
     return db_exec(keeper->store->control, NULL, error,
                    "UPDATE zxmove.operation SET heartbeat = UTC_TIMESTAMP(3), state = ?, cause = ?,"
                    " progress = IFNULL(?, progress)"
-                   " WHERE uuid = ? AND ended IS NULL AND host = ? AND pid = ?",
+                   " WHERE uuid = ? AND ended IS NULL AND process = ?",
                    DB_ARGS(db_text(state), db_text(cause), db_text(progress),
-                           db_text(keeper->operation), db_text(g_get_host_name()),
-                           db_u64((uint64_t)getpid())));
+                           db_text(keeper->operation), db_text(self_word())));
 }
 
 static void take_orders(Keeper *keeper, const Rows *row)
@@ -72,7 +71,7 @@ static void take_orders(Keeper *keeper, const Rows *row)
 
     g_mutex_lock(&keeper->mutex);
     keeper->pause = strcmp(wanted, "pause") == 0;
-    keeper->complete = keeper->complete || strcmp(wanted, "complete") == 0;
+    keeper->complete = keeper->complete || rows_u64(row, 0, 7) != 0;
     g_free(keeper->paused_by);
     keeper->paused_by = g_strdup_printf("by %s%s%s", who != NULL ? who : "somebody",
                                         why != NULL ? ": " : "", why != NULL ? why : "");
@@ -89,8 +88,7 @@ static void take_orders(Keeper *keeper, const Rows *row)
  * nothing more is begun here. */
 static void give_up(Keeper *keeper, const Rows *row)
 {
-    if (strcmp(rows_text(row, 0, 4), g_get_host_name()) == 0 &&
-        rows_u64(row, 0, 5) == (uint64_t)getpid())
+    if (g_strcmp0(rows_text(row, 0, 6), self_word()) == 0)
         return;
     if (keeper->stop == 0)
         log_error("process %s on %s has taken this operation over", rows_text(row, 0, 5),
@@ -102,7 +100,7 @@ static bool read_row(Keeper *keeper, GError **error)
 {
     g_autoptr(Rows) row =
         db_query(keeper->store->control, error,
-                 "SELECT wanted, wanted_by, wanted_comment, limits, host, pid"
+                 "SELECT wanted, wanted_by, wanted_comment, limits, host, pid, process, complete"
                  " FROM zxmove.operation"
                  " WHERE uuid = ?",
                  DB_ARGS(db_text(keeper->operation)));

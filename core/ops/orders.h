@@ -6,7 +6,8 @@
 #include "core/core.h"
 #include "core/net/db.h"
 
-/* @db is the store that has the row. @accounts (addresses or ids; NULL: all) only with WANT_COMPLETE. */
+/* @db is the store that has the row. @accounts (addresses or ids; NULL: all) only with
+ * WANT_COMPLETE. REFUSED when it has ended, or was told to stop before: that stands. */
 bool orders_want(Db *db, const char *operation, Want want, char **accounts, const char *comment,
                  GError **error) MUST_USE;
 /* Nobody is there to take an order: the row ends as interrupted. */

@@ -1,6 +1,7 @@
 /* result.c - see result.h. What a result is outside of this process, reports and journal alike, is
  * said by the tables of fields here. */
 #include "core/ops/result.h"
+#include "core/base/log.h"
 #include "core/fields.h"
 #include <string.h>
 
@@ -311,4 +312,33 @@ bool result_read(MailboxResult *result, const char *text, GError **error)
 
     json_decref(object);
     return done;
+}
+
+static const Field whole_fields[] = {
+    FIELD(Report, field_notes, notes),
+    FIELD(Report, field_text, halted),
+    { 0 },
+};
+
+char *result_whole_text(const Report *report)
+{
+    json_t *object = json_object();
+    g_autofree char *dumped = NULL;
+
+    fields_write(whole_fields, report, object);
+    if (json_object_size(object) > 0)
+        dumped = json_dumps(object, JSON_COMPACT);
+    json_decref(object);
+    return g_strdup(dumped);
+}
+
+void result_whole_read(const char *text, GPtrArray *notes, char **halted)
+{
+    json_t *object = json_loads(text != NULL ? text : "", 0, NULL);
+    Report report = { .notes = notes };
+
+    if (object != NULL && !fields_read(whole_fields, &report, object))
+        log_debug("what an operation says of the whole of it cannot be read: %s", text);
+    json_decref(object);
+    *halted = report.halted;
 }

@@ -14,6 +14,12 @@ char *result_text(const MailboxResult *result);
 /* Into a result that is fresh but for its names; DATA if @text is none of result_text. */
 bool result_read(MailboxResult *result, const char *text, GError **error) MUST_USE;
 
+/* The same of what a report says of the whole operation: its notes, and why it ended itself. NULL:
+ * nothing. */
+char *result_whole_text(const Report *report);
+/* Adds to @notes (of char *). NULL, or what is none of result_whole_text: nothing. */
+void result_whole_read(const char *text, GPtrArray *notes, char **halted);
+
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(MailboxResult, result_free)
 
 #endif

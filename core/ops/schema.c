@@ -11,16 +11,17 @@ static const char *const statements[] = {
     /* Empty for ever: TRUNCATE makes InnoDB write its log (hazard 36). */
     "CREATE TABLE IF NOT EXISTS zxmove.log_flush (nothing TINYINT) ENGINE=InnoDB",
 
-    /* What an operation is and how it stands; on the destination (of a purge: on the first store). `wanted` and
-     * `limits` are what others ask of it, `progress` is what it shows (board.h). */
+    /* What an operation is and how it stands; on the destination (of a purge: on the first store). `wanted`,
+     * `complete` and `limits` are what others ask of it, `progress` is what it shows (board.h), `process` who
+     * carries it (self.h), `notes` what its report says of the whole of it (JSON). */
     "CREATE TABLE IF NOT EXISTS zxmove.operation ("
     " uuid CHAR(36) NOT NULL PRIMARY KEY, verb VARCHAR(64) NOT NULL, parameters MEDIUMTEXT NOT NULL,"
     " host VARCHAR(255) NOT NULL, pid INT UNSIGNED NOT NULL, who VARCHAR(255) NOT NULL,"
     " state ENUM('queued','running','paused','throttled','held','done','partial','failed','stopped','removed','interrupted') NOT NULL,"
     " cause TEXT, started DATETIME(3) NOT NULL, heartbeat DATETIME(3) NOT NULL, ended DATETIME(3), result MEDIUMTEXT,"
     " batch_name VARCHAR(255), comment TEXT, progress MEDIUMTEXT,"
-    " wanted ENUM('go','pause','stop','complete') NOT NULL DEFAULT 'go', wanted_by VARCHAR(255), wanted_comment TEXT,"
-    " limits TEXT, KEY (started)"
+    " wanted ENUM('go','pause','stop') NOT NULL DEFAULT 'go', wanted_by VARCHAR(255), wanted_comment TEXT,"
+    " limits TEXT, complete BOOLEAN NOT NULL DEFAULT FALSE, process VARCHAR(80), notes MEDIUMTEXT, KEY (started)"
     ") ENGINE=InnoDB",
 
     /* Its mailboxes in their order. `seq`: the how manieth that ended, NULL until then; `result`: result.h. */
@@ -40,7 +41,7 @@ static const char *const statements[] = {
     "CREATE TABLE IF NOT EXISTS zxmove.claim ("
     " account_id CHAR(36) NOT NULL PRIMARY KEY, operation CHAR(36) NOT NULL, host VARCHAR(255) NOT NULL,"
     " pid INT UNSIGNED NOT NULL, connection_id BIGINT UNSIGNED NOT NULL, lease BIGINT UNSIGNED NOT NULL,"
-    " expires DATETIME(3) NOT NULL) ENGINE=InnoDB",
+    " expires DATETIME(3) NOT NULL, process VARCHAR(80)) ENGINE=InnoDB",
 
     /* One mailbox id per account on this store, with its volumes; never handed to another account. */
     "CREATE TABLE IF NOT EXISTS zxmove.reservation ("
@@ -104,18 +105,32 @@ static const char *const statements[] = {
     " PRIMARY KEY (mailbox_id, item_id, date)) ENGINE=InnoDB",
 
     /* Two that create at the same time both succeed; IGNORE would warn, and a warning is an error. */
-    "INSERT INTO zxmove.schema_version (version) VALUES (3) ON DUPLICATE KEY UPDATE version = version",
+    "INSERT INTO zxmove.schema_version (version) VALUES (4) ON DUPLICATE KEY UPDATE version = version",
+    NULL,
+};
+
+/* From versions 2 and 3. Each may run twice, and beside a program of theirs, which does without. */
+static const char *const upgrade[] = {
+    "ALTER TABLE zxmove.operation MODIFY COLUMN state"
+    " ENUM('queued','running','paused','throttled','held','done','partial','failed','stopped','removed','interrupted') NOT NULL,"
+    " ADD COLUMN IF NOT EXISTS complete BOOLEAN NOT NULL DEFAULT FALSE,"
+    " ADD COLUMN IF NOT EXISTS process VARCHAR(80), ADD COLUMN IF NOT EXISTS notes MEDIUMTEXT",
+    "UPDATE zxmove.operation SET complete = TRUE, wanted = 'go' WHERE wanted = 'complete'",
+    "ALTER TABLE zxmove.claim ADD COLUMN IF NOT EXISTS process VARCHAR(80)",
+    "UPDATE zxmove.schema_version SET version = 4",
     NULL,
 };
 /* clang-format on */
 
-bool schema_look(Db *db, bool *there, GError **error)
+/* *version: 0 if it is not there, whole. */
+static bool read_version(Db *db, unsigned *version, GError **error)
 {
     g_autoptr(Rows) present = NULL;
-    g_autoptr(Rows) version = NULL;
+    g_autoptr(Rows) rows = NULL;
 
     /* The version is written last: without it a creation was interrupted, and every statement may
      * run twice. */
+    *version = 0;
     present =
         db_query(db, error,
                  "SELECT TABLE_NAME FROM INFORMATION_SCHEMA.TABLES WHERE TABLE_SCHEMA = 'zxmove'"
@@ -123,28 +138,47 @@ bool schema_look(Db *db, bool *there, GError **error)
                  DB_NONE);
     if (present == NULL)
         return false;
-    if (rows_count(present) == 1) {
-        version = db_query(db, error, "SELECT version FROM zxmove.schema_version", DB_NONE);
-        if (version == NULL)
-            return false;
-    }
-    *there = version != NULL && rows_count(version) > 0;
-    if (*there && rows_u64(version, 0, 0) != SCHEMA_VERSION)
-        return fail(error, ZX_ERROR_REFUSED,
-                    "%s: the database zxmove has version %s, this program knows %d: use the zxmove "
-                    "that made it",
-                    db_name(db), rows_text(version, 0, 0), SCHEMA_VERSION);
-    return true;
+    if (rows_count(present) == 0)
+        return true;
+    rows = db_query(db, error, "SELECT MAX(version) FROM zxmove.schema_version", DB_NONE);
+    if (rows != NULL)
+        *version = (unsigned)rows_u64(rows, 0, 0);
+    return rows != NULL;
+}
+
+static bool is_upgraded(unsigned version)
+{
+    return version >= UPGRADED_FROM && version < SCHEMA_VERSION;
+}
+
+bool schema_look(Db *db, bool *there, GError **error)
+{
+    unsigned version;
+
+    if (!read_version(db, &version, error))
+        return false;
+    *there = version != 0;
+    return version == 0 || version == SCHEMA_VERSION ||
+           fail(error, ZX_ERROR_REFUSED,
+                "%s: the database zxmove has version %u, this program knows %d: %s", db_name(db),
+                version, SCHEMA_VERSION,
+                is_upgraded(version) ? "the next move to or from there brings it up to date"
+                                         : "use the zxmove that made it");
 }
 
 bool schema_ensure(Db *db, GError **error)
 {
+    const char *const *statement;
+    unsigned version;
     bool there;
 
-    if (!schema_look(db, &there, error))
+    if (!read_version(db, &version, error))
         return false;
-    for (const char *const *statement = statements; !there && *statement != NULL; statement++)
+    if (version != 0 && !is_upgraded(version))
+        return schema_look(db, &there, error);
+    for (statement = version == 0 ? statements : upgrade; *statement != NULL; statement++)
         if (!db_exec(db, NULL, error, *statement, DB_NONE))
-            return fail_prefix(error, "cannot create the database zxmove");
+            return fail_prefix(error, version == 0 ? "cannot create the database zxmove"
+                                                   : "cannot bring the database zxmove up to date");
     return true;
 }

@@ -5,9 +5,11 @@
 
 #include "core/net/db.h"
 
-#define SCHEMA_VERSION 3
+#define SCHEMA_VERSION 4
+#define UPGRADED_FROM  2 /* and what is in between */
 
-/* Creates what is missing; REFUSED if the database was made by another version. */
+/* Creates what is missing, and brings up to date what versions from UPGRADED_FROM on made; REFUSED if the
+ * database was made by another one. */
 bool schema_ensure(Db *db, GError **error) MUST_USE;
 /* Makes nothing: is it there, whole? REFUSED as above. */
 bool schema_look(Db *db, bool *there, GError **error) MUST_USE;

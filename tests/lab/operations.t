@@ -69,6 +69,13 @@ def comes(uuid, state, seconds=30):
     return is_(state_of(uuid), state, f"  it comes to be {state}")
 
 
+def asked(uuid):
+    """What its row says that is wanted of it."""
+    with two.db() as connection, connection.cursor() as cursor:
+        cursor.execute("SELECT wanted, complete FROM zxmove.operation WHERE uuid = %s", (uuid,))
+        return cursor.fetchone()
+
+
 def noticed(uuid):
     """Waits until its keeper has read the row once more: it writes a sign of life before each look."""
     def heartbeat():
@@ -173,7 +180,17 @@ try:
     held.wait()
     uuid = going()[0]["operation"]
     watch = lab.zxmove_start("--json", "monitor", uuid)
-    ask(0, "doStopOperation", uuid, "when", "now", run=elsewhere, name="doStopOperation from another host")
+    # Orders side by side: what is to be completed stays so, and a stop is taken back by nobody.
+    ask(0, "doCompleteMove", uuid)
+    found = ask(0, "doSuspend", uuid)["response"]["operations"]
+    is_([found[0]["asked"], asked(uuid)], ["pause", (b"pause", 1)], "a pause takes nothing from what is to be completed")
+    found = ask(0, "doStopOperation", uuid, "when", "now", "comment", "enough", run=elsewhere,
+                name="doStopOperation from another host")["response"]["operations"]
+    for verb in ("doSuspend", "doCompleteMove"):
+        result = lab.zxmove(verb, uuid)
+        exits(result, 1, f"1: {verb} after it")
+        says(result, f"was told to stop, by {found[0]['asked_by']}: enough", "  says what stands")
+    is_(asked(uuid), (b"stop", 1), "  and it stands")
     noticed(uuid)
     held.go_on()
     result = held.finish()
@@ -229,7 +246,7 @@ try:
     held.wait()
     uuid = going()[0]["operation"]
     with two.db() as connection, connection.cursor() as cursor:
-        cursor.execute("UPDATE zxmove.operation SET pid = 1, host = 'elsewhere' WHERE uuid = %s", (uuid,))
+        cursor.execute("UPDATE zxmove.operation SET pid = 1, host = 'elsewhere', process = 'another' WHERE uuid = %s", (uuid,))
         connection.commit()
     log = os.path.join(lab.dir, "state", "log", f"{uuid}.log")
     wait_for(lambda: "has taken this operation over" in open(log, encoding="utf-8").read(), 20, "it to see that")

@@ -270,7 +270,7 @@ def kept_up_to_date(scene):
                      60, "another operation to move one of them meanwhile")
     moved_clean(other, before, accounts[1], one, two, "held is not claimed")
     is_(home(lab, accounts[0]).name, one.name, "nobody else moved")
-    order(operation, wanted="complete", wanted_by="test")
+    order(operation, complete=1, wanted_by="test")
     moved_clean(finished(process), before, accounts[0], one, two, "released")
     with Sql(two) as sql:
         result = json.loads(sql.text("SELECT result FROM zxmove.operation_mailbox WHERE operation ="
