@@ -82,6 +82,7 @@ static void on_blobs(void *data, const BlobsCount *count)
     Move *move = data;
 
     operation_pace(move->op);
+    space_written(move, COMING_BLOBS, count->copied_bytes);
     if (move->window_began == 0 && move_gate(move))
         move_state(move, "copy", NULL);
     operation_emit(move->op, &(Event){ .type = EVENT_PROGRESS,
@@ -140,11 +141,16 @@ bool copy_one_round(Move *move, uint64_t *changed, GError **error)
     RowsCount rows = { 0 };
     bool stable;
 
-    if (!claim_check(&move->claim, error) || !copy_blobs(move, &blobs, error) ||
-        !copy_rows(move, &rows, error) ||
-        !index_sync(&index_job, move->op->conf->index_settle_ms, &stable, &move->wait, &index,
+    if (!claim_check(&move->claim, error) || !copy_blobs(move, &blobs, error))
+        return false;
+    space_arrived(move, COMING_BLOBS);
+    if (!copy_rows(move, &rows, error))
+        return false;
+    space_arrived(move, COMING_ROWS);
+    if (!index_sync(&index_job, move->op->conf->index_settle_ms, &stable, &move->wait, &index,
                     error))
         return false;
+    space_forget(move);
     if (!stable)
         log_debug("the index did not hold still in this round");
     move->blob_count = blobs.blobs;

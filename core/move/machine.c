@@ -237,6 +237,7 @@ static bool step_patiently(Move *move, const Step *step, GError **error)
 
         if (step_in_turn(move, step, &problem))
             return true;
+        space_forget(move); /* what is still to come is found out anew */
         if ((step->flags & (WINDOW | FORWARD)) || tries == TRIES || wait_stopped(&move->wait) ||
             error_code(problem) != ZX_ERROR_BUSY) {
             g_propagate_error(error, problem);
@@ -376,6 +377,7 @@ void move_run(Move *move)
         move_state(move, "waiting", "the window did not get through, another one follows");
         wait_pause(&move->wait, 500 << i);
     }
+    space_forget(move);
     slots_release(move);
     claim_release(&move->claim);
     if (!move->committed)

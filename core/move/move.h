@@ -49,6 +49,8 @@ typedef struct Common {
     double max_load;      /* of a store, above which nothing is copied; 0: off */
     LoadWatch *load;
     int64_t pace_read;    /* monotonic us: when its limits were last asked for */
+    GMutex space_mutex;   /* of the following; held while disks are asked */
+    GPtrArray *coming; /* of Move: what has been let in by space_check and is still to be written */
     Board *board;         /* what the operation shows */
     Keeper *keeper;       /* NULL: there is no row of it */
     Wait wait;            /* the caller's, with the orders that the keeper takes */
@@ -140,6 +142,13 @@ typedef enum OldCopy {
     OLD_REUSE_EMPTY, /* the recorded id again, nothing is there */
 } OldCopy;
 
+/* What a mailbox will still write, as far as space.c counted on it. */
+enum { COMING_BLOBS, COMING_INDEX, COMING_ROWS, COMING };
+typedef struct Coming {
+    uint64_t device, bytes;
+    uint64_t written; /* of these; set by its lane, read by others */
+} Coming;
+
 typedef struct Move {
     Operation *op;
     Account *account;
@@ -172,6 +181,7 @@ typedef struct Move {
     RowsMaxima proven;  /* what the source showed when it was proven */
     uint64_t blob_bytes, blob_count;
 
+    Coming coming[COMING]; /* to the destination's disks, in the first round */
     bool blobs_proved; /* by the last delta, of the snapshot now open */
     /* How far the window got, for undo. */
     bool status_written, lock_tried, lock_ours, row_inserted, in_doubt, committed;
@@ -326,9 +336,15 @@ bool reserve_model_group(Db *db, unsigned *group, GError **error) MUST_USE;
 /* Nothing lies under the id that the next mailbox there will get. */
 bool reserve_next_empty(Store *store, GError **error) MUST_USE;
 
-/* space.c: what is still to come fits on the destination's three disks, and min_free remains on
- * each (hazard 59). */
+/* space.c: what is still to come fits on the destination's three disks, beside what others in
+ * flight will write, and min_free remains on each (hazard 59). Waits for others where it may fit
+ * when they are done. */
 bool space_check(Move *move, GError **error) MUST_USE;
+/* So much of it is written; or all that was to come, of one kind; or of all, whatever became of it.
+ */
+void space_written(Move *move, int kind, uint64_t bytes);
+void space_arrived(Move *move, int kind);
+void space_forget(Move *move);
 typedef struct SpaceMailbox {
     Store *store;
     uint32_t mailbox; /* 0: none */

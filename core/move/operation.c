@@ -72,6 +72,8 @@ static Common *common_new(const Wait *wait)
 
     g_mutex_init(&common->mutex);
     g_cond_init(&common->window_free);
+    g_mutex_init(&common->space_mutex);
+    common->coming = g_ptr_array_new();
     common->sessions =
         g_hash_table_new_full(g_str_hash, g_str_equal, g_free, (GDestroyNotify)ssh_close);
     common->board = board_new();
@@ -92,6 +94,8 @@ static void common_free(Common *common)
     throttle_clear(&common->throttle);
     g_mutex_clear(&common->mutex);
     g_cond_clear(&common->window_free);
+    g_mutex_clear(&common->space_mutex);
+    g_ptr_array_unref(common->coming);
     g_free(common);
 }
 

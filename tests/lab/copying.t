@@ -2,6 +2,7 @@
 """What breaks before the window is opened: ssh cut off in mid-copy, a full disk, an agent that is none, a broken
 configuration. Each time nothing has happened, and the message names what is wrong."""
 
+import json
 import os
 import subprocess
 import sys
@@ -114,6 +115,23 @@ def full_disk():
         two.sshd_start()
 
 
+def lanes_on_one_disk():
+    """Two mailboxes in flight, room for one: the other waits, and is not begun when it does not fit then."""
+    accounts = [scene.mailbox(f"lane{number}", one, messages=1, rich=False) for number in range(2)]
+    for number in range(2):
+        lab.deliver(scene.address(f"lane{number}"), one, n=16, size=262144)
+    small_disk(two, "size=7m")  # each has 4
+    result = lab.zxmove("--json", *scene.words(accounts, two, "threads", "2", "compress", "false", "bandwidth", "2M",
+                                               stages="data"), timeout=180)
+    boxes = json.loads(result.stdout.splitlines()[-1])["response"]["mailboxes"]
+    is_(sorted(box["outcome"] for box in boxes), ["failed", "staged"], "two lanes, a disk for one: one is copied")
+    failed = [box for box in boxes if box["outcome"] == "failed"]
+    ok(failed and "must remain (min_free)" in failed[0]["reason"] and failed[0].get("blobs_copied", 0) == 0,
+       "  the other is not begun, and its reason is min_free") or diag(str(boxes))
+    two.sshd_kill()
+    two.sshd_start()
+
+
 def with_conf(change, name, status, words):
     """A move with a changed configuration."""
     with open(lab.conf_path, encoding="utf-8") as file:
@@ -150,6 +168,7 @@ try:
 
     if os.geteuid() == 0 and subprocess.run(["unshare", "-m", "true"], check=False).returncode == 0:
         full_disk()
+        lanes_on_one_disk()
     else:
         diag("a full disk needs a small file system, and that root: left out")
 finally:

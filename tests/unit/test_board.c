@@ -129,6 +129,52 @@ static void results(void **state G_GNUC_UNUSED)
     assert_false(result_read(read, NULL, NULL));
 }
 
+static void wholes(void **state G_GNUC_UNUSED)
+{
+    g_autoptr(GPtrArray) notes = g_ptr_array_new_with_free_func(g_free);
+    g_autoptr(GPtrArray) said = g_ptr_array_new_with_free_func(g_free);
+    Report report = { .notes = said };
+    g_autofree char *halted = NULL;
+    g_autofree char *text = NULL;
+    char *nothing;
+
+    assert_null(result_whole_text(&report));
+    g_ptr_array_add(said, g_strdup("caf\xe9")); /* no UTF-8 */
+    g_ptr_array_add(said, g_strdup("a note"));
+    report.halted = (char[]){ "too many errors" };
+    text = result_whole_text(&report);
+    result_whole_read(text, notes, &halted);
+    assert_int_equal(notes->len, 2);
+    assert_string_equal(g_ptr_array_index(notes, 0), "caf\xef\xbf\xbd");
+    assert_string_equal(g_ptr_array_index(notes, 1), "a note");
+    assert_string_equal(halted, "too many errors");
+    result_whole_read(NULL, notes, &nothing);
+    assert_null(nothing);
+    result_whole_read("[1]", notes, &nothing);
+    assert_null(nothing);
+    assert_int_equal(notes->len, 2);
+}
+
+/* Blobs alone: how much of the rest goes to a disk its events do not tell. */
+static void coming(void **state G_GNUC_UNUSED)
+{
+    Board *board = board_new();
+    g_autofree char *text = NULL;
+    uint64_t seen = 0;
+
+    board_take(board, &(Event){ .type = EVENT_PROGRESS, .account = "a@x", .text = "blobs",
+                                .done_bytes = 30, .expected_bytes = 100 });
+    board_take(board, &(Event){ .type = EVENT_PROGRESS, .account = "b@x", .text = "blobs",
+                                .done_bytes = 5, .expected_bytes = 5 });
+    board_take(board, &(Event){ .type = EVENT_PROGRESS, .account = "c@x", .text = "mail_item",
+                                .done_bytes = 0, .expected_bytes = 1000 });
+    text = board_text(board, &seen);
+    assert_int_equal(board_coming(text), 70);
+    assert_int_equal(board_coming(NULL), 0);
+    assert_int_equal(board_coming("no such text"), 0);
+    board_free(board);
+}
+
 static void left(void **state G_GNUC_UNUSED)
 {
     const struct {
@@ -155,6 +201,8 @@ int main(void)
         cmocka_unit_test(there_and_back),
         cmocka_unit_test(limits),
         cmocka_unit_test(results),
+        cmocka_unit_test(wholes),
+        cmocka_unit_test(coming),
         cmocka_unit_test(left),
     };
 
