@@ -5,27 +5,47 @@
 #include "commands/watch.h"
 #include <string.h>
 
-#define NOTICED_MS 30000 /* by then the stores know */
+#define NOTICED_MS 30000  /* by then the stores know that it has died */
+#define UNASKED_MS 900000 /* stores that cannot be asked are not waited for any longer */
 #define LOOK_MS    500
 #define SHOWN      40
 
-/* As it is when its row says so, or when that took too long; NULL if no store has one. */
-static Looked *await_end(Session *session, const char *operation)
+/* Another process has taken it up since, and tells how it ends. */
+static bool is_taken_up(const OperationLook *operation, const char *process)
 {
-    const Wait wait = wait_within(&session->wait, NOTICED_MS);
+    return operation->process != NULL && process != NULL &&
+           strcmp(operation->process, process) != 0;
+}
+
+/* As it is when its row says so, or when that took too long. NULL with NOT_FOUND if no store has
+ * one, with another error if those that may have one could not be asked. What was once found stays
+ * known. */
+static Looked *await_end(Session *session, const char *operation, const char *process,
+                         GError **error)
+{
+    const Wait noticed = wait_within(&session->wait, NOTICED_MS),
+               unasked = wait_within(&session->wait, UNASKED_MS);
     Looked *looked = NULL;
 
     for (;;) {
+        g_autoptr(GError) problem = NULL;
+        Looked *now = core_operation(session->core, operation, &session->wait, &problem);
+        bool sure = now != NULL || error_code(problem) == ZX_ERROR_NOT_FOUND;
         const OperationLook *look;
 
-        if (looked != NULL)
+        if (now != NULL) {
             looked_free(looked);
-        looked = core_operation(session->core, operation, &session->wait, NULL);
+            looked = now;
+        }
         look = looked != NULL ? g_ptr_array_index(looked->items, 0) : NULL;
-        if ((look != NULL && (look->ended_yet || strcmp(look->state, "lost") == 0)) ||
-            wait_left_ms(&wait, 1) == 0)
+        if ((look != NULL &&
+             (look->ended_yet || strcmp(look->state, "lost") == 0 || is_taken_up(look, process))) ||
+            wait_left_ms(sure ? &noticed : &unasked, 1) == 0 || wait_stopped(&session->wait)) {
+            if (looked == NULL)
+                g_propagate_error(error, g_steal_pointer(&problem));
             return looked;
-        wait_pause(&wait, LOOK_MS);
+        }
+        wait_pause(&session->wait, LOOK_MS);
     }
 }
 
@@ -111,25 +131,48 @@ static char *subject_of(Session *session, const OperationLook *operation)
                            text.destination != NULL ? text.destination : "");
 }
 
-bool crash_mail(Session *session, const char *operation, char **to, GError **error)
+/* Nothing is known of it. */
+static char *body_without(const char *operation, const GError *why)
 {
-    g_autoptr(Looked) looked = await_end(session, operation);
+    bool none = error_code(why) == ZX_ERROR_NOT_FOUND;
+
+    return g_strdup_printf(
+        "operation  %s\n"
+        "Its process has ended without a word, %s%s.\n%s",
+        operation,
+        none ? "and no store has a record of it: it had not begun"
+             : "and what it had done is not known: ",
+        none ? "" : why->message,
+        none ? "" : "\nTo look when the stores answer:\n  getUnfinishedOperationLog\n");
+}
+
+bool crash_mail(Session *session, const char *operation, const char *process, char **to,
+                GError **error)
+{
+    g_autoptr(GError) unknown = NULL;
+    g_autoptr(Looked) looked = await_end(session, operation, process, &unknown);
     const OperationLook *look = looked != NULL ? g_ptr_array_index(looked->items, 0) : NULL;
-    g_autofree char *subject = look != NULL ? subject_of(session, look)
-                                            : g_strdup("[zxmove] INTERRUPTED before it had begun");
-    g_autofree char *body =
-        look != NULL
-            ? body_of(session, look)
-            : g_strdup_printf("operation  %s\nIts process has ended without a word; no store that "
-                              "could be asked has a record of it.\n", operation);
+    g_autofree char *subject = NULL;
+    g_autofree char *body = NULL;
     g_autoptr(GError) problem = NULL;
     Limits now = { 0 };
-    bool changed = look != NULL && core_limits(session->core, look, NULL, &now, NULL);
-    const Post post = { .to = changed && now.notifications != NULL ? now.notifications : to,
-                        .operation = operation,
-                        .subject = subject,
-                        .body = body };
-    bool sent = post_send(session->core, &post, &problem) || post_later(session->conf, &post, error);
+    bool changed, sent;
+    Post post;
+
+    if (look != NULL && is_taken_up(look, process))
+        return true;
+    subject = look != NULL ? subject_of(session, look)
+                           : g_strdup_printf("[zxmove] INTERRUPTED %s",
+                                             error_code(unknown) == ZX_ERROR_NOT_FOUND
+                                                 ? "before it had begun"
+                                                 : "and the stores could not be asked");
+    body = look != NULL ? body_of(session, look) : body_without(operation, unknown);
+    changed = look != NULL && core_limits(session->core, look, NULL, &now, NULL);
+    post = (Post){ .to = changed && now.notifications != NULL ? now.notifications : to,
+                   .operation = operation,
+                   .subject = subject,
+                   .body = body };
+    sent = post_send(session->core, &post, &problem) || post_later(session->conf, &post, error);
 
     if (changed)
         limits_clear(&now);

@@ -4,7 +4,9 @@
 
 #include "commands/commands.h"
 
-/* To @to, or to whom setOperation has named since. Waits until the stores take it for lost. */
-bool crash_mail(Session *session, const char *operation, char **to, GError **error) MUST_USE;
+/* To @to, or to whom setOperation has named since. Waits until the stores take it for lost; says
+ * nothing of one that another process than @process (self.h) has taken up. */
+bool crash_mail(Session *session, const char *operation, const char *process, char **to,
+                GError **error) MUST_USE;
 
 #endif

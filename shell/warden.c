@@ -1,6 +1,7 @@
 /* warden.c - see warden.h. */
 #include "shell/warden.h"
 #include "commands/crash.h"
+#include "core/base/self.h"
 #include "shell/process.h"
 #include <errno.h>
 #include <string.h>
@@ -23,7 +24,8 @@ void warden_start(void *data, const char *operation, char **to)
         return;
     }
     told = process_tell_conf(channel, shell->session.conf) &&
-           process_tell(channel, "operation", operation);
+           process_tell(channel, "operation", operation) &&
+           process_tell(channel, "process", self_word());
     for (; *to != NULL && told; to++)
         told = process_tell(channel, "to", *to);
     if (!told || !process_told(channel))
@@ -41,7 +43,7 @@ void warden_end(void *data G_GNUC_UNUSED)
 }
 
 typedef struct Charge {
-    char *operation;
+    char *operation, *process; /* who carried it */
     GPtrArray *to;
 } Charge;
 
@@ -51,6 +53,8 @@ static void take_field(void *data, const char *name, const char *value)
 
     if (strcmp(name, "operation") == 0)
         charge->operation = g_strdup(value);
+    else if (strcmp(name, "process") == 0)
+        charge->process = g_strdup(value);
     else if (strcmp(name, "to") == 0)
         g_ptr_array_add(charge->to, g_strdup(value));
 }
@@ -76,8 +80,10 @@ int warden_run(Shell *shell)
 
     g_ptr_array_add(charge.to, NULL);
     if (good && !ends_well())
-        good = crash_mail(&shell->session, charge.operation, (char **)charge.to->pdata, &error);
+        good = crash_mail(&shell->session, charge.operation, charge.process,
+                          (char **)charge.to->pdata, &error);
     g_free(charge.operation);
+    g_free(charge.process);
     g_ptr_array_unref(charge.to);
     return good ? 0 : error_exit_status(ZX_ERROR_FAILED);
 }
