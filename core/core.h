@@ -100,7 +100,7 @@ typedef struct Sleeping {
 typedef struct Forecast {
     uint64_t mailbox_bytes;      /* by its row */
     uint64_t rows;
-    uint64_t blobs_there, bytes_there; /* at the destination already, verified */
+    uint64_t blobs_there, bytes_there; /* at the destination already: staged, or in an older copy */
     uint64_t blobs_to_go, bytes_to_go; /* by the rows */
     double window_ms;            /* an estimate; 0: none */
 } Forecast;

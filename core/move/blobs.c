@@ -632,6 +632,61 @@ bool blobs_missing(const BlobsJob *job, uint64_t *blobs, uint64_t *bytes, GError
     return true;
 }
 
+static void take_row(void *data, const ManifestRow *row, const ManifestRow *staged)
+{
+    (void)staged;
+    g_array_append_val((GArray *)data, *row);
+}
+
+/* Which rows of an older copy's range lie on the volume of the job. */
+static GArray *rows_of_copy(const BlobsJob *job, const OlderCopy *copy, const ManifestRange *range,
+                            GError **error)
+{
+    BlobsJob older = *job;
+    g_autoptr(GArray) rows = NULL;
+    GArray *found;
+
+    older.source_group = copy->group;
+    older.source_mailbox = copy->mailbox;
+    older.source_volumes = copy->volumes;
+    older.source = job->target;
+    if (!manifest_read(&older, job->target_db, range->from, range->to, &rows, NULL, error))
+        return NULL;
+    found = g_array_new(FALSE, FALSE, sizeof(ManifestRow));
+    for (unsigned i = 0; i < rows->len; i++)
+        if (g_array_index(rows, ManifestRow, i).volume == job->target_volume->id)
+            g_array_append_val(found, g_array_index(rows, ManifestRow, i));
+    return found;
+}
+
+bool blobs_in_older_copy(const BlobsJob *job, const OlderCopy *copy, uint64_t *blobs,
+                         uint64_t *bytes, GError **error)
+{
+    ManifestDiff diff;
+    bool ok = manifest_compare(job, &diff, error);
+
+    *blobs = *bytes = 0;
+    for (unsigned i = 0; ok && i < diff.ranges->len; i++) {
+        const ManifestRange *range = &g_array_index(diff.ranges, ManifestRange, i);
+        g_autoptr(GArray) missing = g_array_new(FALSE, FALSE, sizeof(ManifestRow));
+        g_autoptr(GArray) rows = NULL, staged = NULL, there = NULL;
+        Missing neither = { 0 };
+
+        ok = manifest_read(job, job->source_db, range->from, range->to, &rows, &staged, error) &&
+             (there = rows_of_copy(job, copy, range, error)) != NULL;
+        if (!ok)
+            break;
+        merge(rows, staged, take_row, count_nothing, missing);
+        merge(missing, there, count_missing, count_nothing, &neither);
+        *blobs += missing->len - neither.blobs;
+        for (unsigned k = 0; k < missing->len; k++)
+            *bytes += g_array_index(missing, ManifestRow, k).size;
+        *bytes -= neither.bytes;
+    }
+    manifest_diff_clear(&diff);
+    return ok;
+}
+
 bool blobs_proved(const BlobsJob *job, const GPtrArray *trouble, bool *equal, char **difference,
                   GError **error)
 {

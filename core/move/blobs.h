@@ -83,6 +83,15 @@ bool blobs_check(const BlobsJob *job, BlobsLook *look, const Wait *wait, GError 
 
 /* Bytes and number of blobs still to come (for the space check of a plan), by SQL alone. */
 bool blobs_missing(const BlobsJob *job, uint64_t *blobs, uint64_t *bytes, GError **error) MUST_USE;
+/* Those of the missing that an older copy of the account has on the same volume, by its rows: they
+ * are linked, or used as they lie. */
+typedef struct OlderCopy {
+    unsigned group;
+    uint32_t mailbox;
+    const GPtrArray *volumes; /* of Volume: of that store */
+} OlderCopy;
+bool blobs_in_older_copy(const BlobsJob *job, const OlderCopy *copy, uint64_t *blobs,
+                         uint64_t *bytes, GError **error) MUST_USE;
 
 /* True if manifest and staged records agree: every expected blob is recorded with size and digest
  * (what was damaged before is recorded, too), but for those in @trouble that could not be copied and

@@ -77,6 +77,33 @@ static bool find_place(Look *look, GError **error)
     return true;
 }
 
+/* What a move that led away from there left of it, and a way back would use. */
+static bool count_older_copy(const Look *look, const BlobsJob *job, GError **error)
+{
+    Store *store = look->target.store;
+    Forecast *forecast = look->forecast;
+    g_autoptr(Rows) record = NULL;
+    OlderCopy copy = { .volumes = store->volumes };
+    uint64_t blobs, bytes;
+
+    record = db_query(store->control, error,
+                      "SELECT m.mailbox_id, m.group_id FROM zxmove.moved m JOIN zimbra.mailbox b"
+                      " ON b.id = m.mailbox_id AND b.account_id = m.account_id"
+                      " WHERE m.account_id = ? AND m.state = 'kept'",
+                      DB_ARGS(db_text(look->account->id)));
+    if (record == NULL || rows_count(record) != 1)
+        return record != NULL;
+    copy.mailbox = (uint32_t)rows_u64(record, 0, 0);
+    copy.group = (unsigned)rows_u64(record, 0, 1);
+    if (!blobs_in_older_copy(job, &copy, &blobs, &bytes, error))
+        return false;
+    forecast->blobs_there += blobs;
+    forecast->bytes_there += bytes;
+    forecast->blobs_to_go -= blobs;
+    forecast->bytes_to_go -= bytes;
+    return true;
+}
+
 static bool count_blobs(const Look *look, GError **error)
 {
     Forecast *forecast = look->forecast;
@@ -95,9 +122,10 @@ static bool count_blobs(const Look *look, GError **error)
 
     if (!manifest_locators_fit(&job, error))
         return false;
-    return look->target.store->bare
-               ? manifest_total(&job, &forecast->blobs_to_go, &forecast->bytes_to_go, error)
-               : blobs_missing(&job, &forecast->blobs_to_go, &forecast->bytes_to_go, error);
+    if (look->target.store->bare)
+        return manifest_total(&job, &forecast->blobs_to_go, &forecast->bytes_to_go, error);
+    return blobs_missing(&job, &forecast->blobs_to_go, &forecast->bytes_to_go, error) &&
+           count_older_copy(look, &job, error);
 }
 
 static bool nothing_unfinished(const Look *look, GError **error)

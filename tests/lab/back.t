@@ -79,8 +79,16 @@ def reservation(store, account):
 def locked():
     """mail.MAINTENANCE: linked, then purged through mailboxd."""
     account, old = there("locked")
-    report = go(account, two, one, "back, while the old copy is locked")
+    work(account, two)
+    plan = json.loads(lab.zxmove("--json", "plan", *scene.words(account, one)[1:]).stdout)["response"]
+    plan = plan["mailboxes"][0]["forecast"]
+    before = scene.snapshot(account)
+    result = lab.zxmove("--json", *scene.words(account, one))
+    moved_clean(result, before, account, two, one, "back, while the old copy is locked")
+    report = json.loads(result.stdout)["response"]["mailboxes"][0]
     ok(report["blobs_linked"] > 0, "blobs of the old copy were linked")
+    is_([plan["blobs_there"], plan["blobs_to_go"]], [report["blobs_linked"], report["blobs_copied"]],
+        "as the plan had counted")
     ok(mailbox_id(one, account) != old, "under a new id, the old copy gone")
     go(account, one, two, "and there again")
 
