@@ -46,6 +46,32 @@ static void forget_second_rows(GPtrArray *fences)
     }
 }
 
+static bool is_rescued(const GPtrArray *fences, const Fence *fence)
+{
+    for (guint i = 0; i < fences->len; i++) {
+        const Fence *other = g_ptr_array_index(fences, i);
+
+        if (other->rescue && strcmp(other->account_id, fence->account_id) == 0)
+            return true;
+    }
+    return false;
+}
+
+/* A move that a rescue gives up is the rescue's to close. */
+static void forget_given_up(GPtrArray *fences)
+{
+    for (guint i = 0; i < fences->len;) {
+        Fence *fence = g_ptr_array_index(fences, i);
+
+        if (fence->rescue || !is_rescued(fences, fence)) {
+            i++;
+            continue;
+        }
+        g_ptr_array_remove_index(fences, i);
+        fence_free(fence);
+    }
+}
+
 /* A store that cannot be asked is passed over: the other end's row is enough to know of the
  * account. */
 static bool collect(Operation *op, const RecoverRequest *request, const char *store_name,
@@ -228,6 +254,10 @@ static bool forward(Move *move, GError **error)
 
     move->committed = true;
     move->result->committed = g_get_real_time() / 1000;
+    if (move->target->control == NULL)
+        return fail(error, ZX_ERROR_CONNECT,
+                    "%s is home, and its database does not answer: nothing can be finished before",
+                    move->target->name);
     /* With the source out of reach there is nothing to compare with: the proof before the commit
      * stands, if there was one. */
     if (!recover_copying(move, &problem)) {
@@ -285,6 +315,8 @@ static bool take_over(Move *move, const Fence *known, bool force, GError **error
     move->account = directory_account(move->op->directory, known->account_id, error);
     if (move->account == NULL)
         return false;
+    if (source != NULL && !rescue_is_over(source, known->account_id, error))
+        return false;
     source_is_home = !is_home(move->account, known->destination_host);
     move->fence = fence_take_over(known, source, target, source_is_home, error);
     if (move->fence == NULL)
@@ -318,6 +350,11 @@ static bool recover_move(Move *move, Fence *known, const RecoverRequest *request
         restore(move);
         way = way_of(move, request->force);
         good = go(move, way, error);
+        if (!good && way == WAY_FORWARD && error_code(*error) == ZX_ERROR_CONNECT)
+            move_note(move,
+                      "if %s is gone for good, this takes the user back to the copy on %s:"
+                      " zxmove doRollback accounts %s from_old_copy true accept_data_loss true",
+                      move->target->name, move->source->name, move->account->address);
         result->outcome = move->committed ? OUTCOME_FINISHED : OUTCOME_UNDONE;
     }
     claim_release(&move->claim);
@@ -420,25 +457,47 @@ static Store *begin(Operation *op, const RecoverRequest *request, const GPtrArra
     return NULL;
 }
 
-bool recover_run(Operation *op, const RecoverRequest *request, GError **error)
+/* Of every store that can be asked. The name of one that cannot, with the reason in *@problem;
+ * NULL: all could. */
+static const char *collect_all(Operation *op, const RecoverRequest *request, GPtrArray *fences,
+                               GError **problem)
 {
-    g_autoptr(GPtrArray) fences = g_ptr_array_new();
     const char *unasked = NULL;
-    GError *first = NULL;
-    Store *journal;
 
     for (guint i = 0; i < op->conf->stores->len; i++) {
         const char *name = ((const ConfStore *)g_ptr_array_index(op->conf->stores, i))->name;
-        GError *problem = NULL;
+        GError *why = NULL;
 
-        if (collect(op, request, name, fences, &problem))
+        if (collect(op, request, name, fences, &why))
             continue;
-        g_clear_error(&first);
-        first = problem;
+        g_clear_error(problem);
+        *problem = why;
         unasked = name;
     }
-    rescue_deliver_all(op);
+    return unasked;
+}
+
+static void forget_all(GPtrArray *fences)
+{
+    for (guint i = 0; i < fences->len; i++)
+        fence_free(g_ptr_array_index(fences, i));
+    g_ptr_array_set_size(fences, 0);
+}
+
+bool recover_run(Operation *op, const RecoverRequest *request, GError **error)
+{
+    g_autoptr(GPtrArray) fences = g_ptr_array_new();
+    GError *first = NULL;
+    const char *unasked = collect_all(op, request, fences, &first);
+    Store *journal;
+
+    /* What is delivered closes what the store had left open. */
+    if (rescue_deliver_all(op)) {
+        forget_all(fences);
+        unasked = collect_all(op, request, fences, &first);
+    }
     forget_second_rows(fences);
+    forget_given_up(fences);
     journal = begin(op, request, fences);
     operation_emit(op, &(Event){ .type = EVENT_SELECTED, .total = fences->len });
     for (guint i = 0; i < fences->len; i++) {

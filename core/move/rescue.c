@@ -1,7 +1,13 @@
-/* rescue.c - doRollback from_old_copy: the user of a home that is gone gets the old copy back, as it
- * was when it was left (doc/platform.md 9.6, hazard 47; the order: doc/architecture.md). Only when
- * nothing of that home answers, and a person has accepted what is lost. The old store's fence is the
- * only record: before the directory changes everything leads back, after it only forward.
+/* rescue.c - doRollback from_old_copy: the user of a home that is gone gets the old copy back, as
+ * it was when it was left (doc/platform.md 9.6, hazard 47; the order: doc/architecture.md). Only
+ * when nothing of that home answers, and a person has accepted what is lost. The old store's fence
+ * is the only record: before the directory changes everything leads back, after it only forward.
+ *
+ * A home may die in the middle of the move that led to it, after the commit: the window of that
+ * move is still open, there may be no record of the old copy yet, and its user is in maintenance or
+ * was just let in. Then the fence of the move is the record: what the source showed when it was
+ * proven, and the status to give back. It stays open until the directory has the old home again,
+ * and is closed with that.
  *
  * A Move carries what other parts need; both its ends are the old store. */
 #include "core/base/failpoint.h"
@@ -87,7 +93,7 @@ static bool may_be_rescued(const Departure *departure, const Account *account, G
                     "it lives on %s, where operation %s did not put it (that was %s)",
                     account->mail_host != NULL ? account->mail_host : "no store",
                     departure->operation, departure->to);
-    if (!departure->finished)
+    if (!departure->finished && !departure->past_commit)
         return fail(error, ZX_ERROR_CONFLICT,
                     "operation %s left this account unfinished. Run:\n"
                     "  zxmove doRecover accounts %s dry_run false",
@@ -100,6 +106,7 @@ static bool may_be_rescued(const Departure *departure, const Account *account, G
         return fail(error, ZX_ERROR_REFUSED,
                     "it had no mailbox when it left %s: there is no old copy", departure->from);
     return g_strcmp0(departure->copy, "kept") == 0 ||
+           (departure->copy == NULL && !departure->finished) ||
            fail(error, ZX_ERROR_REFUSED, "its old copy on %s is %s: it cannot serve",
                 departure->from,
                 departure->copy == NULL                   ? "used for a later move"
@@ -109,20 +116,39 @@ static bool may_be_rescued(const Departure *departure, const Account *account, G
                                                           : "purged");
 }
 
+/* Are its rows what its record says? Without one yet (@fingerprints NULL), what the fence of the
+ * move says. */
+static bool is_as_left(Move *move, const char *fingerprints, const Fence *left, bool *same,
+                       GError **error)
+{
+    g_autofree char *sums = NULL;
+    RowsMaxima now, proven;
+
+    if (fingerprints == NULL) {
+        if (!rows_maxima(move->source->data, move->source_group, move->source_mailbox, &now, error))
+            return false;
+        *same = maxima_parse(left->proven, &proven) && maxima_equal(&now, &proven);
+        return true;
+    }
+    sums = rows_fingerprints_alone(move->source->data, move->source_group, move->source_mailbox,
+                                   error);
+    *same = sums != NULL && strcmp(sums, fingerprints) == 0;
+    return sums != NULL;
+}
+
 /* What mailboxd has of it in memory must be what its rows say: nobody reloads it (5.2). */
-static bool memory_is_right(Move *move, const char *fingerprints, GError **error)
+static bool memory_is_right(Move *move, const char *fingerprints, const Fence *left, GError **error)
 {
     g_autofree char *why = NULL;
-    g_autofree char *sums = rows_fingerprints_alone(move->source->data, move->source_group,
-                                                    move->source_mailbox, error);
     Probe probe = admin_probe(move->source->soap, move->account->id, &move->wait, &why);
+    bool same;
 
-    if (sums == NULL)
+    if (!is_as_left(move, fingerprints, left, &same, error))
         return false;
     if (probe == PROBE_UNKNOWN)
         return fail(error, ZX_ERROR_CONNECT, "mailboxd of %s does not say what it knows of it: %s",
                     move->source->name, why);
-    if (strcmp(sums, fingerprints) == 0)
+    if (same)
         return true;
     if (probe == PROBE_LOCKED)
         return fail(error, ZX_ERROR_REFUSED,
@@ -133,8 +159,9 @@ static bool memory_is_right(Move *move, const char *fingerprints, GError **error
     return true;
 }
 
-/* As it is under the lock. */
-static bool copy_can_serve(Move *move, const Departure *departure, GError **error)
+/* As it is under the lock. @left: of the move that was not finished, or NULL. */
+static bool copy_can_serve(Move *move, const Departure *departure, const Fence *left,
+                           GError **error)
 {
     g_autoptr(Rows) record = db_query(
         move->source->control, error,
@@ -146,7 +173,7 @@ static bool copy_can_serve(Move *move, const Departure *departure, GError **erro
 
     if (record == NULL)
         return false;
-    if (rows_count(record) != 1)
+    if (rows_count(record) != 1 && left == NULL)
         return fail(error, ZX_ERROR_CHANGED, "another operation took the old copy meanwhile");
     if (!mailbox_row_find(move->source->control, move->account->id, &row, &move->source_group,
                           &move->source_index_volume, error))
@@ -156,20 +183,66 @@ static bool copy_can_serve(Move *move, const Departure *departure, GError **erro
                     move->source->name, row, departure->mailbox);
     move->source_mailbox = move->target_mailbox = row;
     move->target_group = move->source_group;
-    return memory_is_right(move, rows_text(record, 0, 0), error);
+    return memory_is_right(move, rows_count(record) == 1 ? rows_text(record, 0, 0) : NULL, left,
+                           error);
+}
+
+/* The window of the move that led to the home that is gone, in *left; NULL: it was closed. Any
+ * other that is open is in the way. */
+static bool find_left(Move *move, const Departure *departure, Fence **left, GError **error)
+{
+    GError *problem = NULL;
+
+    *left = fence_find(move->target, move->account->id, &problem);
+    if (problem != NULL) {
+        g_propagate_error(error, problem);
+        return false;
+    }
+    return *left == NULL ||
+           (!departure->finished && strcmp((*left)->operation, departure->operation) == 0 &&
+            (*left)->on_source &&
+            ((*left)->state == FENCE_COMMITTING || (*left)->state == FENCE_COMMITTED)) ||
+           move_nothing_unfinished(move->target, move->account, error);
+}
+
+/* Its mover, should it still sleep somewhere, can change nothing there any more. */
+static bool take_left_over(Move *move, Fence **left, GError **error)
+{
+    Fence *now;
+
+    if (*left == NULL)
+        return true;
+    now = fence_take_over(*left, move->target, NULL, true, error);
+    fence_free(*left);
+    *left = now;
+    return now != NULL;
+}
+
+/* Nobody was let in at the home that is gone. */
+static bool was_never_let_in(const Account *account, const Fence *left)
+{
+    return left != NULL && left->status_touched && strcmp(account->status, "maintenance") == 0;
 }
 
 /* What a person has to know before. Neither records nor directory count what arrived. */
-static char *what_is_lost(const Departure *departure, const Account *account)
+static char *what_is_lost(const Departure *departure, const Account *account, const Fence *left)
 {
-    g_autoptr(GDateTime) left = g_date_time_new_from_unix_local(departure->at / 1000);
-    g_autofree char *since = g_date_time_format(left, "%Y-%m-%d %H:%M:%S");
+    g_autoptr(GDateTime) when = g_date_time_new_from_unix_local(departure->at / 1000);
+    g_autofree char *since = g_date_time_format(when, "%Y-%m-%d %H:%M:%S");
     g_autofree char *utc = NULL;
-    g_autoptr(GDateTime) left_utc = g_date_time_to_utc(left);
+    g_autoptr(GDateTime) when_utc = g_date_time_to_utc(when);
     int64_t minutes = (g_get_real_time() / 1000 - departure->at) / 60000;
     GString *text = g_string_new(NULL);
 
-    utc = g_date_time_format(left_utc, "%Y%m%d%H%M%S");
+    if (was_never_let_in(account, left)) {
+        g_string_printf(
+            text,
+            "the move to %s was not finished: since %s it is in maintenance, where nothing is"
+            " accepted, and nothing is given up",
+            departure->to, since);
+        return g_string_free(text, FALSE);
+    }
+    utc = g_date_time_format(when_utc, "%Y%m%d%H%M%S");
     g_string_printf(text,
                     "everything that arrived or changed on %s since %s (%" G_GINT64_FORMAT " h %02"
                     G_GINT64_FORMAT " min) is given up; how many messages is unknown, %s does not"
@@ -268,22 +341,29 @@ static bool change_home(Move *move, GError **error)
 /* After it: each part is safe to run twice. */
 
 /* The old copy is no old copy any more, and what was the mailbox is a stray one: of its store's own
- * records that has to wait until the store is back. */
+ * records that has to wait until the store is back. A move that had not ended is over. */
 static bool record_home(Move *move, GError **error)
 {
     Store *store = move->target;
     const Fence *fence = move->fence;
 
     return fence_set(store, fence, FENCE_COMMITTED, error) &&
-           db_exec(store->control, NULL, error,
-                   "UPDATE zxmove.moved SET state = 'reused' WHERE mailbox_id = ? AND account_id = ?",
-                   DB_ARGS(db_u64(fence->destination_mailbox), db_text(fence->account_id))) &&
+           db_exec(
+               store->control, NULL, error,
+               "UPDATE zxmove.moved SET state = 'reused' WHERE mailbox_id = ? AND account_id = ?",
+               DB_ARGS(db_u64(fence->destination_mailbox), db_text(fence->account_id))) &&
            db_exec(store->control, NULL, error,
                    "REPLACE INTO zxmove.left_behind (account_id, store, mailbox_id, address,"
                    " operation, since) VALUES (?, ?, ?, ?, ?, UTC_TIMESTAMP(3))",
                    DB_ARGS(db_text(fence->account_id), db_text(fence->source_host),
                            db_u64(fence->source_mailbox), db_text(fence->address),
                            db_text(fence->operation))) &&
+           db_exec(store->control, NULL, error,
+                   "UPDATE zxmove.fence SET state = 'undone', changed = UTC_TIMESTAMP(3)"
+                   " WHERE account_id = ? AND operation <> ? AND role = 'source'"
+                   " AND destination_host = ? AND state IN ('committing', 'committed')",
+                   DB_ARGS(db_text(fence->account_id), db_text(fence->operation),
+                           db_text(fence->source_host))) &&
            store_durable(store, error) && failpoint("rescue:recorded home", error);
 }
 
@@ -345,6 +425,27 @@ static bool answers(Move *move, GError **error)
                              move->target->name, id, row);
 }
 
+/* Of a move that was not finished: the maintenance that it set, if it is still that. */
+static bool give_status_back(Move *move, GError **error)
+{
+    const Fence *fence = move->fence;
+    const char *const pairs[] = { "zimbraAccountStatus", fence->account_status, "zimbraMailStatus",
+                                  fence->mail_status != NULL ? fence->mail_status : "", NULL };
+    Wait wait = wait_through(&move->wait, PATIENCE_MS / 6);
+    g_autoptr(Account) now = NULL;
+
+    if (!fence->status_touched)
+        return true;
+    now = by_master(move, error);
+    if (now == NULL)
+        return false;
+    if (strcmp(now->status, "maintenance") != 0)
+        return true;
+    return admin_modify(move->target->soap, move->account->id, pairs, NULL, error) == SOAP_ANSWER &&
+           caches_flush_store(move, move->target, fence->account_status, move->target->name, &wait,
+                              error);
+}
+
 static bool close_fence(Move *move, GError **error)
 {
     return fence_set(move->target, move->fence, FENCE_DONE, error);
@@ -366,7 +467,8 @@ static bool forward(Move *move, GError **error)
     move_state(move, "open", NULL);
     if (!insist(move, "record", record_home, error) ||
         !insist(move, "caches", forget_caches, error) ||
-        !insist(move, "lock-out end", end_lock, error) || !insist(move, "answer", answers, error))
+        !insist(move, "lock-out end", end_lock, error) || !insist(move, "answer", answers, error) ||
+        !insist(move, "status", give_status_back, error))
         return false;
     move_state(move, "settle", NULL);
     settle_tell_others(move, fence->source_host);
@@ -379,9 +481,10 @@ static bool forward(Move *move, GError **error)
 
 /* One account. */
 
-static bool begin_fence(Move *move, const Departure *departure, GError **error)
+static bool begin_fence(Move *move, const Departure *departure, const Fence *left, GError **error)
 {
     const Account *account = move->account;
+    const bool touched = left != NULL && left->status_touched;
 
     move->fence = g_new0(Fence, 1);
     *move->fence = (Fence){
@@ -390,8 +493,9 @@ static bool begin_fence(Move *move, const Departure *departure, GError **error)
         .address = g_strdup(account->address),
         .state = FENCE_FENCED,
         .lease = 1,
-        .account_status = g_strdup(account->status),
-        .mail_status = g_strdup(account->mail_status),
+        .account_status = g_strdup(touched ? left->account_status : account->status),
+        .mail_status = g_strdup(touched ? left->mail_status : account->mail_status),
+        .status_touched = touched,
         .transport = g_strdup(account->transport),
         .source_host = g_strdup(departure->to),
         .destination_host = g_strdup(departure->from),
@@ -425,29 +529,32 @@ static bool commit(Move *move, GError **error)
 
 static bool rescue_claimed(Move *move, Rescue *rescue, const Departure *departure, GError **error)
 {
+    g_autoptr(Fence) left = NULL;
+
     account_free(move->account);
     move->account = directory_account(move->op->directory, departure->account_id, error);
     if (move->account == NULL || !may_be_rescued(departure, move->account, error) ||
-        !move_nothing_unfinished(move->target, move->account, error) ||
-        !copy_can_serve(move, departure, error) ||
+        !find_left(move, departure, &left, error) ||
+        !copy_can_serve(move, departure, left, error) ||
         !home_is_gone(move->op, rescue, departure->to, error))
         return false;
     move->result->source_mailbox = departure->new_mailbox;
     move->result->destination_mailbox = departure->mailbox;
     if (move->op->looking) {
         move->result->outcome = OUTCOME_PLANNED;
-        move->result->reason = what_is_lost(departure, move->account);
+        move->result->reason = what_is_lost(departure, move->account, left);
         return true;
     }
     move_state(move, "commit", NULL);
-    if (!begin_fence(move, departure, error) || !commit(move, error)) {
+    if (!take_left_over(move, &left, error) || !begin_fence(move, departure, left, error) ||
+        !commit(move, error)) {
         if (move->fence != NULL && !move->in_doubt)
             lead_back(move);
         return false;
     }
     move->in_doubt = false;
     {
-        g_autofree char *lost = what_is_lost(departure, move->account);
+        g_autofree char *lost = what_is_lost(departure, move->account, left);
 
         move_note(move, "%s", lost);
     }
@@ -544,6 +651,23 @@ bool rescue_run(Operation *op, const RollbackRequest *request, GError **error)
 }
 
 /* Recovery. */
+
+bool rescue_is_over(Store *store, const char *account_id, GError **error)
+{
+    g_autoptr(Rows) rows =
+        db_query(store->control, error,
+                 "SELECT operation FROM zxmove.fence WHERE account_id = ? AND rescue"
+                 " AND state NOT IN ('done', 'undone')",
+                 DB_ARGS(db_text(account_id)));
+
+    if (rows == NULL)
+        return false;
+    return rows_count(rows) == 0 ||
+           fail(error, ZX_ERROR_CONFLICT,
+                "operation %s was taking the user back to the old copy on %s. Run:\n"
+                "  zxmove doRecover operation %s dry_run false",
+                rows_text(rows, 0, 0), store->name, rows_text(rows, 0, 0));
+}
 
 /* The person who began it accepted what is lost; a home that is back since makes it another question. */
 static bool may_go_on(Move *move, const RecoverRequest *request, GError **error)
@@ -689,6 +813,14 @@ static bool deliver_one(Store *from, Store *to, const Rows *rows, unsigned i, GE
                           db_text(rows_text(rows, i, 4)))) &&
           store_durable(to, error)))
         return false;
+    /* The move that led there is over, and what it had left open there too. */
+    if (!db_exec(to->control, NULL, error,
+                 "UPDATE zxmove.fence SET state = 'undone', changed = UTC_TIMESTAMP(3)"
+                 " WHERE account_id = ? AND role = 'destination' AND made <= ?"
+                 " AND state NOT IN ('done', 'undone')",
+                 DB_ARGS(db_text(account), db_text(rows_text(rows, i, 4)))) ||
+        !store_durable(to, error))
+        return false;
     log_info("%s: mailbox %s of %s, left behind there, is recorded as stray", to->name,
              rows_text(rows, i, 1), rows_text(rows, i, 2));
     return db_exec(from->control, NULL, error,
@@ -696,7 +828,7 @@ static bool deliver_one(Store *from, Store *to, const Rows *rows, unsigned i, GE
                    DB_ARGS(db_text(account), db_text(to->name)));
 }
 
-static bool deliver(Store *from, Store *to, GError **error)
+static bool deliver(Store *from, Store *to, bool *any, GError **error)
 {
     g_autoptr(Rows) rows =
         db_query(from->control, error,
@@ -707,23 +839,28 @@ static bool deliver(Store *from, Store *to, GError **error)
     for (unsigned i = 0; rows != NULL && i < rows_count(rows); i++)
         if (!deliver_one(from, to, rows, i, error))
             return false;
+    *any = rows != NULL && rows_count(rows) > 0;
     return rows != NULL;
 }
 
-void rescue_deliver(Store *from, Store *to)
+bool rescue_deliver(Store *from, Store *to)
 {
     g_autoptr(GError) problem = NULL;
+    bool any = false;
 
     if (from != to && !from->bare && !to->bare && from->control != NULL && to->control != NULL &&
-        !deliver(from, to, &problem))
+        !deliver(from, to, &any, &problem))
         log_warning("what was left behind on %s: %s", to->name, problem->message);
+    return any;
 }
 
-void rescue_deliver_all(Operation *op)
+bool rescue_deliver_all(Operation *op)
 {
     g_autoptr(GList) stores = g_hash_table_get_values(op->stores);
+    bool any = false;
 
     for (GList *from = stores; from != NULL; from = from->next)
         for (GList *to = stores; to != NULL; to = to->next)
-            rescue_deliver(from->data, to->data);
+            any |= rescue_deliver(from->data, to->data);
+    return any;
 }

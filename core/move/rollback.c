@@ -42,7 +42,8 @@ static bool read_departures(Store *store, const char *account_id, const char *op
                     "SELECT f.account_id, f.address, f.operation, f.source_host,"
                     " f.destination_host, m.state, f.source_mailbox, IFNULL(m.bad_items, 0),"
                     " CAST(UNIX_TIMESTAMP(f.changed) * 1000 AS UNSIGNED), f.state = 'done',"
-                    " r.account_id IS NOT NULL, f.destination_mailbox FROM zxmove.fence f"
+                    " r.account_id IS NOT NULL, f.destination_mailbox,"
+                    " f.state IN ('committing', 'committed') FROM zxmove.fence f"
                     " LEFT JOIN zxmove.moved m ON m.mailbox_id = f.source_mailbox"
                     " AND m.account_id = f.account_id AND m.operation = f.operation"
                     " LEFT JOIN zxmove.reservation r ON r.account_id = f.account_id"
@@ -66,6 +67,7 @@ static bool read_departures(Store *store, const char *account_id, const char *op
         departure->finished = rows_u64(rows, i, 9) != 0;
         departure->staged = rows_u64(rows, i, 10) != 0;
         departure->new_mailbox = (uint32_t)rows_u64(rows, i, 11);
+        departure->past_commit = rows_u64(rows, i, 12) != 0;
         g_ptr_array_add(found, departure);
     }
     return true;

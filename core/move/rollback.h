@@ -16,6 +16,7 @@ typedef struct Departure {
     unsigned bad_items;
     int64_t at;    /* Unix ms */
     bool finished;
+    bool past_commit; /* not finished, and its home is the new one: forward only */
     bool staged;   /* a way back was begun: something new lies there */
 } Departure;
 
@@ -43,13 +44,15 @@ bool rollback_run(Operation *op, const RollbackRequest *request, GError **error)
 
 /* The same from old copies, the present homes being gone; one account after the other. */
 bool rescue_run(Operation *op, const RollbackRequest *request, GError **error) MUST_USE;
+/* CONFLICT if one of the account is not finished on @store: whatever it gives up waits for it. */
+bool rescue_is_over(Store *store, const char *account_id, GError **error) MUST_USE;
 /* What a rescue that ended left: finished or undone. @known is taken. */
 void rescue_recover(Operation *op, const RecoverRequest *request, Fence *known, unsigned index,
                     unsigned total);
 
 /* Records of mailboxes that rescues left behind go to the stores they are on, between all stores that the
  * operation has open; or between two. What fails is tried by the next one. */
-void rescue_deliver_all(Operation *op);
-void rescue_deliver(Store *from, Store *to);
+bool rescue_deliver_all(Operation *op); /* true: there was one */
+bool rescue_deliver(Store *from, Store *to);
 
 #endif

@@ -22,6 +22,8 @@ lab = Lab.create("rescue", stores=["store1.lab.test", "store2.lab.test", "store3
                  mode=os.environ.get("MODE", "asan"))
 WORDS = ("from_old_copy", "true", "accept_data_loss", "true")
 BACK = ("rescue:fenced",)
+# The home dies in the middle of the move that led to it: where that was killed.
+MIDWAY = ("commit:done", "open:flushed", "settle:recorded")
 FORWARD = ("rescue:committing", "rescue:sent", "rescue:changed", "rescue:recorded home", "rescue:flushed",
            "rescue:unlocked")
 
@@ -183,8 +185,37 @@ def silent():
     serves(account, olds["silent"], "no answer")
 
 
+def midway(point):
+    """The window of the move is still open, at times there is no record of the old copy yet: this way leads out, too."""
+    name = place(point)
+    account = accounts[name]
+    result = lab.zxmove("doRecover", "accounts", scene.addresses[account], "dry_run", "false")
+    ok(result.returncode != 0, f"home gone at {point}: doRecover alone cannot finish it")
+    says(result, f"doRollback accounts {scene.addresses[account]} from_old_copy true accept_data_loss true",
+         f"home gone at {point}: names what can")
+    exits(lab.zxmove("doRollback", "accounts", scene.addresses[account]), 69, f"home gone at {point}: no plain way back")
+    result = lab.zxmove("--json", "doRollback", "accounts", scene.addresses[account], "from_old_copy", "true", "dry_run",
+                        "true")
+    said = json.loads(result.stdout.splitlines()[-1])["response"]["mailboxes"][0].get("reason", "")
+    ok(("is given up" if point == "settle:recorded" else "nothing is given up") in said,
+       f"home gone at {point}: what is lost is said") or diag(said)
+    if point == "open:flushed":
+        is_(rescue(account, fail="rescue:changed=kill").returncode, -9, f"home gone at {point}: killed on the way back")
+        exits(lab.zxmove("doRecover", "accounts", scene.addresses[account], "dry_run", "false"), 0,
+              f"home gone at {point}: recovered forward")
+    else:
+        exits(rescue(account), 0, f"home gone at {point}: rescued")
+    serves(account, olds[name], f"home gone at {point}")
+    is_(execute(one, f"SELECT COUNT(*) FROM {OWN_SCHEMA}.fence WHERE account_id = %s"
+                     " AND state NOT IN ('done', 'undone')", account)[0][0], 0, f"home gone at {point}: every record is closed")
+
+
+def place(point):
+    return point.replace(":", "-").replace(" ", "-")
+
+
 def killed(point):
-    name = point.replace(":", "-").replace(" ", "-")
+    name = place(point)
     account = accounts[name]
     is_(rescue(account, fail=f"{point}=kill").returncode, -9, f"{point}: killed")
     refused = scene.move(account, three)
@@ -238,6 +269,12 @@ def when_it_is_back():
     is_(execute(one, f"SELECT COUNT(*) FROM {OWN_SCHEMA}.left_behind")[0][0], 0, "and the other one none")
     is_(execute(one, f"SELECT COUNT(*) FROM {OWN_SCHEMA}.reservation")[0][0], 0, "what was staged beside a copy is gone")
     ok(one.user(accounts["silent"], "login")["ok"], "the copy is not")
+    midway = {point: accounts[place(point)] for point in MIDWAY}
+    exits(lab.zxmove("doRecover", "accounts", ",".join(scene.addresses[each] for each in midway.values()), "dry_run",
+                     "false"), 0, "nothing is left to recover")
+    for point, each in midway.items():
+        is_([home(lab, each).name, fence_row(two, each)], [one.name, "undone"],
+            f"the move that was killed at {point} is over there, too")
     result = scene.move(account, two)
     is_(home(lab, account).name, one.name, "its user stays where they are")
     exits(result, 1, "a move there is refused: it may hold mail")
@@ -257,12 +294,18 @@ try:
     with open(lab.conf_path, "a", encoding="utf-8") as file:
         file.write("net_timeout: 3s\nlease: 10s\n")
     names = ["alive", "plain", "refused", "silent", "written"] + [
-        p.replace(":", "-").replace(" ", "-") for p in BACK + FORWARD] + ["restarted"]
+        place(p) for p in BACK + FORWARD] + ["restarted"]
     accounts = {name: scene.mailbox(name, one, messages=4, rich=name == "plain") for name in names}
+    accounts.update((place(point), scene.mailbox(place(point), one, messages=4, rich=False)) for point in MIDWAY)
     olds = {name: mailbox_id(one, account) for name, account in accounts.items()}
     as_left = {account: scene.snapshot(account, plant=False) for account in accounts.values()}
-    exits(scene.move(list(accounts.values()), two), 0, "all move to store two")
+    exits(scene.move([account for name, account in accounts.items() if name not in map(place, MIDWAY)], two), 0,
+          "all move to store two")
+    for point in MIDWAY:
+        is_(scene.move(accounts[place(point)], two, fail=f"{point}=kill").returncode, -9, f"but for one, killed at {point}")
     for each in accounts.values():
+        if each in [accounts[place(point)] for point in MIDWAY if point != "settle:recorded"]:
+            continue
         lab.deliver(scene.addresses[each], two, n=1)
     exits(scene.move(accounts["silent"], one, stages="data"), 0, "one is on its way back already")
     answers_while_alive()
@@ -274,6 +317,8 @@ try:
         case()
     for each in BACK + FORWARD:
         killed(each)
+    for each in MIDWAY:
+        midway(each)
     restarted()
     when_it_is_back()
 finally:
