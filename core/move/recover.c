@@ -256,7 +256,7 @@ static bool forward(Move *move, GError **error)
     move->result->committed = g_get_real_time() / 1000;
     if (move->target->control == NULL)
         return fail(error, ZX_ERROR_CONNECT,
-                    "%s is home, and its database does not answer: nothing can be finished before",
+                    "%s is home, and could not be reached: nothing can be finished before it can",
                     move->target->name);
     /* With the source out of reach there is nothing to compare with: the proof before the commit
      * stands, if there was one. */

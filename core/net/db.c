@@ -225,6 +225,7 @@ static bool send_bytes(Db *db, const char *sql, size_t length, GError **error)
 {
     if (!usable(db, error))
         return false;
+    db->contended = false;
     g_free(db->excerpt);
     db->excerpt = sql_excerpt(sql, length);
     /* One byte of the packet is the command. The server would drop the connection. */
@@ -234,7 +235,6 @@ static bool send_bytes(Db *db, const char *sql, size_t length, GError **error)
                     "): %s",
                     db->name, length, db->max_packet, db->excerpt);
     db->sent = g_get_monotonic_time();
-    db->contended = false;
     if (mysql_send_query(&db->mysql, sql, length) != 0)
         return server_error(db, error);
     db->busy = true;
