@@ -180,6 +180,9 @@ def five_percent():
     ok(report(result)["halted"], "the report says that the operation ended itself")
     is_(execute(two, "SELECT state FROM zxmove.operation ORDER BY started DESC LIMIT 1"), ((b"failed",),),
         "the operation's state")
+    kept = report(result)
+    watched = json.loads(lab.zxmove("--json", "monitor", kept["operation"]).stdout.splitlines()[-1])["response"]
+    is_([watched.get("halted"), watched.get("notes")], [kept["halted"], kept["notes"]], "monitor tells the same")
     early = [plain("early1", messages=15), plain("early2")]
     unreadable(early[0])
     result = scene.move(early, two)
