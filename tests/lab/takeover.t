@@ -1,7 +1,8 @@
 #!/usr/bin/python3
 """Who may take over from whom: an operation that is cut off from its destination is no dead one while its lease runs; a
 mover of another container is not judged by the numbers of this one; a place in flight that went with its connection is
-taken again; who is told of a death is told what the stores know, when they can be asked."""
+taken again; who is told of a death is told what the stores know, when they can be asked; and records of an
+older version are taken over, too."""
 
 import json
 import os
@@ -158,6 +159,27 @@ def told_later():
        "a mail of its death says what the stores know") or diag(mail)
 
 
+def older_records():
+    """The database zxmove as version 2 made it: the next move brings it up to date, with what is in it."""
+    account = scene.mailbox("older", one, messages=2, rich=False)
+    before = scene.snapshot(account)
+    for store in (one, two):
+        query(store, "ALTER TABLE zxmove.operation DROP COLUMN complete, DROP COLUMN process, DROP COLUMN notes,"
+                     " MODIFY COLUMN wanted ENUM('go','pause','stop','complete') NOT NULL DEFAULT 'go', MODIFY COLUMN state"
+                     " ENUM('queued','running','paused','held','done','partial','failed','stopped','removed','interrupted')"
+                     " NOT NULL")
+        query(store, "ALTER TABLE zxmove.claim DROP COLUMN process")
+        query(store, "UPDATE zxmove.schema_version SET version = 2")
+    known = query(two, "SELECT COUNT(*) FROM zxmove.operation")[0][0]
+    result = lab.zxmove("getAllOperations")
+    says(result, "brings it up to date", "records of an older version: who only looks is told what helps")
+    moved_clean(scene.move(account, two), before, account, one, two, "a move makes them new")
+    is_([query(store, "SELECT COUNT(*) FROM zxmove.schema_version WHERE version = 4")[0][0] for store in (one, two)], [1, 1],
+        "  on both stores")
+    is_(query(two, "SELECT COUNT(*) FROM zxmove.operation")[0][0], known + 1, "  and all are there")
+    exits(lab.zxmove("getAllOperations"), 0, "  and can be looked at")
+
+
 try:
     short_timeouts(lab, lease=LEASE, timeout=10)
     LOCAL = local_conf()
@@ -167,6 +189,7 @@ try:
     cut_off()
     place_again()
     told_later()
+    older_records()
 finally:
     lab.stop()
 done()
