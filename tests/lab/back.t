@@ -189,7 +189,7 @@ def home_in_between():
     lab.directory.set(lab.directory.account(account)[0], zimbraMailHost=one.name)
     with open(go_on, "w", encoding="ascii"):
         pass
-    output = running.communicate(timeout=60)
+    output = running.communicate(timeout=600)
     is_(running.returncode, 1, "the destination is home in the last moment: refused")
     ok("lives on" in output[0] + output[1], "with the reason")
     is_(mailbox_id(one, account), old, "nothing is deleted there")

@@ -185,7 +185,7 @@ try:
     reached("gus")
     uuid = newest()["operation"]
     process.kill()
-    process.communicate(timeout=30)
+    process.communicate(timeout=600)
     try:
         wait_for(lambda: any(uuid in mail for mail in lab.mails()), 40, "the mail", every=0.2)
     except TimeoutError:
@@ -217,7 +217,7 @@ try:
     reached("hal")
     uuid = newest()["operation"]
     process.kill()
-    process.communicate(timeout=30)
+    process.communicate(timeout=600)
     comes(uuid, "lost", "killed in its copy")
     exits(lab.zxmove("doRecover", "operation", uuid, "dry_run", "false"), 0, "doRecover")
     is_(state_of(uuid), "interrupted", "  ends it")
@@ -225,7 +225,7 @@ try:
         cursor.execute("SELECT TIMESTAMPDIFF(SECOND, UTC_TIMESTAMP(), MAX(expires)) FROM zxmove.claim")
         left = cursor.fetchone()[0] or 0
     both = [lab.zxmove_start("--async", "doResume", uuid) for _ in range(2)]
-    ends = [process.communicate(timeout=120) for process in both]
+    ends = [process.communicate(timeout=600) for process in both]
     ok(sorted(process.returncode for process in both) in ([0, 1], [0, 75]), "of two that resume it, one does") \
         or diag(f"lease {left}: {[process.returncode for process in both]} {ends}")
     ok(any("goes on in the background" in out for out, _ in ends), "  in the background") or diag(str(ends))

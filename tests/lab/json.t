@@ -72,7 +72,7 @@ process = lab.zxmove_start("--json", "--progress", "doMailboxMove", two.name, "d
 wait_for(lambda: '"type":"progress"' in text(events), 60, "an event of progress")
 with open(gate, "w", encoding="ascii"):
     pass
-notices = process.communicate(timeout=120)[1]
+notices = process.communicate(timeout=600)[1]
 is_(process.returncode, 5, "5: some of a domain failed")
 is_(notices, "", "and stderr is empty")
 lines = [json.loads(line) for line in text(events).splitlines()]

@@ -83,7 +83,7 @@ try:
     with open(wrong, "w", encoding="utf-8", opener=lambda path, flags: os.open(path, flags, 0o600)) as file:
         file.write(text.replace(lab.ldap_password, "not-the-secret-4711"))
     result = subprocess.run([lab.program, "--config", wrong, *scene.words(dead, two)], capture_output=True, text=True,
-                            timeout=60, check=False, stdin=subprocess.DEVNULL)
+                            timeout=600, check=False, stdin=subprocess.DEVNULL)
     said.append(result.stdout + result.stderr)
     ok(result.returncode not in (0, 64), "a wrong password is refused")
     zxmove(0, "doPurgeMailboxes", scene.address("ivan"), "ignore_retention", "true")

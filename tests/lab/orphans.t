@@ -101,7 +101,7 @@ def second_look():
         change()
         with open(go_on, "w", encoding="ascii"):
             pass
-        output = "".join(running.communicate(timeout=60))
+        output = "".join(running.communicate(timeout=600))
         is_(running.returncode, 5, f"{name}: kept")
         ok(words in output, f"{name}: the report says why")
         is_(mailbox_id(one, account), old, f"{name}: it is there")

@@ -227,7 +227,7 @@ wait_for(lambda: os.path.exists(f"{gate}.reached") or process.poll() is not None
 process.send_signal(signal.SIGINT)
 with open(gate, "w", encoding="ascii"):
     pass
-answer = json.loads(process.communicate(timeout=60)[0].splitlines()[-1])
+answer = json.loads(process.communicate(timeout=600)[0].splitlines()[-1])
 is_([process.returncode, answer["error"]["code"]], [130, "INTERRUPTED"], "Ctrl-C ends it")
 is_([copy["compared"] for copy in answer["response"]["copies"]], [False, False], "and the answer says what was not compared")
 

@@ -411,8 +411,9 @@ def another_account_s_blob_gone(case):
     mailbox, _, _ = case.stranger(case.source)
     path = next(p for p in case.before.world.files[case.source.name]
                 if f"/{mailbox}/msg/" in p and p.endswith(".msg"))
-    os.rename(path, "/tmp/zxlab-control")
-    case.undo.append(lambda: os.rename("/tmp/zxlab-control", path))
+    away = os.path.join(case.lab.dir, "away")  # on the same file system, and no other laboratory's
+    os.rename(path, away)
+    case.undo.append(lambda: os.rename(away, path))
 
 
 @control("server-variable")

@@ -23,7 +23,7 @@ import yaml
 
 from . import directory, network, process, servers, template
 from .store import Store
-from .tap import wait_for
+from .tap import SLOW, wait_for
 
 STORES = ("store1.lab.test", "store2.lab.test")
 PROXY = "proxy.lab.test"
@@ -396,7 +396,7 @@ class Lab:
         if size:
             command += ["-l", str(size)]
         command.append(f"{store.address}:{network.LMTP_PORT}")
-        result = subprocess.run(command, capture_output=True, timeout=120, check=False)
+        result = subprocess.run(command, capture_output=True, timeout=SLOW * 120, check=False)
         if result.returncode:
             raise RuntimeError((result.stderr or result.stdout).decode(errors="replace").strip())
 
@@ -420,9 +420,9 @@ class Lab:
         return [self.program, "--config", self.conf_path, *map(str, args)], environment
 
     def zxmove(self, *args, env=None, timeout=120, fail=None):
-        """Runs zxmove to its end; CompletedProcess with text."""
+        """Runs zxmove to its end; CompletedProcess with text. `timeout` is for a quick machine."""
         command, environment = self._command(args, env, fail)
-        return subprocess.run(command, env=environment, timeout=timeout, text=True, check=False,
+        return subprocess.run(command, env=environment, timeout=SLOW * timeout, text=True, check=False,
                               stdin=subprocess.DEVNULL, capture_output=True)
 
     def zxmove_start(self, *args, env=None, fail=None, **options):

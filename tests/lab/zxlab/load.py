@@ -169,7 +169,7 @@ class Post:
         if kind is None:
             self.stop()
 
-    def stop(self, seconds=60):
+    def stop(self, seconds=360):
         self._stop.set()
         self._thread.join(seconds)
         if self._thread.is_alive():
@@ -225,7 +225,7 @@ class Load:
         else:
             self._stop.set()
 
-    def stop(self, seconds=60):
+    def stop(self, seconds=360):
         self._stop.set()
         for thread in self._threads:
             thread.join(seconds)

@@ -7,7 +7,6 @@ strangers in it, a move in one line, and the checker's verdict as TAP.
     moved_clean(scene.move(ann, lab.stores[1]), before, ann, lab.stores[0], lab.stores[1], "a plain move")
 """
 
-import contextlib
 import queue
 import threading
 import uuid
@@ -16,7 +15,7 @@ from . import truth
 from .check import check_move, check_purged, check_unmoved
 from .seed import seed_mailbox
 from .snapshot import OWN_SCHEMA, Snapshot, memcached_servers, own_tables
-from .tap import diag, is_, ok, wait_for
+from .tap import comes, diag, is_, ok
 
 
 class Scene:
@@ -99,8 +98,8 @@ class Scene:
         """The laboratory before a move of these; with their routes planted, so that removing them shows."""
         if plant:
             self.plant_routes(*accounts)
-        with contextlib.suppress(TimeoutError):  # under load one merge follows the other
-            wait_for(lambda: not any(self._merges(account) for account in accounts), 2, "merges of indexes")
+        # Under load one merge follows the other.
+        comes(lambda: not any(self._merges(account) for account in accounts), 30)
         return Snapshot(self.lab, list(accounts), keys=self.keys, exclusive=self.exclusive)
 
     def _merges(self, account):

@@ -7,6 +7,8 @@ import signal
 import subprocess
 import time
 
+from .tap import SLOW
+
 
 # The process writes its pid file itself before it becomes the server: whoever started it may be killed
 # at any moment, and the next one must still find it. Fields of stat: 1 pid, 22 start time.
@@ -89,9 +91,9 @@ def stop_all(processes, number=signal.SIGTERM, seconds=30):
     victims = [victim for process in processes for victim in process._victims()]
     _signal(victims, number)
     _signal(victims, signal.SIGCONT)  # a paused one could not end
-    if not _gone(victims, seconds):
+    if not _gone(victims, SLOW * seconds):
         _signal(victims, signal.SIGKILL)
-        if not _gone(victims, 10):
+        if not _gone(victims, SLOW * 10):
             raise ServerError(f"cannot be killed: {victims}")
     for process in processes:
         if os.path.exists(process.pid_file):
@@ -146,7 +148,7 @@ class Process:
 
     def wait_ready(self):
         """Waits until it serves."""
-        deadline = time.monotonic() + self.seconds
+        deadline = time.monotonic() + SLOW * self.seconds
         while not self.ready():
             if not self.pid:
                 raise ServerError(f"{self.name} ended: {self._log_end()}")
@@ -169,7 +171,7 @@ class Process:
         Returns when no thread runs any more."""
         victims = self._victims()
         _signal(victims, signal.SIGSTOP)
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + SLOW * 10
         while not all(_stands_still(pid) for pid, _ in victims):
             if time.monotonic() > deadline:
                 raise ServerError(f"{self.name} does not stop")
