@@ -3,6 +3,7 @@
 
 #ifdef ZX_FAILPOINTS
 #include <signal.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -14,6 +15,14 @@ static void await_file(const char *path)
     g_file_set_contents(reached, "", 0, NULL);
     while (access(path, F_OK) != 0)
         g_usleep(10000);
+}
+
+/* Whether to wait: always, or when @nth says so. */
+static bool its_turn(const char *nth)
+{
+    static int passed;
+
+    return *nth == '\0' || g_atomic_int_add(&passed, 1) + 1 == atoi(nth);
 }
 
 bool failpoint(const char *name, GError **error)
@@ -31,8 +40,9 @@ bool failpoint(const char *name, GError **error)
             raise(SIGKILL);
         while (strcmp(how, "=hang") == 0)
             pause();
-        if (strcmp(how, "=wait") == 0) {
-            await_file(g_getenv("ZX_FAIL_FILE"));
+        if (g_str_has_prefix(how, "=wait")) {
+            if (its_turn(how + strlen("=wait")))
+                await_file(g_getenv("ZX_FAIL_FILE"));
             continue;
         }
         return fail(error, strcmp(how, "=bug") == 0 ? ZX_ERROR_BUG : ZX_ERROR_FAILED,

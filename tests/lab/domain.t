@@ -169,10 +169,6 @@ class Domain:
         """The command for the whole domain."""
         return ["doMailboxMove", self.two.name, "domains", self.scene.domain, "order", "name", "threads", "4", *more]
 
-    def staged(self):
-        """How many have an id at the destination."""
-        return self._count(self.two, "reservation")
-
     def moved(self):
         """How many have left."""
         return self._count(self.one, "moved") + self._count(self.three, "moved")
@@ -193,6 +189,12 @@ class Domain:
             cursor.execute("SELECT pid FROM zxmove.operation WHERE verb = 'doMailboxMove' ORDER BY started DESC LIMIT 1")
             return cursor.fetchone()[0]
 
+    def heartbeat(self):
+        """When the newest last gave a sign of life."""
+        with self.two.db() as connection, connection.cursor() as cursor:
+            cursor.execute("SELECT heartbeat FROM zxmove.operation WHERE verb = 'doMailboxMove' ORDER BY started DESC LIMIT 1")
+            return cursor.fetchone()[0]
+
     def operation(self):
         """The uuid of the newest."""
         with self.two.db() as connection, connection.cursor() as cursor:
@@ -200,29 +202,35 @@ class Domain:
             return cursor.fetchone()[0].decode()
 
 
-def begun(*words, fail=None):
+def begun(*words, fail=None, gate=""):
     """The command, begun. One whose process was killed counts as running for as long as its lease."""
     if words[0] == "doResume":
         wait_for(lambda: "running" not in lab.zxmove("getOperationLog", words[1]).stdout, 60, "the lease to be over", 0.5)
-    return lab.zxmove_start(*words, fail=fail)
+    return lab.zxmove_start(*words, fail=fail, env={"ZX_FAIL_FILE": gate})
 
 
-def stopped(domain, words, reached, name):
-    """doStopOperation when so much is done: it ends in good order."""
-    process = begun(*words)
-    wait_for(lambda: reached() or process.poll() is not None, 120, name)
+def stopped(domain, words, point, name):
+    """doStopOperation when so much is done, which has to wait for its being heard: it ends in good order."""
+    gate = os.path.join(lab.dir, "run", f"gate-{point}")
+    process = begun(*words, fail=point, gate=gate)
+    wait_for(lambda: os.path.exists(f"{gate}.reached") or process.poll() is not None, 120, name)
     exits(lab.zxmove("doStopOperation", domain.operation()), 0, f"{name}: doStopOperation")
-    out, err = process.communicate(timeout=60)
+    for _ in range(2):  # its keeper gives a sign of life before each look at what is wanted
+        last = domain.heartbeat()
+        wait_for(lambda last=last: domain.heartbeat() != last, 30, "a sign of life")
+    with open(gate, "w", encoding="ascii"):
+        pass
+    out, err = process.communicate(timeout=600)
     exits(subprocess.CompletedProcess(words, process.returncode, out, err), 2, name)
 
 
 def killed(domain, words, reached, name, fail=None):
     """As a power cut to the process of the operation; what stood in a window is recovered."""
-    process = begun(*words, fail=fail)
+    process = begun(*words, fail=fail, gate=os.path.join(lab.dir, "run", "gate-killed"))
     wait_for(lambda: (reached and reached()) or process.poll() is not None, 120, name)
     if reached and process.poll() is None:
         os.kill(domain.process(), signal.SIGKILL)
-    process.communicate(timeout=60)
+    process.communicate(timeout=600)
     ok(process.returncode != 0, name)
     exits(lab.zxmove("doRecover", "operation", domain.operation(), "dry_run", "false"), 0, f"{name}: doRecover")
 
@@ -230,13 +238,14 @@ def killed(domain, words, reached, name, fail=None):
 def whole_way(domain):
     """Staged, then moved by one operation, with everything that befalls it; its answer in the end."""
     share = MAILBOXES // 6
-    stopped(domain, domain.words("stages", "data"), lambda: domain.staged() >= share, "staging, stopped")
+    stopped(domain, domain.words("stages", "data"), f"copy:applied=wait{share}", "staging, stopped")
     exits(lab.zxmove("doResume", domain.operation(), timeout=600), 5, "staging, resumed to its end")
     killed(domain, domain.words("stages", "data,account", "notifications", TO), None,
            "killed when the first commit was sent", fail="commit:sent=kill")
     resume = ("doResume", domain.operation())
-    killed(domain, resume, lambda: domain.moved() >= 2 * share, "resumed, and killed when a third had moved")
-    stopped(domain, resume, lambda: domain.moved() >= 4 * share, "resumed, and stopped when more had moved")
+    killed(domain, resume, lambda: domain.moved() >= 2 * share, "resumed, and killed when a third had moved",
+           fail=f"commit:done=wait{3 * share}")  # and goes no further than this
+    stopped(domain, resume, f"commit:done=wait{share}", "resumed, and stopped when more had moved")
     result = lab.zxmove("--json", *resume, timeout=900)
     exits(result, 5, "resumed, to its end")
     return json.loads(result.stdout.splitlines()[-1])["response"]
@@ -343,7 +352,7 @@ def two_at_once(domain, accounts):
     words = ["--json", *domain.scene.words(accounts, domain.three)]
     with administrator("admin1") as first, administrator("admin2") as second:
         both = [first(*words), second(*words[:-1], ",".join(reversed(words[-1].split(","))))]
-        answers = [json.loads(process.communicate(timeout=120)[0].splitlines()[-1])["response"] for process in both]
+        answers = [json.loads(process.communicate(timeout=600)[0].splitlines()[-1])["response"] for process in both]
     boxes = [{box["account_id"]: box for box in answer["mailboxes"]} for answer in answers]
     hosts = {answer["host"] for answer in answers}
     diag(f"{hosts}: {[[box['outcome'] for box in b.values()] for b in boxes]}")

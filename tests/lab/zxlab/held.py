@@ -11,21 +11,21 @@ import os
 import subprocess
 
 from .check import Expect
-from .tap import wait_for
+from .tap import SLOW, wait_for
 
 
 class Held:
-    """A move waiting at one of the product's failpoints (core/base/failpoint.h); `also` names others and what
-    they do, `words` are more of its line."""
+    """A move waiting at one of the product's failpoints (core/base/failpoint.h), each time or the nth; `also` names
+    others and what they do, `words` are more of its line."""
 
     _count = 0
 
-    def __init__(self, scene, account, destination, point, also=None, words=(), **options):
+    def __init__(self, scene, account, destination, point, also=None, words=(), nth="", **options):
         Held._count += 1
         # A shared laboratory sees many tests, one after the other and side by side.
         self.gate = os.path.join(scene.lab.dir, "run", f"gate-{os.getpid()}-{Held._count}")
         self.account, self.destination, self.point = account, destination, point
-        self.process = scene.start_move(account, destination, *words, fail=",".join(filter(None, [f"{point}=wait", also])),
+        self.process = scene.start_move(account, destination, *words, fail=",".join(filter(None, [f"{point}=wait{nth}", also])),
                                         env={"ZX_FAIL_FILE": self.gate}, **options)
 
     def wait(self, seconds=60):
@@ -48,7 +48,7 @@ class Held:
 
     def finish(self, seconds=240):
         """Waits for its end; CompletedProcess."""
-        out, err = self.process.communicate(timeout=seconds)
+        out, err = self.process.communicate(timeout=SLOW * seconds)
         for path in (self.gate, f"{self.gate}.reached"):
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(path)
