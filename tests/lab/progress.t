@@ -42,24 +42,29 @@ for number in range(3):
 first = scene.address("user0")
 window, go = move(scene, 100)
 with window:
-    screen = window.shows(lambda s: "0/3 done" in s and "100.0%" in s, "the lines of a move")
-    lines = screen.splitlines()
-    good(lines[-2][8:].startswith("  0/3 done") and lines[-1].startswith("[1/3] "),
-         "a line for the operation, and one for the mailbox, at the end", screen)
-    good("█" in lines[-1], "with a bar", screen)
+    # A screen may be looked at while it is drawn: what is asked of it is waited for.
+    def lines_of(screen):
+        lines = screen.splitlines()
+        return ("100.0%" in screen and len(lines) > 1 and lines[-2][8:].startswith("  0/3 done")
+                and lines[-1].startswith("[1/3] ") and "█" in lines[-1])
+    screen = window.shows(lines_of, "the lines of a move")
+    good(lines_of(screen), "a line for the operation, and one for the mailbox with a bar, at the end", screen)
 
     for columns in (60, 100):
         window.resize(columns)
-        screen = window.shows(lambda s: s.count("0/3 done") == 1 and len(s.splitlines()[-1]) < columns
-                              and ("[1/3] " in s) == (columns == 100), f"{columns} columns")
-        good(screen.count("0/3 done") == 1 and screen.count("  copy") == 1 and "0/3 done" in screen.splitlines()[-2],
-             f"{columns} columns: the lines are drawn anew, in the place of the old ones", screen)
+        def anew(screen, columns=columns):
+            lines = screen.splitlines()
+            return (screen.count("0/3 done") == 1 and len(lines) > 1 and len(lines[-1]) < columns
+                    and ("[1/3] " in screen) == (columns == 100) and screen.count("  copy") == 1
+                    and "0/3 done" in lines[-2])
+        screen = window.shows(anew, f"{columns} columns")
+        good(anew(screen), f"{columns} columns: the lines are drawn anew, in the place of the old ones", screen)
     window.keys("C-c")
-    screen = window.shows(lambda s: "stopping;" in s and " done " in s, "Ctrl-C")
+    screen = window.shows(lambda s: "stopping; what is begun is finished or undone first\n" in s and " done " in s, "Ctrl-C")
     good(screen.count("stopping; what is begun is finished or undone first\n") == 1 and "^C" not in screen,
          "Ctrl-C is answered above the lines", screen)
     window.keys("C-c")
-    screen = window.shows(lambda s: "still waiting" in s and " done " in s, "a second Ctrl-C")
+    screen = window.shows(lambda s: f"\nstill waiting for: copy of {first}\n" in s and " done " in s, "a second Ctrl-C")
     good(f"\nstill waiting for: copy of {first}\n" in screen, "the second says what it waits for", screen)
     go()
     window.shows(lambda s: s.endswith("ended 130"), "the end")
@@ -73,7 +78,7 @@ with window:
 # A terminal without UTF-8, and without colour.
 window, go = move(scene, 60, LC_ALL="C", NO_COLOR="1")
 with window:
-    window.shows(lambda s: "0/3 done" in s and "100.0%" in s, "the lines")
+    window.shows(lambda s: "0/3 done" in s and "100.0%" in s and "]" in s.splitlines()[-1], "the lines")
     screen = window.screen("-e")
     good("\033" not in screen, "NO_COLOR: none", screen)
     good(screen.isascii() and "]" in screen.splitlines()[-1], "no UTF-8: an ASCII bar", screen)

@@ -26,7 +26,7 @@ class Window:
     def tmux(self, *words, check=True):
         """One command of tmux; its output."""
         return subprocess.run(["tmux", "-S", self._socket, *words], check=check, capture_output=True, text=True,
-                              env={**os.environ, "LC_ALL": "C.UTF-8", "TERM": "xterm-256color"}, timeout=30).stdout
+                              env={**os.environ, "LC_ALL": "C.UTF-8", "TERM": "xterm-256color"}, timeout=120).stdout
 
     def keys(self, *names):
         """Keys by name: C-c, Enter."""
@@ -49,12 +49,13 @@ class Window:
         return self.screen("-S", "-")
 
     def shows(self, condition, what, seconds=30):
-        """Waits until the screen is so; the screen."""
+        """Waits until the screen is so; that screen, not one that came after it."""
+        seen = []
         try:
-            wait_for(lambda: condition(self.screen()), seconds, what)
+            wait_for(lambda: seen.append(self.screen()) or condition(seen[-1]), seconds, what)
         except TimeoutError as error:
-            diag(f"{error}\n{self.screen()}")
-        return self.screen()
+            diag(f"{error}\n{seen[-1]}")
+        return seen[-1]
 
     def close(self):
         """Ends the command and the server."""
