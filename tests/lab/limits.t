@@ -50,8 +50,8 @@ is_(moved(held_for(Held(scene, few[1], two, "rows:table", words=("sync_finish_th
 # The window.
 account = scene.mailbox("late", one, messages=2, rich=False)
 before = scene.snapshot(account)
-result = held_for(Held(scene, account, two, "prove:lock", words=("cutover_timeout", "5s", "cutover_retries", "0")), 5.2)
-led_back(result, before, account, "cutover_timeout 5s", status=1)
+result = held_for(Held(scene, account, two, "prove:lock", words=("cutover_timeout", "10s", "cutover_retries", "0")), 10.2)
+led_back(result, before, account, "cutover_timeout 10s", status=1)
 says(result, "cutover_timeout", "it says so")
 
 # Where from, and whither.

@@ -30,9 +30,10 @@ for line in result.stdout.splitlines():
     diag(line)
 said = re.search(r"locked(?: out)?:? .*?([0-9.]+) (ms|s)", result.stdout)
 ok(said, "the product prints its window")
-longest = probe.longest_ms()
-diag(f"the probe was refused for {longest:.0f} ms in {probe.attempts()} attempts")
+longest, surely = probe.longest_ms(), probe.surely_ms()
+diag(f"the probe was refused for {surely:.0f} to {longest:.0f} ms in {probe.attempts()} attempts")
 if said:
     told = float(said[1]) * (1000 if said[2] == "s" else 1)
-    ok(longest <= told * 1.5 + 100, f"and the probe confirms it ({longest:.0f} ms against {told:.0f} ms)")
+    # How much longer than surely the user was out, a probe that a busy machine keeps waiting cannot know.
+    ok(surely <= told + 20, f"and the probe confirms it ({surely:.0f} ms against {told:.0f} ms)")
 done()

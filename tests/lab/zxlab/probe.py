@@ -35,7 +35,7 @@ class Probe:
     def __exit__(self, kind, *_):
         self._stop.set()
         for thread in self._threads:
-            thread.join(60)
+            thread.join(360)
         if kind is None and self._errors:
             raise self._errors[0]
 
@@ -97,6 +97,20 @@ class Probe:
 
     def longest_ms(self):
         return max(((end - begin) * 1000 for begin, end in self.refusals()), default=0.0)
+
+    def surely_ms(self):
+        """The longest time from the answer to an attempt that was refused to the beginning of the last of those that
+        followed it and were: so long, at the least, whatever kept the probe itself waiting."""
+        longest = 0.0
+        for samples in self.samples.values():
+            first = None
+            for sample in samples:
+                if sample.ok:
+                    first = None
+                    continue
+                first = first or sample
+                longest = max(longest, sample.begin - first.end)
+        return longest * 1000
 
     def attempts(self):
         return {name: len(samples) for name, samples in self.samples.items()}
