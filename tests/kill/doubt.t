@@ -73,7 +73,7 @@ def commit_late(scene):
     account, before = mailbox(scene)
     plant_commit(account, "delay", ms=3 * LATE)
     goes_on(scene.move(account, two), before, account, name)
-    wait_for(lambda: asked(one, account, "ModifyAccountRequest") == 3, 20, name)
+    wait_for(lambda: asked(one, account, "ModifyAccountRequest") >= 3, 20, name)
     findings_none(check_move(lab, before, account, one, two), f"{name}: after it, too, nothing is wrong")
 
 
@@ -127,7 +127,7 @@ def killed_in_doubt(late, scene):
     exits(recover(account, scene), 0, f"{name}: recovered")
     goes_on(scene.move(account, two), before, account, name)
     if late:
-        wait_for(lambda: asked(one, account, "ModifyAccountRequest") == 3, 30, name)
+        wait_for(lambda: asked(one, account, "ModifyAccountRequest") >= 3, 30, name)
         findings_none(check_move(lab, before, account, one, two), f"{name}: after it, too, nothing is wrong")
 
 
@@ -140,7 +140,7 @@ def given_up_in_doubt(scene):
     mover = scene.start_move(account, two)
     wait_for(lambda: 0 < one.faults_left(account) < 59, 60, "the commit to be repeated")
     mover.terminate()
-    out, _ = mover.communicate(timeout=60)
+    out, _ = mover.communicate(timeout=600)
     ok(mover.returncode not in (0, -15), f"{name}: it says so ({mover.returncode})")
     ok("doRecover accounts" in out, f"{name}: with the command that finishes it")
     is_((account_status(lab, account)[0], one.state(account)["locked"]), ("maintenance", True), f"{name}: mail waits")

@@ -36,7 +36,7 @@ def halted(account, point):
 
 
 def end(mover):
-    out, errors = mover.communicate(timeout=120)
+    out, errors = mover.communicate(timeout=600)
     return subprocess.CompletedProcess(mover.args, mover.returncode, out, errors)
 
 
@@ -76,8 +76,8 @@ def killed_with_pending(account, before, mover, name):
     """A start is under way when the mover dies; it locks the mailbox later."""
     wait_for(lambda: one.faults_left(account) == 0, 60, "the start to be sent")
     mover.kill()
-    mover.communicate()
     is_(starts(account), [], f"{name}: the start has had no effect yet")
+    mover.communicate()
     exits(lab.zxmove("doRecover", "accounts", scene.addresses[account], "dry_run", "false"), 0, f"{name}: recovered")
     is_(starts(account), [None], f"{name}: not before the start was over")
     findings_none(check_unmoved(lab, before, account), f"{name}: everything is as it was")

@@ -20,12 +20,12 @@ def cut_off_in_mid_copy():
     account = scene.mailbox("copy", one, messages=1500)
     before = scene.snapshot(account)
     for store in (one, two):
-        process = scene.start_move(account, two)
         files = blob_files(two)
-        wait_for(lambda n=files: blob_files(two) > n + 50 or process.poll() is not None, 60, "blobs to arrive", every=0)
+        process = scene.start_move(account, two, "bandwidth", "300K")  # so that the middle lasts
+        wait_for(lambda n=files: blob_files(two) > n + 80 or process.poll() is not None, 60, "blobs to arrive", every=0)
         ok(process.poll() is None, f"(copying while {store.name} is cut off)")
         store.sshd_kill()
-        out, err = process.communicate(timeout=120)
+        out, err = process.communicate(timeout=600)
         store.sshd_start()
         result = subprocess.CompletedProcess([], process.returncode, out, err)
         name = f"ssh to {store.name} drops in mid-copy"

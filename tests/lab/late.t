@@ -5,6 +5,7 @@ that were damaged before anybody moved them (doc/platform.md 5.6, 5.7, 3.5)."""
 
 import os
 import sys
+import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from zxlab import truth  # noqa: E402
@@ -32,14 +33,17 @@ def task_runs(name, point, store):
     before = scene.snapshot(account)
     due = values(one, account, "pending_acl_push", "item_id")
     ok(due, f"{name}: advertisements are due")
+    began = time.monotonic()
     held = Held(scene, account, two, point)
     held.wait()
+    took = time.monotonic() - began
     store.tick()
     if store is one:
         is_(rows(one, account, "pending_acl_push"), [],
             f"{name}: the task deletes them although it skipped the mailbox")
     moved_clean(held.go(), before, account, one, two, name)
     is_(values(two, account, "pending_acl_push", "item_id"), due, f"{name}: all arrived")
+    return took
 
 
 def inbox(store, account):
@@ -72,17 +76,18 @@ try:
     scene = Scene(lab, strangers=False)  # the task of a store knows no strangers
 
     task_runs("push-there", "commit:done", two)
-    task_runs("push-locked", "fence:locked", one)
+    way = task_runs("push-locked", "fence:locked", one)
     task_runs("push-before-commit", "prove:applied", one)
 
     # A delayed send: in the source's memory it comes due while the mailbox is locked out; at the destination it
     # sleeps until mailboxd restarts, and then happens once.
     account = scene.mailbox("sender", one, messages=4, rich=False)
-    draft = one.user(account, "schedule-send", **{"in": 4})["item"]
+    due = int(5 + 3 * way)  # later than the lock-out, by what the way to it took just now
+    draft = one.user(account, "schedule-send", **{"in": due})["item"]
     before = scene.snapshot(account)
     held = Held(scene, account, two, "fence:locked")
     held.wait()
-    wait_for(lambda: not one.tasks()["tasks"], 30, "the send to come due during the lock-out")
+    wait_for(lambda: not one.tasks()["tasks"], due + 30, "the send to come due during the lock-out")
     result = held.go()
     moved_clean(result, before, account, one, two, "a send that comes due during the lock-out")
     says(result, "until mailboxd", "the report says that it sleeps")

@@ -159,9 +159,10 @@ try:
     move.finish()
     wait_for(lambda: "nobody works on it any more, run doRecover accounts" in verdict("held"), 90,
              "the dead mover's claim to end", every=1)
+    wait_for(lambda: json.loads(lab.zxmove("--json", "status", "operation_uuid", operation).stdout)
+             ["response"]["operations"][0]["state"] == "lost", 30, "its row to be nobody's any more")
     trace = look(0, "status", "operation_uuid", operation)["operations"][0]
     ok("ended in a window: run doRecover operation" in trace["verdict"], "and the operation says so")
-    is_(trace["state"], "lost", "its row is nobody's any more")
 
     # A store that is down.
     two.mariadb_kill()

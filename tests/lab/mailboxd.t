@@ -237,7 +237,7 @@ def test_late_lock(lab, first, soap):
                  every=0.3)  # asked more often than every 100 ms, InnoDB repeats its last answer
         try:
             soap.call_raw('<LockoutMailboxRequest xmlns="urn:zimbraAdmin" op="start">'
-                          f'<account by="id">{account}</account></LockoutMailboxRequest>', timeout=1)
+                          f'<account by="id">{account}</account></LockoutMailboxRequest>', timeout=5)
             ok(False, "start waits for the writer")
         except OSError:
             ok(True, "start waits for the writer")
@@ -529,7 +529,7 @@ def test_tasks(lab, first, second, soap):
     wait_for(lambda: one(first, task, mailbox) == 0, 10, "its task's row to go")
     is_(rows(first, f"SELECT folder_id FROM {group(first, mailbox)}.mail_item WHERE mailbox_id = %s AND type = 5",
              mailbox), ((5,),), "it is in Sent")
-    draft = schedule(1)
+    draft = schedule(5)  # longer than a lock-out takes
     soap.lock(account)
     wait_for(lambda: not [t for t in first.tasks()["tasks"] if t["mailbox"] == mailbox], 10, "the task to have run")
     is_((one(first, task, mailbox), draft in sent()), (1, False), "a task that meets a lock keeps its row")

@@ -13,7 +13,7 @@ from zxlab.check import Expect  # noqa: E402
 from zxlab.held import Held  # noqa: E402
 from zxlab.lab import Lab  # noqa: E402
 from zxlab.moves import Scene, exits, mailbox_id, moved_clean  # noqa: E402
-from zxlab.tap import done, is_, ok  # noqa: E402
+from zxlab.tap import done, is_, ok, wait_for  # noqa: E402
 from zxlab.truth import Sql  # noqa: E402
 
 USER, PASSWORD = "mover", "laboratory"  # who the product is in MariaDB, to tell its connections from others
@@ -61,6 +61,14 @@ class Connections:
                 self.most[name] = max(self.most[name], int(now[0][0]))
 
 
+def alone():
+    """Waits until no connection of a move that has ended is left: it would count as one of the next."""
+    for store in lab.stores:
+        with Sql(store) as sql:
+            wait_for(lambda s=sql: s.text("SELECT COUNT(*) FROM information_schema.PROCESSLIST"
+                                          f" WHERE USER = '{USER}'")[0][0] == "0", 20, "connections to end")
+
+
 def rows(store, mailbox, group):
     """{table: Counter of rows}; a locator is another store's business."""
     found = {}
@@ -97,6 +105,7 @@ def one_moment():
     for name in TABLES:
         ok(copy[name] == then[name], f"{name} is of the moment in which the round began")
     before = scene.snapshot(account)
+    alone()
     held = Held(scene, account, two, "rows:table", stages="account")
     held.wait()
     is_(transactions(two), 0, "between two tables that differ: nothing is open at the destination either")
@@ -136,6 +145,7 @@ def carried():
     carry(account, 5)
     exits(held.go(), 0, "blobs carried to another volume in mid-copy")
     is_(files(two, staged(account)[0]), files(one, mailbox_id(one, account)), "none was missed")
+    alone()
     moved_clean(scene.move(account, two), before, account, one, two, "then the rest", Expect(changing=True))
 
 
@@ -155,9 +165,9 @@ try:
     scene = Scene(lab)
     user_of_its_own()
     with Connections() as connections:
-        one_moment()
-        carried()
-        reserved()
+        for case in (one_moment, carried, reserved):
+            alone()
+            case()
     is_(dict(connections.most), {one.name: 2, two.name: 3},
         "two connections a store are the most it ever had, and one for the row of the operation")
 finally:

@@ -70,7 +70,7 @@ def woken(point, state, scene):
     unchanged(before, account, state, f"asleep at {point}, taken over")
     with open(file, "w", encoding="ascii"):
         pass
-    out, _ = sleeper.communicate(timeout=120)
+    out, _ = sleeper.communicate(timeout=600)
     if point == "open:status":  # the user is in; what was left is another's by now, and it says so
         is_(sleeper.returncode, 5, f"asleep at {point}, woken: it ends")
     else:
@@ -83,7 +83,7 @@ def stopped(cut, scene):
     """A process that was stopped, its requests under way, and one whose ssh sessions are gone when it wakes."""
     account = scene.mailbox("cut" if cut else "stopped", one, messages=6, rich=False)
     before = scene.snapshot(account)
-    one.fault("LockoutMailboxRequest", "delay", op="start", account=account, ms=1500)
+    one.fault("LockoutMailboxRequest", "delay", op="start", account=account, ms=4000)
     sleeper = scene.start_move(account, two)
     wait_for(lambda: one.faults_left(account) == 0, 60, "the lock-out to be sent")
     sleeper.send_signal(signal.SIGSTOP)
@@ -94,7 +94,7 @@ def stopped(cut, scene):
     taken_over(account, scene)
     unchanged(before, account, "undone", f"stopped{', cut off' if cut else ''}, taken over")
     sleeper.send_signal(signal.SIGCONT)
-    sleeper.communicate(timeout=120)
+    sleeper.communicate(timeout=600)
     ok(sleeper.returncode not in (0, -9), f"stopped{', cut off' if cut else ''}, woken: it gives up ({sleeper.returncode})")
     unchanged(before, account, "undone", f"stopped{', cut off' if cut else ''}, woken: it touches nothing")
 
@@ -132,7 +132,7 @@ def own_lock(scene):
 lab = Lab.create("movers", mode=os.environ.get("MODE", "asan"))
 try:
     one, two = lab.stores[:2]
-    short_timeouts(lab, lease=10, timeout=5)
+    short_timeouts(lab, lease=20, timeout=5)
     side_by_side(lab, [refused, partial(stopped, False)] + [partial(woken, *sleep) for sleep in SLEEPS], lanes=4)
     stopped(True, Scene(lab))
     own_lock(Scene(lab))

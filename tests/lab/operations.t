@@ -35,7 +35,7 @@ def ask(status, *words, name=None, run=None):
 def elsewhere(*words):
     """The same command on another host."""
     command = [lab.program, "--config", lab.conf_path, *words]
-    return subprocess.run([*HOST, *command], text=True, capture_output=True, timeout=60, check=False,
+    return subprocess.run([*HOST, *command], text=True, capture_output=True, timeout=600, check=False,
                           stdin=subprocess.DEVNULL)
 
 
@@ -93,7 +93,7 @@ try:
     one, two = lab.stores[:2]
     scene = Scene(lab, strangers=False)
     ids = {name: scene.mailbox(name, one, messages=4, rich=False)
-           for name in ("anna", "ben", "cat", "dora", "eve", "fay", "gus", "hal")}
+           for name in ("anna", "ben", "cat", "dora", "eve", "fay", "gus", "hal", "ivy")}
 
     # Nothing yet.
     result = lab.zxmove("getAllOperations")
@@ -137,7 +137,7 @@ try:
     leases = [claims()]
     exits(scene.move(ids["anna"], two), 75, "75: nobody else takes the account meanwhile")
     gone.send_signal(signal.SIGINT)
-    out, err = gone.communicate(timeout=20)
+    out, err = gone.communicate(timeout=600)
     is_([gone.returncode, f"operation {uuid} goes on" in out, "stopping" in err], [130, True, False],
         "Ctrl-C ends monitor, and not the operation") or diag(out + err)
     found = ask(0, "setOperation", uuid, "threads", "3", "notifications", f"boss@{scene.domain}", "complete_after", "?")
@@ -162,7 +162,7 @@ try:
     found = ask(0, "setOperation", uuid, "max_load", "off")["response"]["operations"][0]
     is_(found["max_load"], "off", "throttled by a load that is too high, until it may be higher")
     moved_clean(held.finish(), before, ids["anna"], one, two, "the move that was suspended")
-    out, err = watch.communicate(timeout=60)
+    out, err = watch.communicate(timeout=600)
     is_(watch.returncode, 0, "monitor ends with the operation") or diag(out + err)
     ok(f"{scene.address('anna')}  moved" in out and "done       1 moved, 0 failed" in out, "  and says how") or diag(out)
     ok(any(f"To: boss@{scene.domain}" in mail and uuid in mail for mail in lab.mails()),
@@ -197,7 +197,7 @@ try:
     exits(result, 2, "2: stopped")
     says(result, "0 failed, 0 skipped, 2 not reached", "  neither was reached")
     says(result, "stopped    0 moved", "  its summary begins so")
-    out, err = watch.communicate(timeout=60)
+    out, err = watch.communicate(timeout=600)
     is_([watch.returncode, json.loads(out.splitlines()[-1])["response"]["state"]], [2, "stopped"],
         "2: monitor says so, too") or diag(out + err)
     for name in ("ben", "cat"):
@@ -210,7 +210,7 @@ try:
     is_([found["state"], found["cause"].startswith("begins at 2099-")], ["queued", True], "start_after: it is queued")
     found = ask(0, "doStopAllOperations")["response"]["operations"]
     is_(len(found), 1, "doStopAllOperations asks it")
-    out, err = waiting.communicate(timeout=60)
+    out, err = waiting.communicate(timeout=600)
     is_(waiting.returncode, 3, "3: removed") or diag(out + err)
     is_(state_of(found[0]["operation"]), "removed", "and so it is in the log")
     ask(3, "monitor", found[0]["operation"])
@@ -231,9 +231,9 @@ try:
     exits(lab.zxmove("doCompleteMove", uuid, "accounts", scene.address("anna")), 1, "1: anna does not wait in it")
     ask(0, "doCompleteMove", uuid, "accounts", scene.address("eve"))
     wait_for(lambda: going() and going()[0].get("done") == 1, 60, "one to be moved", every=0.2)
-    ok("2 mailboxes wait" in wait_for(lambda: going()[0].get("cause"), 30, "it to be held again"), "two still wait")
+    wait_for(lambda: "2 mailboxes wait" in (going()[0].get("cause") or ""), 30, "it to be held again, with two that wait")
     ask(0, "doCompleteMove", uuid)
-    out, err = waiting.communicate(timeout=120)
+    out, err = waiting.communicate(timeout=600)
     is_(waiting.returncode, 0, "0: all are moved") or diag(out + err)
     says(subprocess.CompletedProcess([], 0, out, err), "3 moved, 0 failed, 0 skipped", "  three of three")
     is_(len([text for text in lab.mails() if "held@lab.test" in text]), 2, "  told once that it waited, once of its end")
@@ -260,8 +260,11 @@ try:
         cursor.execute("UPDATE zxmove.operation SET ended = heartbeat WHERE uuid = %s", (uuid,))
         connection.commit()
 
+    began = time.time()
+    exits(scene.move(ids["ivy"], two), 0, "a move whose time is taken")
     before = scene.snapshot(ids["gus"])
-    result = scene.move(ids["gus"], two, "complete_after", time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + 6)))
+    later = time.time() + 2 + 4 * (time.time() - began)
+    result = scene.move(ids["gus"], two, "complete_after", time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(later)))
     moved_clean(result, before, ids["gus"], one, two, "complete_after")
     says(result, "1 mailbox waits for ", "  it waited")
 finally:

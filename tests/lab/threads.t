@@ -135,14 +135,20 @@ def four_lanes(scene):
     before = scene.snapshot(*accounts.values())
     loads = {name: Load(lab, accounts[name], mails=4, changes=6, seed=number).start()
              for number, name in enumerate(names) if name != "m4"}
+    gate = os.path.join(lab.dir, "run", "gate-four")
     with Watch() as watch:
-        result = lab.zxmove("--json", *scene.words(accounts.values(), two, "threads", "4", stages="data,account"),
-                            timeout=280)
+        process = lab.zxmove_start("--json", *scene.words(accounts.values(), two, "threads", "4", stages="data,account"),
+                                   fail="copy:intent=wait", env={"ZX_FAIL_FILE": gate})
+        wait_for(lambda: in_flight(accounts.values()) == 4, 60, "four to be in flight at once")
+        beats(newest(), 2)
+        with open(gate, "w", encoding="ascii"):
+            pass
+        result = finished(process, 1800)
     for load in loads.values():
         load.stop()
     exits(result, 5, "ten through four lanes, one of them broken")
     is_(outcomes(result), {name: "failed" if name == "m4" else "moved" for name in names}, "nine moved, one failed")
-    ok(watch.most["claims"] == 4, "four were in flight at once") or diag(str(watch.most))
+    is_(watch.most["claims"], 4, "four were in flight at once, and never more") or diag(str(watch.most))
     # The server may still have one that was closed a moment ago.
     ok(max(watch.most[store.name] for store in (one, two)) <= 2 * 4 + 2,
        "two connections a lane and store, and one for the operation") or diag(str(watch.most))
@@ -233,9 +239,9 @@ def places(scene):
     moved_clean(finished(second), before, accounts[2], one, two, "when the first is dead its places are free")
 
 
-def finished(process):
+def finished(process, timeout=600):
     """A program that was left running, at its end."""
-    out, err = process.communicate(timeout=120)
+    out, err = process.communicate(timeout=timeout)
     return subprocess.CompletedProcess(process.args, process.returncode, out, err)
 
 
@@ -281,16 +287,19 @@ def kept_up_to_date(scene):
 
 def at_their_time(scene):
     """start_after and complete_after."""
-    account = scene.mailbox("timed", one, messages=2, rich=False)
+    first, account = (scene.mailbox(name, one, messages=2, rich=False) for name in ("measure", "timed"))
+    now = time.time()
+    exits(scene.move(first, two, stages="data,account"), 0, "a move whose time is taken")
+    begin = 2 + int(3 * (time.time() - now))  # later than a program needs to begin
     before = scene.snapshot(account)
     now = time.time()
-    process = scene.start_move(account, two, "start_after", stamp(now + 3), "complete_after", stamp(now + 6),
+    process = scene.start_move(account, two, "start_after", stamp(now + begin), "complete_after", stamp(now + 2 * begin),
                                stages="data,account")
     operation = wait_for(lambda: row()[2] and "begins at" in row()[2] and row()[0], 10, "it to wait for its start")
     wait_for(lambda: row(operation)[1] == "held", 30, "it to wait for its completion")
     started = time.time()
     moved_clean(finished(process), before, account, one, two, "by itself")
-    ok(started >= now + 2 and time.time() >= now + 5, "neither was before its time")
+    ok(started >= now + begin - 1 and time.time() >= now + 2 * begin - 1, "neither was before its time")
 
 
 def stamp(when):

@@ -66,6 +66,20 @@ def check(typed, said, shown):
         diag("\n".join(["said:", *said, "shown:", *shown]))
 
 
+def without_progress(lines):
+    """Without what zxmove says every ten seconds, for on a busy machine there may be some: the line of the operation,
+    and below it those of mailboxes that have not ended."""
+    found, below = [], False
+    for line in lines:
+        mailbox = re.match(r"\[\d+/\d+\] \S+ +(\w+)", line)
+        if re.match(r"[0-9a-f]{8}  \d+/\d+ done", line):
+            below = True
+        elif not (below and mailbox and mailbox[1] not in ("moved", "staged", "failed", "skipped", "purged", "kept")):
+            found.append(line)
+            below = False
+    return found
+
+
 class Bash:
     """A shell that stays, as a reader's does."""
 
@@ -109,6 +123,8 @@ with open(os.path.join(ROOT, "doc", "tutorial.md"), encoding="utf-8") as page:
 ok(len(commands) > 15, f"the page has {len(commands)} commands")
 ok(not agrees(["a 1", "b"], ["a 2"]) and not agrees(["a"], ["b"]) and agrees(["a 1", "x", "b"], ["a 2", "...", "b"]),
    "and a difference would be seen")
+is_(without_progress(["a", "0cfa633e  0/2 done  5%", "[1/2] a@x  copy  9%", "[1/2] a@x    moved   b", "[2/2] b@x  moved"]),
+    ["a", "[1/2] a@x    moved   b", "[2/2] b@x  moved"], "what a slow machine says beside is left out")
 shell = Bash()
 try:
     for command, steps, shown in commands:
@@ -116,9 +132,9 @@ try:
         if steps:
             at_prompt(shell, command, steps)
         else:
-            check(command, [line.replace(LAB, "tutorial") for line in shell.run(command)], shown)
+            check(command, without_progress([line.replace(LAB, "tutorial") for line in shell.run(command)]), shown)
 finally:
     shell.process.stdin.close()
-    shell.process.wait(30)
+    shell.process.wait(300)
     subprocess.run([os.path.join(HERE, "lab"), "stop", LAB], capture_output=True, check=False)
 done()
