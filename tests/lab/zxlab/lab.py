@@ -8,7 +8,9 @@
 Its servers outlive the process that started them; Lab.attach finds them again."""
 
 import contextlib
+import fcntl
 import glob
+import hashlib
 import json
 import os
 import re
@@ -39,6 +41,27 @@ def lab_directory(name):
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,31}", name) or name.startswith("template"):
         raise ValueError(f"not a name for a laboratory: {name!r}")
     return os.path.join(template.BUILD, name)
+
+
+def _made_of():
+    """What a running laboratory has in it of this checkout: records of zxmove's, the stand-in, its own settings."""
+    digest = hashlib.sha256()
+    for pattern in ("core/ops/schema.*", "tests/mailboxd/*", "tests/lab/sql/*", "tests/lab/zxlab/*.py"):
+        for path in sorted(glob.glob(os.path.join(template.ROOT, pattern))):
+            with open(path, "rb") as file:
+                digest.update(file.read())
+    return digest.hexdigest()[:16]
+
+
+_owned = {}  # name -> the file whose lock this process holds
+
+
+def _own(name):
+    """Waits until no other process that made a laboratory of this name lives: the same test, run twice at a time."""
+    if name not in _owned:
+        os.makedirs(template.BUILD, exist_ok=True)
+        _owned[name] = open(os.path.join(template.BUILD, f"{name}.owner"), "a", encoding="ascii")
+        fcntl.flock(_owned[name], fcntl.LOCK_EX)
 
 
 def _sanitizer_spoke(log):
@@ -80,12 +103,14 @@ class Lab:
         """A new, running laboratory; whatever is left of an older one of this name is removed.
         It uses the programs built in `mode`; default: $MODE, else release.
         Without `mailboxd`, or while the stand-in has not been built, stores run without it."""
+        if name != SHARED:
+            _own(name)
         cls.remove(name)
         if not 1 <= len(stores) <= len(network.STORES):
             raise ValueError(f"a laboratory has 1 to {len(network.STORES)} stores")
         path = lab_directory(name)
         os.makedirs(path, mode=0o755)
-        facts = {"net": network.take(path, net), "mode": mode or _default_mode(), "replica": replica,
+        facts = {"net": network.take(path, net), "mode": mode or _default_mode(), "replica": replica, "made_of": _made_of(),
                  "ldap_password": secrets.token_urlsafe(18),
                  "stores": [Store.new_facts(store, directory.new_id()) for store in stores]}
         servers.write(os.path.join(path, "lab.json"), json.dumps(facts, indent=2) + "\n", 0o600)
@@ -109,12 +134,13 @@ class Lab:
 
     @classmethod
     def shared(cls, name=SHARED, mode=None, **options):
-        """The laboratory that tests share, started by the first that asks."""
+        """The laboratory that tests share, started by the first that asks. One left over from other sources is not
+        the same: its stand-in runs, and its stores have their records."""
         mode = mode or _default_mode()
         with template.locked(os.path.join(template.BUILD, f"{name}.lock")):
             with contextlib.suppress(FileNotFoundError):
                 lab = cls.attach(name)
-                if lab.mode == mode and lab.running():
+                if lab.mode == mode and lab.facts.get("made_of") == _made_of() and lab.running():
                     lab.start()
                     return lab
             return cls.create(name, mode=mode, **options)
