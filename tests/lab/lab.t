@@ -19,7 +19,7 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from zxlab import blobs, network, process, servers  # noqa: E402
 from zxlab.lab import Lab  # noqa: E402
 from zxlab.seed import ORDER, grow_metadata, plant_damage, seed_company, seed_mailbox  # noqa: E402
-from zxlab.tap import done, is_, ok, wait_for  # noqa: E402
+from zxlab.tap import comes, done, is_, ok, wait_for  # noqa: E402
 
 NAME = f"lab-t-{os.getpid()}"
 STORES = ("store1.lab.test", "store2.lab.test", "store3.lab.test")
@@ -213,7 +213,7 @@ def test_failures(lab):
                             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
     held.stdout.read(1)
     store.sshd_kill()
-    is_(held.wait(timeout=10), 255, "killing sshd ends its sessions")
+    is_(held.wait(timeout=120), 255, "killing sshd ends its sessions")
     store.sshd_start()
     with store.db() as db, db.cursor() as cursor:
         cursor.execute("CREATE TABLE zimbra.probe (n INT)")
@@ -268,7 +268,7 @@ def test_end(lab):
     session.stdout.read(1)
     pids += process.descendants(store.sshd.pid)
     lab.stop()
-    session.wait(timeout=10)
+    session.wait(timeout=120)
     is_([pid for pid in pids if process.start_time(pid)], [], "stop ends every process")
     is_(mentions(lab.dir), [], "and what they had started")
     is_(listening(lab.net), [], "nobody listens")
@@ -287,6 +287,8 @@ def test_killed_owner():
     owner.wait()
     net = Lab.attach(name).net
     subprocess.run([os.path.join(here, "lab"), "stop", name], check=True)
+    # What was just about to become a server finds its directory gone, and ends.
+    comes(lambda: not mentions(path) and not listening(net), 30)
     is_((mentions(path), listening(net)), ([], []), "nothing is left of a laboratory whose owner died")
 
 

@@ -128,7 +128,7 @@ def dry():
                                                    "HOME": lab.dir}))
     terminal.expect("zxmove> ")
     terminal.type(f"doRollback accounts {scene.addresses[account]} {' '.join(WORDS)}\r")
-    asked = terminal.expect("[y/N] ", 60) or ""
+    asked = terminal.expect("[y/N] ") or ""
     ok(scene.addresses[account] in asked and "is given up" in asked, "a person is told what is lost, and asked")
     terminal.type("n\r")
     ok("nothing was changed" in (terminal.expect("zxmove> ") or ""), "a no is a no")
@@ -165,7 +165,7 @@ def refused_by_mailboxd():
     lab.directory.set(dn, zimbraMailHost=three.name)  # somebody else was quicker
     with open(go_on, "w", encoding="ascii"):
         pass
-    output = "".join(running.communicate(timeout=60))
+    output = "".join(running.communicate(timeout=600))
     is_(running.returncode, 1, "the host is another one in the last moment: refused")
     ok("has not the values" in output, "by the directory itself")
     is_((home(lab, account).name, fence_row(one, account), one.state(account)["locked"]), (three.name, "undone", True),
@@ -292,7 +292,7 @@ try:
     one, two, three = lab.stores
     scene = Scene(lab, exclusive=True, strangers=False)
     with open(lab.conf_path, "a", encoding="utf-8") as file:
-        file.write("net_timeout: 3s\nlease: 10s\n")
+        file.write("net_timeout: 8s\nlease: 10s\n")
     names = ["alive", "plain", "refused", "silent", "written"] + [
         place(p) for p in BACK + FORWARD] + ["restarted"]
     accounts = {name: scene.mailbox(name, one, messages=4, rich=name == "plain") for name in names}
