@@ -313,7 +313,7 @@ def bandwidth():
     moved_clean(result, before, account, one, two, "bandwidth 100K")
     mine = report(result)["mailboxes"][0]
     ok(took > mine["bytes_copied"] / (100 * 1024) - 1, "it took its time") or diag(f"{took} s, {mine['bytes_copied']}")
-    ok(mine["window_ms"] < 5000, "and the window did not") or diag(str(mine["window_ms"]))
+    ok(mine["window_ms"] < 30000, "and the window did not") or diag(str(mine["window_ms"]))
 
 
 def as_they_are():
