@@ -163,7 +163,7 @@ static void append_exit_status(GString *out)
         int status;
         const char *text;
     } rows[] = { { 0, "the command succeeded, and every mailbox with it" },
-#define X(code, exit, retry, text) { exit, text },
+#define X(code, exit, text) { exit, text },
                  ZX_ERRORS(X)
 #undef X
     };

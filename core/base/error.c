@@ -5,15 +5,14 @@
 static const struct {
     const char *name;
     int exit_status;
-    bool retry;
 } errors[] = {
-#define X(code, exit, retry, text) [ZX_ERROR_##code] = { #code, exit, retry },
+#define X(code, exit, text) [ZX_ERROR_##code] = { #code, exit },
     ZX_ERRORS(X)
 #undef X
 };
 
 const ErrorStatus error_statuses[] = {
-#define X(status, occurs, meaning) { status, occurs, meaning },
+#define X(status, meaning) { status, meaning },
     ZX_STATUSES(X)
 #undef X
     { 0 },
@@ -40,11 +39,6 @@ bool error_named(const char *name, ZxError *code)
 int error_exit_status(ZxError code)
 {
     return errors[code].exit_status;
-}
-
-bool error_may_retry(ZxError code)
-{
-    return errors[code].retry;
 }
 
 ZxError error_code(const GError *error)

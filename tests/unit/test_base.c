@@ -21,7 +21,7 @@ static bool has_meaning(int status)
 static void test_every_error_has_a_status(void **state)
 {
     static const ZxError all[] = {
-#define X(code, exit, retry, text) ZX_ERROR_##code,
+#define X(code, exit, text) ZX_ERROR_##code,
         ZX_ERRORS(X)
 #undef X
     };
@@ -34,8 +34,6 @@ static void test_every_error_has_a_status(void **state)
     assert_true(has_meaning(0));
     assert_string_equal(error_name(ZX_ERROR_IN_DOUBT), "IN_DOUBT");
     assert_int_equal(error_exit_status(ZX_ERROR_USAGE), 64);
-    assert_true(error_may_retry(ZX_ERROR_CONNECT));
-    assert_false(error_may_retry(ZX_ERROR_IN_DOUBT));
 }
 
 static void test_fail_and_prefix(void **state)
