@@ -8,7 +8,8 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
-#define PROBE_DIR "zxmove.probe"
+#define PROBE_DIR   "zxmove.probe"
+#define PROBE_TRIES 100
 
 Tree *agent_tree(Agent *agent, unsigned volume, GError **error)
 {
@@ -204,6 +205,29 @@ bool agent_syncfs(Agent *agent, const WireFrame *frame, WireIn *in, GError **err
     return true;
 }
 
+/* Another's probe may be dropped in this moment, and the directory with it, being empty. */
+static int make_probe(const Tree *tree, const char *token)
+{
+    int fd = -1;
+
+    for (unsigned i = 0; i < PROBE_TRIES; i++) {
+        int dir, why;
+
+        if (mkdirat(tree->root, PROBE_DIR, 0755) != 0 && errno != EEXIST)
+            return -1;
+        dir = tree_enter(tree->root, PROBE_DIR);
+        fd = dir < 0 ? -1
+                     : openat(dir, token, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+        why = errno;
+        if (dir >= 0)
+            close(dir);
+        errno = why;
+        if (fd >= 0 || why != ENOENT)
+            break;
+    }
+    return fd;
+}
+
 /* A probe is an empty file in a directory of ours at the volume's root: seen through another
  * store's agent, it shows that the two share the volume. */
 bool agent_probe(Agent *agent, const WireFrame *frame, WireIn *in, GError **error)
@@ -212,33 +236,30 @@ bool agent_probe(Agent *agent, const WireFrame *frame, WireIn *in, GError **erro
     char token[33];
     bool seen = false;
     Tree *tree;
-    int dir, fd = -1, why;
+    int dir, fd;
 
     wire_text(in, token, sizeof token);
     if (!wire_end(in, error) || (tree = agent_tree(agent, volume, error)) == NULL)
         return false;
     if (strlen(token) != 32 || strspn(token, "0123456789abcdef") != 32)
         return fail(error, ZX_ERROR_CONNECT, "the name of a probe is 32 hex digits");
-    if (frame->type == AGENT_PROBE_PUT && mkdirat(tree->root, PROBE_DIR, 0755) != 0 &&
-        errno != EEXIST)
-        return fail_errno(error, errno, tree->info.path);
+    if (frame->type == AGENT_PROBE_PUT) {
+        fd = make_probe(tree, token);
+        if (fd < 0)
+            return fail_errno(error, errno, tree->info.path);
+        close(fd);
+        agent_ok(agent, frame);
+        return true;
+    }
     dir = tree_enter(tree->root, PROBE_DIR);
     if (dir < 0 && errno != ENOENT)
         return fail_errno(error, errno, tree->info.path);
-    errno = 0;
-    if (frame->type == AGENT_PROBE_PUT)
-        fd = openat(dir, token, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
-    else if (dir >= 0 && frame->type == AGENT_PROBE_SEEN)
+    if (dir >= 0 && frame->type == AGENT_PROBE_SEEN)
         seen = faccessat(dir, token, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
     else if (dir >= 0 && unlinkat(dir, token, 0) == 0)
         unlinkat(tree->root, PROBE_DIR, AT_REMOVEDIR); /* another's probe may still be there */
-    why = errno;
-    if (fd >= 0)
-        close(fd);
     if (dir >= 0)
         close(dir);
-    if (frame->type == AGENT_PROBE_PUT && fd < 0)
-        return fail_errno(error, why, tree->info.path);
     if (frame->type != AGENT_PROBE_SEEN) {
         agent_ok(agent, frame);
         return true;

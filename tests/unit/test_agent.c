@@ -196,6 +196,36 @@ static void test_probe(void **state)
     assert_false(exists(fixture->dir, "zxmove.probe"));
 }
 
+static gpointer put_and_drop(gpointer data)
+{
+    static const char token[] = "fedcba9876543210fedcba9876543210";
+    Peer *peer = data;
+    unsigned good = 0;
+
+    for (unsigned i = 0; i < 2000; i++)
+        good += peer_probe_put(peer, 3, token, NULL) && peer_probe_drop(peer, 3, token, NULL);
+    return GUINT_TO_POINTER(good);
+}
+
+/* The directory goes with the last probe in it, and another agent may be about to put its own. */
+static void test_probes_of_two(void **state)
+{
+    static const char token[] = "0123456789abcdef0123456789abcdef";
+    Fixture *fixture = *state;
+    Peer *other = peer_open("store1.test", NULL, agent_file, 10, NULL);
+    GThread *thread;
+
+    assert_non_null(other);
+    assert_true(peer_volume(other, &fixture->volume, NULL));
+    thread = g_thread_new("other", put_and_drop, other);
+    for (unsigned i = 0; i < 2000; i++) {
+        assert_true(peer_probe_put(fixture->peer, 3, token, NULL));
+        assert_true(peer_probe_drop(fixture->peer, 3, token, NULL));
+    }
+    assert_int_equal(GPOINTER_TO_UINT(g_thread_join(thread)), 2000);
+    peer_close(other);
+}
+
 static bool note_entry(void *data, const BlobEntry *entry, GError **error G_GNUC_UNUSED)
 {
     g_ptr_array_add(data,
@@ -620,6 +650,7 @@ int main(int argc, char **argv)
         cmocka_unit_test_setup_teardown(test_no_link_is_followed, begin, end),
         cmocka_unit_test_setup_teardown(test_calendar_cache, begin, end),
         cmocka_unit_test_setup_teardown(test_probe, begin, end),
+        cmocka_unit_test_setup_teardown(test_probes_of_two, begin, end),
         cmocka_unit_test_setup_teardown(test_blob_list, begin, end),
         cmocka_unit_test_setup_teardown(test_mailboxes, begin, end),
         cmocka_unit_test_setup_teardown(test_index, begin, end),
