@@ -200,8 +200,14 @@ static bool delete_in_memory(Operation *op, const Claim *claim, Store *store,
         SoapOutcome outcome;
         Probe probe;
 
-        if (!is_not_home(op, store, claim->account_id, error))
+        if ((i > 0 && !failpoint("delete:again", &problem)) ||
+            !is_not_home(op, store, claim->account_id, &problem)) {
+            /* Of a live mailbox, which it is by the directory, nobody takes the use. */
+            if (lock_opened && error_code(problem) != ZX_ERROR_CHANGED)
+                lock_again(claim, store);
+            g_propagate_error(error, g_steal_pointer(&problem));
             return false;
+        }
         outcome = admin_delete_mailbox(store->soap, claim->account_id, locked, &claim->wait,
                                        &deleted, &problem);
         if (outcome == SOAP_ANSWER && deleted == mailbox_id)

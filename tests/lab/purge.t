@@ -241,6 +241,11 @@ def answers():
     ok(one.state(account)["locked"], "and the old copy is locked again")
     one.fault_clear()
     gone(account, old, "later it goes")
+    account, old = moved("adrift")
+    one.fault("DeleteMailboxRequest", "fault", account=account, count=1)
+    kept(purge(account, fail="delete:again=error"), account, old, "a deletion that cannot be tried again", "failpoint")
+    ok(one.state(account)["locked"], "and the old copy is locked again")
+    gone(account, old, "and it goes when it can")
 
 
 def slow():
