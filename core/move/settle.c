@@ -209,9 +209,13 @@ static bool forget_staging(Move *move, GError **error)
            late_forget(move, error);
 }
 
+/* What the record was made from goes when the record is safe: a source that loses it would be asked for
+ * it in vain. */
 static bool keep_records(Move *move, GError **error)
 {
-    return move->source_mailbox == 0 || (record_moved(move, error) && forget_staging(move, error));
+    return move->source_mailbox == 0 ||
+           (record_moved(move, error) && store_durable(move->source, error) &&
+            forget_staging(move, error));
 }
 
 static bool close_fences(Move *move, GError **error)

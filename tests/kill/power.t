@@ -7,10 +7,11 @@ import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lab"))
 from zxlab.check import Expect, check_move, check_unmoved  # noqa: E402
-from zxlab.held import hold_all  # noqa: E402
+from zxlab.held import Held, durable, hold_all  # noqa: E402
 from zxlab.lab import Lab  # noqa: E402
 from zxlab.moves import Scene, account_status, exits, findings_none, short_timeouts  # noqa: E402
 from zxlab.tap import diag, done, is_  # noqa: E402
+from zxlab.truth import Sql  # noqa: E402
 
 BACK = ("fence:status", "fence:locked", "prove:applied")
 FORWARD = ("commit:committing", "commit:done", "open:status")
@@ -37,6 +38,24 @@ def power_cut(moves):
         store.mariadb_start()
 
 
+def source_alone():
+    """The source loses its power when the last record of a move was written there: what that was made from is gone by
+    then at the destination."""
+    account = scene.mailbox("alone", one, messages=4)
+    before = scene.snapshot(account)
+    durable(lab)
+    held = Held(scene, account, two, "settle:recorded")
+    held.wait()
+    one.mariadb_kill()
+    one.mariadb_start()
+    result = held.go()
+    exits(result, 0, "the source alone: the move goes on")
+    with Sql(one) as sql:
+        is_(sql.text(f"SELECT state, blobs > 0 FROM zxmove.moved WHERE account_id = '{account}'"), [("kept", "1")],
+            "the source alone: the old copy has its record")
+    findings_none(check_move(lab, before, account, one, two, RESTARTED), "the source alone: it has moved")
+
+
 lab = Lab.create("power", mode=os.environ.get("MODE", "asan"))
 try:
     one, two = lab.stores
@@ -54,6 +73,8 @@ try:
                     check_move(lab, before, account, one, two, RESTARTED))
         findings_none(findings, f"{name}: {'everything is as it was' if move.point in BACK else 'it has moved'}")\
             or diag(result.stdout + result.stderr)
+    write_no_log()  # they were started anew
+    source_alone()
 finally:
     lab.stop()
 done()
