@@ -492,7 +492,7 @@ static bool begin_fence(Move *move, const Departure *departure, const Fence *lef
         .operation = g_strdup(move->op->uuid),
         .address = g_strdup(account->address),
         .state = FENCE_FENCED,
-        .lease = 1,
+        .lease = lease_new(),
         .account_status = g_strdup(touched ? left->account_status : account->status),
         .mail_status = g_strdup(touched ? left->mail_status : account->mail_status),
         .status_touched = touched,

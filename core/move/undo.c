@@ -26,7 +26,8 @@ static void await_abandoned_start(Move *move)
 static bool look_at_lock(Move *move, bool *locked, GError **error)
 {
     g_autofree char *why = NULL;
-    Probe probe = admin_probe(move->source->soap, move->account->id, NULL, &why);
+    Probe probe =
+        admin_probe(move->source->soap, move->account->id, NULL, &why);
 
     *locked = probe == PROBE_LOCKED;
     return probe != PROBE_UNKNOWN || fail(error, ZX_ERROR_CONNECT, "%s", why);
@@ -51,6 +52,26 @@ static bool end_lock(Move *move, GError **error)
            fail(error, ZX_ERROR_FAILED, "%s still answers mail.MAINTENANCE", move->source->name);
 }
 
+static bool lives_on(const Account *now, const Store *store)
+{
+    return now->mail_host != NULL && g_ascii_strcasecmp(now->mail_host, store->name) == 0;
+}
+
+/* Whatever we believe: of an account that lives elsewhere the mailbox at the source is an old copy, which
+ * stays locked (hazard 47), and the row at the destination may be all it has. A master that does not answer
+ * keeps nobody out. */
+static bool still_home(Move *move, GError **error)
+{
+    g_autoptr(GError) problem = NULL;
+    g_autoptr(Account) now = directory_account(move->op->directory, move->account->id, &problem);
+
+    if (now == NULL)
+        log_warning("%s", problem->message);
+    return now == NULL || lives_on(now, move->source) ||
+           fail(error, ZX_ERROR_CHANGED, "%s lives on %s now: nothing is undone", now->address,
+                now->mail_host != NULL ? now->mail_host : "no store");
+}
+
 static bool release_lock(Move *move, GError **error)
 {
     bool locked;
@@ -58,8 +79,9 @@ static bool release_lock(Move *move, GError **error)
     if (!move->lock_tried)
         return true;
     await_abandoned_start(move);
-    if (!claim_may_act(&move->claim, error) || !look_at_lock(move, &locked, error) ||
-        (locked && !end_lock(move, error)))
+    if (!claim_may_act(&move->claim, error) || !look_at_lock(move, &locked, error))
+        return false;
+    if (locked && (!still_home(move, error) || !end_lock(move, error)))
         return false;
     move->lock_tried = move->lock_ours = false;
     move->lock_doubt_until = 0;
@@ -84,11 +106,25 @@ static Account *settled_account(Move *move, GError **error)
     }
 }
 
-static bool restore_status(Move *move, GError **error)
+/* Only what we set is taken back: a status somebody else wrote meanwhile is theirs. */
+static bool give_back(Move *move, const Account *now, Store *home, GError **error)
 {
     const Fence *fence = move->fence;
     const char *const pairs[] = { "zimbraAccountStatus", fence->account_status, "zimbraMailStatus",
                                   fence->mail_status != NULL ? fence->mail_status : "", NULL };
+
+    if (strcmp(now->status, "maintenance") == 0 &&
+        admin_modify(home->soap, move->account->id, pairs, NULL, error) != SOAP_ANSWER)
+        return false;
+    if (strcmp(now->status, "maintenance") != 0 && strcmp(now->status, fence->account_status) != 0)
+        move_note(move, "somebody set the status of %s to %s meanwhile: left so", now->address,
+                  now->status);
+    move->status_written = false;
+    return true;
+}
+
+static bool restore_status(Move *move, GError **error)
+{
     g_autoptr(Account) now = NULL;
 
     if (!move->status_written)
@@ -98,30 +134,22 @@ static bool restore_status(Move *move, GError **error)
     now = settled_account(move, error);
     if (now == NULL)
         return false;
-    if (now->mail_host == NULL || g_ascii_strcasecmp(now->mail_host, move->source->name) != 0)
+    if (!lives_on(now, move->source))
         return fail(error, ZX_ERROR_BUG, "undo with %s as home",
                     now->mail_host != NULL ? now->mail_host : "nothing");
-    if (strcmp(now->status, "maintenance") == 0 &&
-        admin_modify(move->source->soap, move->account->id, pairs, NULL, error) != SOAP_ANSWER)
-        return false;
-    if (strcmp(now->status, "maintenance") != 0 && strcmp(now->status, fence->account_status) != 0)
-        move_note(move, "somebody set the status of %s to %s meanwhile: left so", now->address,
-                  now->status);
-    move->status_written = false;
-    return true;
+    return give_back(move, now, move->source, error);
 }
 
-/* The destination's cache would refuse the user's shares for a quarter of an hour; no reason to
- * fail. */
-static void flush_target(Move *move)
+/* Its cache would refuse the user for a quarter of an hour, or their shares; no reason to fail. */
+static void flush(Move *move, Store *store, const Store *home)
 {
     Wait wait = wait_through(&move->wait, 2000);
     GError *problem = NULL;
 
     if (move->fence->status_touched &&
-        !caches_flush_store(move, move->target, move->fence->account_status, move->source->name,
-                            &wait, &problem)) {
-        log_warning("%s: %s", move->target->name, problem->message);
+        !caches_flush_store(move, store, move->fence->account_status, home->name, &wait,
+                            &problem)) {
+        log_warning("%s: %s", store->name, problem->message);
         g_error_free(problem);
     }
 }
@@ -136,7 +164,8 @@ static bool hide_row(Move *move, GError **error)
         return true;
     switch (admin_probe(move->target->soap, move->account->id, NULL, &why)) {
     case PROBE_UNMAPPED:
-        if (!mailbox_row_delete(move->target, move->account->id, move->target_mailbox, error))
+        if (!still_home(move, error) ||
+            !mailbox_row_delete(move->target, move->account->id, move->target_mailbox, error))
             return false;
         break;
     case PROBE_UNKNOWN:
@@ -157,16 +186,18 @@ static bool close_records(Move *move, GError **error)
            fence_set(move->target, move->fence, FENCE_UNDONE, error);
 }
 
-static bool was_undone(Move *move, GError **error)
+/* What was this mover's is over, one way or the other, and nobody has begun anything else. */
+static bool is_over(Move *move, GError **error)
 {
     g_autoptr(Rows) rows = db_query(
         move->source->control, error,
-        "SELECT 1 FROM zxmove.fence WHERE account_id = ? AND operation = ? AND state = 'undone'",
+        "SELECT 1 FROM zxmove.fence WHERE account_id = ? AND operation = ?"
+        " AND state IN ('undone', 'done')",
         DB_ARGS(db_text(move->account->id), db_text(move->fence->operation)));
 
     return rows != NULL &&
            (rows_count(rows) > 0 ||
-            fail(error, ZX_ERROR_CONFLICT, "the operation was taken over and not undone")) &&
+            fail(error, ZX_ERROR_CONFLICT, "the operation was taken over and is not finished")) &&
            move_nothing_unfinished(move->source, move->account, error) &&
            move_nothing_unfinished(move->target, move->account, error);
 }
@@ -177,7 +208,37 @@ static bool claim_anew(Move *move, GError **error)
            move_begin_claims(move, error);
 }
 
-/* Another mover undid this window while this one slept. What this one still did when it woke,
+/* Where the account lives by now. Has it moved on, what is locked at the source is an old copy, and
+ * stays so (hazard 47); maintenance that came after the user was let in there has to go all the same. */
+static bool take_back_at_home(Move *move, GError **error)
+{
+    g_autoptr(Account) now = directory_account(move->op->directory, move->account->id, error);
+
+    if (now == NULL)
+        return false;
+    if (lives_on(now, move->source)) {
+        if (!release_lock(move, error) || !restore_status(move, error))
+            return false;
+        flush(move, move->target, move->source);
+        return true;
+    }
+    if (!move->status_written)
+        return true;
+    if (lives_on(now, move->target)) {
+        if (!give_back(move, now, move->target, error))
+            return false;
+        flush(move, move->source, move->target);
+        return true;
+    }
+    if (strcmp(now->status, "maintenance") == 0)
+        move_note(move, "%s lives on %s now and is in maintenance: if nobody else wants that,"
+                        " zmprov ma %s zimbraAccountStatus %s",
+                  now->address, now->mail_host != NULL ? now->mail_host : "no store", now->address,
+                  move->fence->account_status);
+    return true;
+}
+
+/* Another mover went on with the account while this one slept. What this one still did when it woke,
  * before it found out, stands in nobody's record: taken back, under a claim of its own. */
 static void take_back(Move *move)
 {
@@ -189,12 +250,9 @@ static void take_back(Move *move)
         g_clear_error(&problem);
         wait_pause(&wait, 500); /* whoever took over is still at it */
     }
-    if (problem == NULL && was_undone(move, &problem) &&
-        move_insist(move, "lock-out end", release_lock, &wait, &problem) &&
-        move_insist(move, "status", restore_status, &wait, &problem)) {
-        flush_target(move);
+    if (problem == NULL && is_over(move, &problem) &&
+        move_insist(move, "taking back", take_back_at_home, &wait, &problem))
         return;
-    }
     log_warning("%s", problem->message);
     g_error_free(problem);
 }
@@ -209,7 +267,7 @@ bool undo_window(Move *move, GError **error)
     back = move_insist(move, "lock-out end", release_lock, &wait, &user) &&
            move_insist(move, "status", restore_status, &wait, &user);
     if (back)
-        flush_target(move);
+        flush(move, move->target, move->source);
     if (move->window_began != 0)
         move->result->window_ms = (double)(g_get_monotonic_time() - move->window_began) / 1000;
     if (!back) {

@@ -68,7 +68,7 @@ static bool record(Move *move, GError **error)
         .operation = g_strdup(move->op->uuid),
         .address = g_strdup(account->address),
         .state = FENCE_FENCED,
-        .lease = 1,
+        .lease = lease_new(),
         .account_status = g_strdup(account->status),
         .mail_status = g_strdup(account->mail_status),
         .transport = g_strdup(account->transport),

@@ -102,6 +102,11 @@ static bool lock_after_sleeper(const Claim *claim, const Store *store, GError **
     return got;
 }
 
+uint64_t lease_new(void)
+{
+    return (uint64_t)g_random_int() << 16 | 1; /* with room to rise */
+}
+
 static bool take_on(Claim *claim, int i, GError **error)
 {
     Store *store = claim->stores[i];
@@ -129,7 +134,7 @@ static bool take_on(Claim *claim, int i, GError **error)
     }
     if (!got && !lock_after_sleeper(claim, store, error))
         return false;
-    claim->lease[i] = rows_count(row) > 0 ? rows_u64(row, 0, 3) + 1 : 1;
+    claim->lease[i] = rows_count(row) > 0 ? rows_u64(row, 0, 3) + 1 : lease_new();
     return db_exec(store->control, NULL, error,
                    "REPLACE INTO zxmove.claim (account_id, operation, host, pid, process,"
                    " connection_id, lease, expires)"
@@ -176,12 +181,12 @@ bool claim_take(Claim *claim, const char *account_id, const char *operation, Sto
     claim->stores[0] = swap ? b : a;
     claim->stores[1] = swap ? a : b;
     claim->held = true;
+    claim->renewed = g_get_monotonic_time(); /* before it is asked for: the lease runs from there */
     STORES(claim, i)
     if (!take_on(claim, i, error)) {
         claim_release(claim);
         return false;
     }
-    claim->renewed = g_get_monotonic_time();
     keep_while_waiting(claim, true);
     return true;
 }
@@ -213,10 +218,12 @@ static bool still_ours(const Claim *claim, int i, GError **error)
 
 bool claim_check(Claim *claim, GError **error)
 {
+    int64_t asked = g_get_monotonic_time();
+
     STORES(claim, i)
     if (!still_ours(claim, i, error))
         return false;
-    claim->renewed = g_get_monotonic_time();
+    claim->renewed = asked;
     return true;
 }
 

@@ -15,10 +15,14 @@ typedef struct Claim {
     Store *stores[2];      /* in the order of their ids; [1] may be NULL */
     uint64_t lease[2];     /* number we hold on each */
     unsigned lease_s;
-    int64_t renewed, tried; /* monotonic us: last known to be ours; last asked by a tick */
+    int64_t renewed, tried; /* monotonic us: last known to be ours, as of the question; last asked by a tick */
     bool held;
     Wait wait; /* of the stores' agents, while it is held */
 } Claim;
+
+/* The number of a lease, which no mover had before: who slept while others came and went, of its own
+ * operation resumed too, must not find its own again. */
+uint64_t lease_new(void);
 
 /* Takes the account on both stores or on none; CONFLICT names who has it. @b may be NULL. */
 bool claim_take(Claim *claim, const char *account_id, const char *operation, Store *a, Store *b,
