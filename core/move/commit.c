@@ -29,11 +29,13 @@ static Home home_by_master(Move *move, GError **error)
     return HOME_UNKNOWN;
 }
 
+/* Within one answer's time, a login and all: what has not left us by then never does. */
 static SoapOutcome send_request(Move *move, GError **error)
 {
     const char *const pairs[] = { "zimbraMailHost", move->target->name, NULL };
+    Wait wait = wait_within(&move->claim.wait, (int64_t)move->op->conf->net_timeout_s * 1000);
 
-    return admin_modify(move->source->soap, move->account->id, pairs, NULL, error);
+    return admin_modify(move->source->soap, move->account->id, pairs, &wait, error);
 }
 
 /* Nothing was sent, or it was definitely refused while the old host stands: nothing happened, and

@@ -187,6 +187,7 @@ typedef struct Move {
     bool status_written, lock_tried, lock_ours, row_inserted, in_doubt, committed;
     /* Monotonic us: until then what was sent without an answer may land; 0: nothing was. */
     int64_t status_doubt_until, lock_doubt_until;
+    int64_t late_until; /* the same of what the undo sent */
     bool let_in; /* the status is not the maintenance we set any more */
     int64_t window_began, window_ended;
     int64_t committed_at; /* monotonic us */

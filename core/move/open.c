@@ -124,7 +124,7 @@ static bool answers_our_id(Move *move, GError **error)
         return fail(error, ZX_ERROR_BUG, "the row of mailbox %u on %s says %u",
                     move->target_mailbox, move->target->name, row);
     if (!fence_mark(move->target, move->fence, FENCE_OPENED, error) ||
-        !admin_mailbox_id(move->target->soap, move->account->id, NULL, &id, error))
+        !admin_mailbox_id(move->target->soap, move->account->id, &move->claim.wait, &id, error))
         return false;
     if (id != move->target_mailbox)
         return fail(error, ZX_ERROR_CHANGED,
@@ -132,7 +132,7 @@ static bool answers_our_id(Move *move, GError **error)
                     " mailboxd there",
                     move->target->name, id, move->account->address, move->target_mailbox);
     return !move->fence->reindex ||
-           admin_reindex(move->target->soap, move->account->id, NULL, error);
+           admin_reindex(move->target->soap, move->account->id, &move->claim.wait, error);
 }
 
 /* Only what we set is taken back: a status somebody else wrote meanwhile is theirs. */
@@ -149,7 +149,8 @@ static bool restore_status(Move *move, GError **error)
     if (now == NULL)
         return false;
     if (move->fence->status_touched && strcmp(now->status, "maintenance") == 0) {
-        if (admin_modify(move->target->soap, move->account->id, pairs, NULL, error) != SOAP_ANSWER)
+        if (admin_modify(move->target->soap, move->account->id, pairs, &move->claim.wait, error) !=
+            SOAP_ANSWER)
             return false;
     } else if (move->fence->status_touched &&
                strcmp(now->status, move->fence->account_status) != 0) {

@@ -131,7 +131,8 @@ bool purge_home_has_the_mailbox(const Purge *purge, GError **error)
         rows_u64(rows, 0, 2) < purge->copy->change_checkpoint)
         return fail(error, ZX_ERROR_REFUSED, "the mailbox on %s is older than this copy",
                     purge->home->name);
-    if (!admin_mailbox_id(purge->home->soap, purge->copy->account_id, NULL, &answered, error))
+    if (!admin_mailbox_id(purge->home->soap, purge->copy->account_id, &purge->claim.wait,
+                          &answered, error))
         return false;
     if (answered != (uint32_t)rows_u64(rows, 0, 0))
         return fail(error, ZX_ERROR_REFUSED, "%s answers mailbox %u, its database says %s",

@@ -269,7 +269,8 @@ static Sent send_home(Move *move, const Account *now, GError **error)
 {
     const char *const pairs[] = { "zimbraMailHost", move->target->name, NULL };
     const ServerInfo *server = directory_server(move->op->servers, move->target->name);
-    SoapOutcome outcome = admin_modify(move->target->soap, move->account->id, pairs, NULL, error);
+    SoapOutcome outcome = admin_modify(move->target->soap, move->account->id, pairs,
+                                       &move->claim.wait, error);
 
     if (outcome == SOAP_ANSWER)
         return SENT_DONE;
@@ -384,7 +385,7 @@ static bool end_lock(Move *move, GError **error)
 {
     g_autofree char *why = NULL;
 
-    switch (admin_lockout(move->target->soap, move->account->id, false, NULL, error)) {
+    switch (admin_lockout(move->target->soap, move->account->id, false, &move->claim.wait, error)) {
     case LOCKOUT_DONE:
     case LOCKOUT_NONE:
         break;
@@ -393,7 +394,7 @@ static bool end_lock(Move *move, GError **error)
     case LOCKOUT_UNKNOWN:
         return false;
     }
-    switch (admin_probe(move->target->soap, move->account->id, NULL, &why)) {
+    switch (admin_probe(move->target->soap, move->account->id, &move->claim.wait, &why)) {
     case PROBE_LOCKED:
         return fail(error, ZX_ERROR_FAILED, "%s still answers mail.MAINTENANCE",
                     move->target->name);
@@ -418,7 +419,7 @@ static bool answers(Move *move, GError **error)
     if (row != move->fence->destination_mailbox)
         return fail(error, ZX_ERROR_CHANGED, "%s has mailbox %u of it, not %u", move->target->name,
                     row, move->fence->destination_mailbox);
-    if (!admin_mailbox_id(move->target->soap, move->account->id, NULL, &id, error))
+    if (!admin_mailbox_id(move->target->soap, move->account->id, &move->claim.wait, &id, error))
         return false;
     return id == row || fail(error, ZX_ERROR_CHANGED, "%s answers mailbox %u, not %u: restart mailboxd"
                                                       " there",

@@ -6,7 +6,8 @@
 #include "core/move/move.h"
 #include <string.h>
 
-#define PATIENCE_MS 60000
+#define PATIENCE_MS    60000
+#define SECOND_LOOK_MS 2000
 
 /* A start that was not answered may lock the mailbox until the server's lock timeout is over (5.2).
  * The first shows when it has; a second one, sent to prove the lock, does not. */
@@ -16,7 +17,8 @@ static void await_abandoned_start(Move *move)
 
     while (g_get_monotonic_time() < move->lock_doubt_until) {
         if (!move->lock_ours &&
-            admin_probe(move->source->soap, move->account->id, NULL, NULL) == PROBE_LOCKED)
+            admin_probe(move->source->soap, move->account->id, &move->claim.wait, NULL) ==
+                PROBE_LOCKED)
             return;
         wait_pause(&wait, 250);
     }
@@ -27,23 +29,31 @@ static bool look_at_lock(Move *move, bool *locked, GError **error)
 {
     g_autofree char *why = NULL;
     Probe probe =
-        admin_probe(move->source->soap, move->account->id, NULL, &why);
+        admin_probe(move->source->soap, move->account->id, &move->claim.wait, &why);
 
     *locked = probe == PROBE_LOCKED;
     return probe != PROBE_UNKNOWN || fail(error, ZX_ERROR_CONNECT, "%s", why);
+}
+
+/* It may still land, and must not do so in another window: that would open its lock. */
+static void unanswered(Move *move)
+{
+    move->late_until = g_get_monotonic_time() + STATUS_GRACE_US;
 }
 
 static bool end_lock(Move *move, GError **error)
 {
     bool locked;
 
-    switch (admin_lockout(move->source->soap, move->account->id, false, NULL, error)) {
+    switch (admin_lockout(move->source->soap, move->account->id, false, &move->claim.wait, error)) {
     case LOCKOUT_DONE:
     case LOCKOUT_NONE:
         break;
+    case LOCKOUT_UNKNOWN:
+        unanswered(move);
+        return false;
     case LOCKOUT_ALREADY:
     case LOCKOUT_REFUSED:
-    case LOCKOUT_UNKNOWN:
         return false;
     }
     if (!look_at_lock(move, &locked, error))
@@ -74,6 +84,7 @@ static bool still_home(Move *move, GError **error)
 
 static bool release_lock(Move *move, GError **error)
 {
+    Wait wait = wait_through(&move->wait, G_MAXINT32);
     bool locked;
 
     if (!move->lock_tried)
@@ -81,6 +92,12 @@ static bool release_lock(Move *move, GError **error)
     await_abandoned_start(move);
     if (!claim_may_act(&move->claim, error) || !look_at_lock(move, &locked, error))
         return false;
+    /* A server that stood still begins with this question and the start at the same time. */
+    if (!locked && move->lock_doubt_until != 0) {
+        wait_pause(&wait, SECOND_LOOK_MS);
+        if (!look_at_lock(move, &locked, error))
+            return false;
+    }
     if (locked && (!still_home(move, error) || !end_lock(move, error)))
         return false;
     move->lock_tried = move->lock_ours = false;
@@ -113,9 +130,15 @@ static bool give_back(Move *move, const Account *now, Store *home, GError **erro
     const char *const pairs[] = { "zimbraAccountStatus", fence->account_status, "zimbraMailStatus",
                                   fence->mail_status != NULL ? fence->mail_status : "", NULL };
 
-    if (strcmp(now->status, "maintenance") == 0 &&
-        admin_modify(home->soap, move->account->id, pairs, NULL, error) != SOAP_ANSWER)
-        return false;
+    if (strcmp(now->status, "maintenance") == 0) {
+        SoapOutcome outcome =
+            admin_modify(home->soap, move->account->id, pairs, &move->claim.wait, error);
+
+        if (outcome == SOAP_UNKNOWN)
+            unanswered(move);
+        if (outcome != SOAP_ANSWER)
+            return false;
+    }
     if (strcmp(now->status, "maintenance") != 0 && strcmp(now->status, fence->account_status) != 0)
         move_note(move, "somebody set the status of %s to %s meanwhile: left so", now->address,
                   now->status);
@@ -182,8 +205,8 @@ static bool hide_row(Move *move, GError **error)
 
 static bool close_records(Move *move, GError **error)
 {
-    return late_forget(move, error) && fence_set(move->source, move->fence, FENCE_UNDONE, error) &&
-           fence_set(move->target, move->fence, FENCE_UNDONE, error);
+    return late_forget(move, error) && fence_undo(move->source, move->fence, error) &&
+           fence_undo(move->target, move->fence, error);
 }
 
 /* What was this mover's is over, one way or the other, and nobody has begun anything else. */
@@ -257,13 +280,24 @@ static void take_back(Move *move)
     g_error_free(problem);
 }
 
+/* The user is in by now; who has the account next finds nothing under way. */
+static void await_late(const Move *move)
+{
+    Wait wait = wait_through(&move->wait, G_MAXINT32);
+
+    while (g_get_monotonic_time() < move->late_until)
+        wait_pause(&wait, 250);
+}
+
 bool undo_window(Move *move, GError **error)
 {
-    Wait wait = wait_through(&move->wait, PATIENCE_MS);
     GError *user = NULL, *records = NULL;
+    Wait wait;
     bool back;
 
     db_rollback(move->source->data);
+    await_abandoned_start(move); /* as long as that takes: patience is for what can be tried again */
+    wait = wait_through(&move->wait, PATIENCE_MS);
     back = move_insist(move, "lock-out end", release_lock, &wait, &user) &&
            move_insist(move, "status", restore_status, &wait, &user);
     if (back)
@@ -283,6 +317,7 @@ bool undo_window(Move *move, GError **error)
         g_error_free(user);
         return false;
     }
+    await_late(move);
     wait = wait_through(&move->wait, PATIENCE_MS / 4);
     if (move_insist(move, "hide", hide_row, &wait, &records) &&
         move_insist(move, "records", close_records, &wait, &records))

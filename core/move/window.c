@@ -117,7 +117,8 @@ static bool is_out_of_reach(Move *move)
     g_autofree char *why = NULL;
 
     return move->committed &&
-           admin_probe(move->source->soap, move->account->id, NULL, &why) == PROBE_WRONG_HOST;
+           admin_probe(move->source->soap, move->account->id, &move->claim.wait, &why) ==
+               PROBE_WRONG_HOST;
 }
 
 /* Waits for the answer whatever the user or the clock say: an abandoned start locks the mailbox

@@ -1,5 +1,6 @@
 /* fence.c - see fence.h. */
 #include "core/ops/fence.h"
+#include "core/base/failpoint.h"
 #include <string.h>
 
 static const char *const state_names[] = { "fenced",    "proven", "committing",
@@ -68,6 +69,7 @@ bool fence_begin(const Fence *fence, Store *source, Store *destination, GError *
         return write_row(fence, destination, "destination", FENCE_INSERT FENCE_ANEW, error) &&
                store_durable(destination, error);
     return write_row(fence, source, "source", FENCE_INSERT FENCE_ANEW, error) &&
+           failpoint("fence:half", error) &&
            write_row(fence, destination, "destination", FENCE_INSERT FENCE_ANEW, error) &&
            store_durable(source, error) && store_durable(destination, error);
 }
@@ -110,6 +112,16 @@ bool fence_set(Store *store, const Fence *fence, FenceState to, GError **error)
            store_durable(store, error);
 }
 
+bool fence_undo(Store *store, const Fence *fence, GError **error)
+{
+    g_autoptr(Rows) there = db_query(
+        store->control, error, "SELECT 1 FROM zxmove.fence WHERE account_id = ? AND operation = ?",
+        DB_ARGS(db_text(fence->account_id), db_text(fence->operation)));
+
+    return there != NULL &&
+           (rows_count(there) == 0 || fence_set(store, fence, FENCE_UNDONE, error));
+}
+
 bool fence_mark_quickly(Store *store, const Fence *fence, FenceMark mark, GError **error)
 {
     static const struct {
@@ -146,13 +158,15 @@ bool fence_note_mailboxes(Store *store, const Fence *fence, GError **error)
            store_durable(store, error);
 }
 
+/* A clock that was set back makes nothing younger than now. */
+#define AGE_MS(time) "GREATEST(TIMESTAMPDIFF(MICROSECOND, " time ", UTC_TIMESTAMP(3)) DIV 1000, 0)"
+
 #define FENCE_COLUMNS                                                                              \
     "SELECT account_id, operation, address, state, lease, account_status, mail_status, transport," \
     " status_touched, source_host, destination_host, source_mailbox, destination_mailbox, "        \
     "reindex,"                                                                                     \
-    " role = 'source', TIMESTAMPDIFF(MICROSECOND, made, UTC_TIMESTAMP(3)) DIV 1000, locked,"       \
-    " opened, proven, IFNULL(TIMESTAMPDIFF(MICROSECOND, lock_tried, UTC_TIMESTAMP(3)) DIV 1000, "  \
-    "-1), rescue"                                                                                  \
+    " role = 'source', " AGE_MS("made") ", locked, opened, proven, "                               \
+    "IFNULL(" AGE_MS("lock_tried") ", -1), rescue"                                                                                  \
     " FROM zxmove.fence WHERE state NOT IN ('done', 'undone')"
 
 static FenceState state_of(const char *name)

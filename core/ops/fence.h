@@ -52,6 +52,8 @@ bool fence_advance(Store *store, const Fence *fence, FenceState from, FenceState
 /* Any unfinished state -> @to, under our lease. False with CONFLICT if the row is not ours any
  * more. */
 bool fence_set(Store *store, const Fence *fence, FenceState to, GError **error) MUST_USE;
+/* The same for undone; a row that never came to be written needs no end. */
+bool fence_undo(Store *store, const Fence *fence, GError **error) MUST_USE;
 typedef enum FenceMark {
     FENCE_LOCK_TRIED, /* before a lock-out is sent: without it a recovery need not wait for a late
                          one */

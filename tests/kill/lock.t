@@ -10,6 +10,7 @@ import sys
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lab"))
 from zxlab import truth  # noqa: E402
 from zxlab.check import Expect, check_unmoved  # noqa: E402
+from zxlab.held import Held  # noqa: E402
 from zxlab.lab import Lab  # noqa: E402
 from zxlab.moves import Scene, exits, fence_row, findings_none, moved_clean, short_timeouts  # noqa: E402
 from zxlab.soap import Admin  # noqa: E402
@@ -84,6 +85,50 @@ def killed_with_pending(account, before, mover, name):
     ok(one.user(account, "login")["ok"], f"{name}: the user is in")
 
 
+def pending_clock():
+    """The source's clock is set back before the recovery: what was sent a moment ago is not taken for never sent."""
+    account = scene.mailbox("clock", one, messages=3, rich=False)
+    before = scene.snapshot(account)
+    one.fault("LockoutMailboxRequest", "delay", op="start", account=account, ms=PENDING)
+    mover = scene.start_move(account, two)
+    wait_for(lambda: one.faults_left(account) == 0, 60, "the start to be sent")
+    with truth.Sql(one) as sql:
+        sql.query("UPDATE zxmove.fence SET lock_tried = lock_tried + INTERVAL 1 HOUR, made = made + INTERVAL 1 HOUR"
+                  f" WHERE account_id = '{account}'")
+        sql.connection.commit()
+    killed_with_pending(account, before, mover, "killed while it locks, the clock set back")
+
+
+def logged(account, words):
+    """Whether an operation of this account has these words in its log."""
+    directory = os.path.join(lab.dir, "state", "log")
+    for name in os.listdir(directory):
+        with open(os.path.join(directory, name), encoding="utf-8") as log:
+            text = log.read()
+        if scene.addresses[account] in text and words in text:
+            return True
+    return False
+
+
+def pending_frozen():
+    """mailboxd stands still when it is asked to lock; when it goes on it does so a moment after it said that there is
+    no lock."""
+    account = scene.mailbox("frozen", one, messages=3, rich=False)
+    before = scene.snapshot(account)
+    held = Held(scene, account, two, "fence:lock")
+    held.wait()
+    one.fault("LockoutMailboxRequest", "delay", op="start", account=account, ms=700)
+    one.mailboxd.pause()
+    held.go_on()
+    wait_for(lambda: logged(account, "lock-out end"), 90, "the mover to look at the lock")
+    one.mailboxd.cont()
+    result = held.finish()
+    ok(result.returncode != 0, "a lock-out by a server that stood still: the move fails")
+    wait_for(lambda: starts(account) == [None], 20, "the start to be carried out")
+    ok(not one.state(account)["locked"], "a lock-out by a server that stood still: it does not stay")
+    findings_none(check_unmoved(lab, before, account), "a lock-out by a server that stood still: everything is as it was")
+
+
 def pending_first():
     account = scene.mailbox("first", one, messages=3, rich=False)
     before = scene.snapshot(account)
@@ -100,6 +145,34 @@ def pending_second():
     one.fault("LockoutMailboxRequest", "delay", op="start", account=account, ms=PENDING)
     go(account)
     killed_with_pending(account, before, mover, "killed while it proves the lock")
+
+
+def ends(account):
+    return [entry["fault"] for entry in one.log()
+            if entry["request"] == "LockoutMailboxRequest" and entry["op"] == "end" and entry["account"] == account]
+
+
+def late_end():
+    """The `end` of a window that was undone gets no answer and lands later: in no other window, and not on the old
+    copy."""
+    account = scene.mailbox("late-end", one, messages=3, rich=False)
+    before = scene.snapshot(account)
+    one.fault("LockoutMailboxRequest", "delay", op="start", account=account, ms=6000)
+    one.fault("LockoutMailboxRequest", "delay", op="end", account=account, ms=7000)
+    result = scene.move(account, two, "cutover_timeout", "5s")
+    is_(ends(account), [None, "service.NOT_FOUND"], "a late end: both were carried out, the late one to no effect")
+    moved_clean(result, before, account, one, two, "a late end: the next window")
+
+
+def half():
+    """The window cannot be recorded at the destination: the record at the source is closed, and the user is in."""
+    account = scene.mailbox("half", one, messages=3, rich=False)
+    before = scene.snapshot(account)
+    result = scene.move(account, two, fail="fence:half=fail")
+    exits(result, 1, "recorded at the source alone: the move fails")
+    ok("could not be closed" not in result.stdout, "recorded at the source alone: nothing is left to be done")
+    is_((fence_row(one, account), fence_row(two, account)), ("undone", None), "recorded at the source alone: it is closed")
+    findings_none(check_unmoved(lab, before, account), "recorded at the source alone: everything is as it was")
 
 
 def somebody_elses():
@@ -130,6 +203,10 @@ try:
     lost("prove:lock")
     pending_first()
     pending_second()
+    pending_clock()
+    pending_frozen()
+    late_end()
+    half()
     somebody_elses()
 finally:
     lab.stop()
