@@ -333,6 +333,14 @@ static bool find_home(Move *move, bool *there, GError **error)
                 move->source->name);
 }
 
+#define LONGEST_BACKOFF_MS 60000 /* cutover_retries may be many */
+
+/* Before the try after the @tries-th: 1 s, 2 s, 4 s ... */
+static int backoff_ms(unsigned tries)
+{
+    return MIN(500 << MIN(tries, 10), LONGEST_BACKOFF_MS);
+}
+
 void move_run(Move *move)
 {
     unsigned tries = move->window_soon ? move->op->conf->cutover_retries + 1 : 1;
@@ -375,7 +383,7 @@ void move_run(Move *move)
         if (over)
             break;
         move_state(move, "waiting", "the window did not get through, another one follows");
-        wait_pause(&move->wait, 500 << i);
+        wait_pause(&move->wait, backoff_ms(i));
     }
     space_forget(move);
     slots_release(move);
