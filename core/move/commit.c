@@ -88,6 +88,7 @@ static bool in_doubt(Move *move, const char *first, GError **error)
     g_autofree char *last = g_strdup(first);
     int pause_ms = 200;
 
+    move->doubted = true;
     operation_emit(move->op, &(Event){ .type = EVENT_NOTE,
                                        .account = move->account->address,
                                        .text = "no answer to the commit: in doubt, trying again" });

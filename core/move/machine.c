@@ -311,6 +311,21 @@ bool move_nothing_unfinished(Store *store, const Account *account, GError **erro
                 account->address);
 }
 
+/* A commit that was never answered may still land, and would bring the account back from where it goes
+ * now: to an old copy. */
+static bool nothing_late(Store *store, const Account *account, GError **error)
+{
+    int64_t ago;
+
+    if (!journal_doubted(store, account->id, DOUBT_S, &ago, error))
+        return false;
+    return ago < 0 ||
+           fail(error, ZX_ERROR_CONFLICT,
+                "%s came to %s by a change of the directory that was sent more than once, because it"
+                " was not answered; one of them may still land. It can be moved on in %d min",
+                account->address, store->name, (int)((DOUBT_S - ago) / 60 + 1));
+}
+
 bool move_begin_claims(Move *move, GError **error)
 {
     return claim_take(&move->claim, move->account->id, move->op->uuid, move->source, move->target,
@@ -352,6 +367,7 @@ void move_run(Move *move)
     if (!move_begin_claims(move, &problem) ||
         !move_nothing_unfinished(move->source, move->account, &problem) ||
         !move_nothing_unfinished(move->target, move->account, &problem) ||
+        !nothing_late(move->source, move->account, &problem) ||
         !fit_alone(move->source, move->account, &move->wait, &problem) ||
         !fit_alone(move->target, move->account, &move->wait, &problem) ||
         !slots_wait(move, &problem) || !find_home(move, &there, &problem)) {

@@ -131,6 +131,10 @@ void operation_note(Operation *op, const char *fmt, ...) G_GNUC_PRINTF(2, 3);
 /* The same of a lock-out, beyond the time for which the server waits for the write lock (5.2). */
 #define LOCK_GRACE_S 15
 
+/* How long an account stays where a commit in doubt led it: so long the unanswered request, if it lands
+ * at all, finds it there. */
+#define DOUBT_S (15 * 60)
+
 /* What is at the destination when the move begins, and so what to do about it (the table of
  * doc/architecture.md, "a store that knew the account"). */
 typedef enum OldCopy {
@@ -185,6 +189,7 @@ typedef struct Move {
     bool blobs_proved; /* by the last delta, of the snapshot now open */
     /* How far the window got, for undo. */
     bool status_written, lock_tried, lock_ours, row_inserted, in_doubt, committed;
+    bool doubted; /* a commit was sent and not answered: it may land whatever came of the others */
     /* Monotonic us: until then what was sent without an answer may land; 0: nothing was. */
     int64_t status_doubt_until, lock_doubt_until;
     int64_t late_until; /* the same of what the undo sent */

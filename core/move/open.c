@@ -45,6 +45,8 @@ static bool record_committed(Move *move, GError **error)
 {
     GError *problem = NULL;
 
+    if (move->doubted && !journal_doubt(move->target, move->fence->operation, move->account->id, error))
+        return false;
     if (!fence_set(move->target, move->fence, FENCE_COMMITTED, error))
         return false;
     if (!fence_set(move->source, move->fence, FENCE_COMMITTED, &problem)) {

@@ -189,6 +189,31 @@ bool journal_done(Store *store, const char *operation, const char *account_id, c
                    DB_ARGS(db_text(operation), db_text(account_id), db_text(step)));
 }
 
+#define DOUBT "doubt"
+
+bool journal_doubt(Store *store, const char *operation, const char *account_id, GError **error)
+{
+    return journal_intent(store, operation, account_id, DOUBT, error);
+}
+
+bool journal_doubted(Store *store, const char *account_id, unsigned seconds, int64_t *ago,
+                     GError **error)
+{
+    /* By way of the account's windows: the steps are found by their operation. */
+    g_autoptr(Rows) rows = db_query(
+        store->control, error,
+        "SELECT MIN(TIMESTAMPDIFF(SECOND, s.intent, UTC_TIMESTAMP(3))) FROM zxmove.fence f"
+        " JOIN zxmove.step s ON s.operation = f.operation AND s.account_id = f.account_id"
+        " AND s.name = '" DOUBT "' WHERE f.account_id = ?"
+        " AND s.intent > UTC_TIMESTAMP(3) - INTERVAL ? SECOND",
+        DB_ARGS(db_text(account_id), db_u64(seconds)));
+
+    if (rows == NULL)
+        return false;
+    *ago = rows_count(rows) > 0 && rows_text(rows, 0, 0) != NULL ? rows_i64(rows, 0, 0) : -1;
+    return true;
+}
+
 char *journal_lock(const char *operation)
 {
     return g_strdup_printf("zxmove.operation.%s", operation);

@@ -45,6 +45,14 @@ typedef struct JournalMailbox {
 /* Of JournalMailbox: all, or with @after those that ended after so many, in that order. */
 GPtrArray *journal_mailboxes(Db *db, const char *operation, int after, GError **error) MUST_USE;
 
+/* A change of the account's home was sent and never answered; the account moved all the same, and the
+ * request may still land. */
+bool journal_doubt(Store *store, const char *operation, const char *account_id,
+                   GError **error) MUST_USE;
+/* How many seconds ago that was, of the last one that is recorded here within @seconds; -1: none is. */
+bool journal_doubted(Store *store, const char *account_id, unsigned seconds, int64_t *ago,
+                     GError **error) MUST_USE;
+
 bool journal_intent(Store *store, const char *operation, const char *account_id, const char *step,
                     GError **error) MUST_USE;
 bool journal_done(Store *store, const char *operation, const char *account_id, const char *step,

@@ -77,6 +77,22 @@ def commit_late(scene):
     findings_none(check_move(lab, before, account, one, two), f"{name}: after it, too, nothing is wrong")
 
 
+def moved_on(scene):
+    """The first request may still land while the account is moved on: it is not, as long as it may."""
+    name = "moved on after a commit in doubt"
+    account, before = mailbox(scene)
+    plant_commit(account, "silence")
+    goes_on(scene.move(account, two), before, account, name)
+    before = scene.snapshot(account)
+    result = scene.move(account, one)
+    exits(result, 75, f"{name}: not yet")
+    says(result, "may still land", f"{name}: and it says why")
+    is_((home(lab, account).name, account_status(lab, account)), (two.name, ("active", "enabled")), f"{name}: nothing was touched")
+    with two.db() as connection, connection.cursor() as cursor:
+        cursor.execute("UPDATE zxmove.step SET intent = intent - INTERVAL 15 MINUTE WHERE account_id = %s", (account,))
+    moved_clean(scene.move(account, one), before, account, two, one, f"{name}: a quarter of an hour later")
+
+
 def commit_late_while_refused(scene):
     """A definite fault to the second request says nothing of the first."""
     account, before = mailbox(scene)
@@ -169,7 +185,7 @@ try:
     one, two = lab.stores[:2]
     short_timeouts(lab, timeout=TIMEOUT)
     side_by_side(lab, [given_up_in_doubt], lanes=1)
-    cases = [commit_late, commit_late_while_refused, partial(killed_in_doubt, False), partial(killed_in_doubt, True),
+    cases = [commit_late, moved_on, commit_late_while_refused, partial(killed_in_doubt, False), partial(killed_in_doubt, True),
              commit_refused, forced_back, partial(source_after, "fault"), partial(source_after, "silence")]
     cases += [partial(commit, mode) for mode in ("silence", "silence-after", "close-after", "garbage", "drop")]
     cases += [partial(after, request, earlier, mode) for request, earlier, modes in AFTER for mode in modes]
