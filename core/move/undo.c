@@ -306,6 +306,7 @@ bool undo_window(Move *move, GError **error)
         move->result->window_ms = (double)(g_get_monotonic_time() - move->window_began) / 1000;
     if (!back) {
         if (error_code(user) == ZX_ERROR_CONFLICT) {
+            log_warning("%s", user->message);
             take_back(move);
             g_propagate_error(error, user);
             return false;
