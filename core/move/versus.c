@@ -3,23 +3,18 @@
  * in use has to say of their absence. */
 #include "core/move/versus.h"
 #include "core/move/buckets.h"
+#include "core/move/evidence.h"
 #include "core/move/fingerprint.h"
-#include "core/move/marks.h"
 #include <inttypes.h>
 #include <string.h>
 
 #define BATCH_BUCKETS 32   /* differing buckets read together, */
 #define BATCH_ROWS    4096 /* and about so many rows */
 
-/* Items that a folder certainly counts; of folders, conversations, comments it may depend. */
-#define COUNTED_TYPES "5,6,8,11,14,15,16"
-
 typedef struct Judge {
     const Versus *versus;
-    Since since;
-    GHashTable *differing;  /* of item ids: not equal in both */
-    GHashTable *tombstones; /* of item ids: deleted since, says the mailbox in use */
-    GHashTable *miscounted; /* of folder ids: the count is not what is in it */
+    Evidence evidence;
+    GHashTable *differing; /* of item ids: not equal in both */
 } Judge;
 
 VerifyTable *versus_table(VerifyCopy *copy, const char *name)
@@ -53,8 +48,7 @@ bool versus_tell(const Versus *versus, const VerifyItem *item, GError **error)
     return versus->found(versus->found_data, versus->copy, item, error);
 }
 
-/* The same question to both sides; takes the texts over. */
-static bool ask(const Versus *versus, GString *const text[2], Rows *answers[2], GError **error)
+bool versus_ask(const Versus *versus, GString *const text[2], Rows *answers[2], GError **error)
 {
     const bool ok =
         ask_both(versus->db, (const char *const[2]){ text[0]->str, text[1]->str }, answers, error);
@@ -62,12 +56,6 @@ static bool ask(const Versus *versus, GString *const text[2], Rows *answers[2], 
     g_string_free(text[0], TRUE);
     g_string_free(text[1], TRUE);
     return ok;
-}
-
-static void rows_free_both(Rows *answers[2])
-{
-    rows_free(answers[SIDE_SOURCE]);
-    rows_free(answers[SIDE_TARGET]);
 }
 
 bool versus_counts(const Versus *versus, GError **error)
@@ -84,7 +72,7 @@ bool versus_counts(const Versus *versus, GError **error)
                 text[side], "%sSELECT %u,COUNT(*) FROM %s WHERE mailbox_id=%" PRIu32,
                 i > 0 ? " UNION ALL " : "", i, rows.table->name[side], rows.mailbox);
         }
-    if (!ask(versus, text, counts, error))
+    if (!versus_ask(versus, text, counts, error))
         return false;
     for (int side = 0; side < 2; side++)
         for (unsigned i = 0; i < rows_count(counts[side]); i++) {
@@ -107,149 +95,6 @@ static bool is_items(const Table *table)
 static bool has_facts(const Table *table)
 {
     return is_items(table) || strcmp(table->policy->table, "mail_item_dumpster") == 0;
-}
-
-static void remember(GHashTable *set, uint64_t id)
-{
-    g_hash_table_add(set, GUINT_TO_POINTER((guint)id));
-}
-
-static bool remembered(GHashTable *set, uint64_t id)
-{
-    return g_hash_table_contains(set, GUINT_TO_POINTER((guint)id));
-}
-
-/* "257,258:uuid,259": ids that are gone since the commit. */
-static bool read_tombstones(Judge *judge, GError **error)
-{
-    const Versus *versus = judge->versus;
-    g_autofree char *group = g_strdup_printf("mboxgroup%u", versus->group[SIDE_TARGET]);
-    DbCursor *cursor = db_cursor(
-        versus->db[SIDE_TARGET], error,
-        "SELECT ids FROM ?.tombstone WHERE mailbox_id = ? AND sequence > ?",
-        DB_ARGS(db_sql(group), db_u64(versus->map->target_mailbox), db_u64(versus->change)));
-    int more = -1;
-
-    while (cursor != NULL && (more = db_cursor_next(cursor, error)) == 1) {
-        size_t length;
-        const char *ids = db_cursor_bytes(cursor, 0, &length);
-        g_auto(GStrv) parts = g_strsplit(ids != NULL ? ids : "", ",", -1);
-
-        for (char **part = parts; *part != NULL; part++)
-            remember(judge->tombstones, g_ascii_strtoull(*part, NULL, 10));
-    }
-    if (cursor != NULL)
-        db_cursor_free(cursor);
-    return more == 0;
-}
-
-/* Whether each deletion since the commit left a tombstone (2.6). */
-static bool read_tracking(Judge *judge, GError **error)
-{
-    const Versus *versus = judge->versus;
-    g_autoptr(Rows) rows = db_query_one(versus->db[SIDE_TARGET], error,
-                                        "SELECT tracking_sync FROM zimbra.mailbox WHERE id = ?",
-                                        DB_ARGS(db_u64(versus->map->target_mailbox)));
-
-    if (rows == NULL)
-        return false;
-    judge->since.tracking = rows_u64(rows, 0, 0) > 0 && rows_u64(rows, 0, 0) <= versus->change;
-    return true;
-}
-
-typedef struct Count {
-    int64_t says, has, others; /* others: rows in it that it may count or not */
-    char *name;
-} Count;
-
-static void count_free(gpointer data)
-{
-    g_free(((Count *)data)->name);
-    g_free(data);
-}
-
-static GHashTable *folder_counts(const Rows *rows)
-{
-    GHashTable *counts = g_hash_table_new_full(NULL, NULL, NULL, count_free);
-
-    for (unsigned i = 0; i < rows_count(rows); i++) {
-        Count *count = g_new0(Count, 1);
-
-        *count = (Count){ .says = rows_i64(rows, i, 1),
-                          .has = rows_i64(rows, i, 2),
-                          .others = rows_i64(rows, i, 3),
-                          .name = g_strdup(rows_text(rows, i, 4)) };
-        g_hash_table_insert(counts, GUINT_TO_POINTER((guint)rows_u64(rows, i, 0)), count);
-    }
-    return counts;
-}
-
-static bool tell_miscounted(Judge *judge, uint32_t folder, const Count *count, const Count *old,
-                            GError **error)
-{
-    g_autofree char *key = g_strdup_printf("%" PRIu32, folder);
-    g_autofree char *reason = g_strdup_printf(
-        "its count says %" G_GINT64_FORMAT " items and %" G_GINT64_FORMAT
-        " are there; in the old copy it said %" G_GINT64_FORMAT " of %" G_GINT64_FORMAT,
-        count->says, count->has, old->says, old->has);
-
-    remember(judge->miscounted, folder);
-    return versus_tell(judge->versus,
-                       &(VerifyItem){ .mark = MARK_BAD,
-                                      .alarm = true,
-                                      .table = "mail_item",
-                                      .key = key,
-                                      .name = count->name,
-                                      .reason = reason },
-                       error);
-}
-
-/* A folder whose count is off by as much as in the old copy was so before. */
-static bool counts_fit(const Count *count, const Count *was)
-{
-    const int64_t off = (count->says - count->has) - (was->says - was->has);
-    const int64_t others = count->others - was->others;
-
-    return off >= MIN(others, 0) && off <= MAX(others, 0);
-}
-
-static bool count_folders(Judge *judge, GError **error)
-{
-    const Versus *versus = judge->versus;
-    g_autoptr(GHashTable) old = NULL, new = NULL;
-    GString *text[2] = { g_string_new(NULL), g_string_new(NULL) };
-    GHashTableIter iter;
-    gpointer folder, value;
-    bool ok = true;
-    Rows *rows[2];
-
-    for (int side = 0; side < 2; side++) {
-        const uint32_t mailbox =
-            side == SIDE_SOURCE ? versus->map->source_mailbox : versus->map->target_mailbox;
-
-        g_string_append_printf(text[side],
-                               "SELECT f.id,f.size,IFNULL(c.n,0),IFNULL(c.o,0),f.name FROM"
-                               " mboxgroup%u.mail_item f LEFT JOIN (SELECT folder_id,"
-                               "SUM(type IN (" COUNTED_TYPES ")) AS n,"
-                               "SUM(type NOT IN (" COUNTED_TYPES
-                               ")) AS o FROM mboxgroup%u.mail_item"
-                               " WHERE mailbox_id=%" PRIu32 " GROUP BY folder_id) c"
-                               " ON c.folder_id=f.id WHERE f.mailbox_id=%" PRIu32 " AND f.type=1",
-                               versus->group[side], versus->group[side], mailbox, mailbox);
-    }
-    if (!ask(versus, text, rows, error))
-        return false;
-    old = folder_counts(rows[SIDE_SOURCE]);
-    new = folder_counts(rows[SIDE_TARGET]);
-    rows_free_both(rows);
-    g_hash_table_iter_init(&iter, new);
-    while (ok && g_hash_table_iter_next(&iter, &folder, &value)) {
-        const Count *count = value, *was = g_hash_table_lookup(old, folder);
-
-        if (was != NULL && !counts_fit(count, was))
-            ok = tell_miscounted(judge, GPOINTER_TO_UINT(folder), count, was, error);
-    }
-    return ok;
 }
 
 /* A row that is an item, and what a person knows it by. */
@@ -332,7 +177,7 @@ static bool read_both(const Batch *batch,
 
         append(text[side], &rows, batch->condition);
     }
-    return ask(versus, text, answers, error);
+    return versus_ask(versus, text, answers, error);
 }
 
 static void facts_append(GString *sql, const Selection *rows, const char *where)
@@ -375,7 +220,7 @@ static GHashTable *ids_there(const Batch *batch, const char *sql, const char *id
         return NULL;
     set = g_hash_table_new(NULL, NULL);
     for (unsigned row = 0; row < rows_count(rows); row++)
-        remember(set, rows_u64(rows, row, 0));
+        id_set_add(set, rows_u64(rows, row, 0));
     return set;
 }
 
@@ -471,14 +316,14 @@ static Judgement judge_item(const Batch *batch, Mark mark, uint64_t id, const It
                             const Item *new, char *const *columns)
 {
     const Judge *judge = batch->judge;
-    const Since *since = &judge->since;
+    const Since *since = &judge->evidence.since;
 
     if (mark == MARK_OLD) {
         const Witness witness = {
-            .tombstone = remembered(judge->tombstones, id),
-            .dumpster = remembered(batch->dumpster, id),
-            .named = remembered(batch->named, id),
-            .counted = !remembered(judge->miscounted, old->facts.folder),
+            .tombstone = id_set_has(judge->evidence.tombstones, id),
+            .dumpster = id_set_has(batch->dumpster, id),
+            .named = id_set_has(batch->named, id),
+            .counted = !id_set_has(judge->evidence.miscounted, old->facts.folder),
         };
 
         return mark_gone(&old->facts, since, &witness);
@@ -512,10 +357,10 @@ static bool tell(Batch *batch, Mark mark, Side side, unsigned line, GError **err
 
     /* An item of the dumpster leaves it without a trace. */
     if (is_items(table) && (mark == MARK_NEW || old != NULL) && (mark == MARK_OLD || new != NULL)) {
-        remember(judge->differing, id);
+        id_set_add(judge->differing, id);
         judgement = judge_item(batch, mark, id, old, new, columns);
     } else {
-        judgement = mark_row(table->policy->table, mark, !remembered(judge->differing, id),
+        judgement = mark_row(table->policy->table, mark, !id_set_has(judge->differing, id),
                              rows_i64(lines, line, 0) < 0);
     }
     return versus_tell(judge->versus,
@@ -713,16 +558,14 @@ static bool differs(const TableBuckets *buckets)
 }
 
 /* Before the first item is judged: items come first, and rows of other tables are held against
- * them.
- */
+ * them. */
 static bool read_evidence(Judge *judge, const GPtrArray *tables, GError **error)
 {
     for (unsigned i = 0; i < tables->len; i++) {
         const TableBuckets *buckets = tables->pdata[i];
 
         if (is_items(buckets->table) && differs(buckets))
-            return read_tombstones(judge, error) && read_tracking(judge, error) &&
-                   (judge->since.stray || count_folders(judge, error));
+            return evidence_read(&judge->evidence, judge->versus, error);
     }
     return true;
 }
@@ -732,10 +575,8 @@ bool versus_rows(const Versus *versus, GError **error)
     g_autoptr(GPtrArray) tables =
         g_ptr_array_new_with_free_func((GDestroyNotify)table_buckets_free);
     Judge judge = { .versus = versus,
-                    .since = { .change = versus->change, .stray = versus->stray },
-                    .differing = g_hash_table_new(NULL, NULL),
-                    .tombstones = g_hash_table_new(NULL, NULL),
-                    .miscounted = g_hash_table_new(NULL, NULL) };
+                    .evidence = evidence_new(versus),
+                    .differing = g_hash_table_new(NULL, NULL) };
     bool ok;
 
     for (unsigned i = 0; i < versus->catalogue->tables->len; i++)
@@ -745,7 +586,6 @@ bool versus_rows(const Versus *versus, GError **error)
     for (unsigned i = 0; i < tables->len && ok; i++)
         ok = compare_table(&judge, tables->pdata[i], error);
     g_hash_table_unref(judge.differing);
-    g_hash_table_unref(judge.tombstones);
-    g_hash_table_unref(judge.miscounted);
+    evidence_clear(&judge.evidence);
     return ok;
 }

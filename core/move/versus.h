@@ -31,5 +31,13 @@ bool versus_rows(const Versus *versus, GError **error) MUST_USE;
 VerifyTable *versus_table(VerifyCopy *copy, const char *name);
 /* Counts an item and tells of it. */
 bool versus_tell(const Versus *versus, const VerifyItem *item, GError **error) MUST_USE;
+/* The same question to both sides; takes the texts over. */
+bool versus_ask(const Versus *versus, GString *const text[2], Rows *answers[2],
+                GError **error) MUST_USE;
+static inline void rows_free_both(Rows *answers[2])
+{
+    rows_free(answers[SIDE_SOURCE]);
+    rows_free(answers[SIDE_TARGET]);
+}
 
 #endif
