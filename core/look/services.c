@@ -101,19 +101,6 @@ static const GPtrArray *ask_directory(const Conf *conf, Directory **directory, L
     return servers;
 }
 
-static GPtrArray *memcached_servers(const Conf *conf, Directory *directory,
-                                    const GPtrArray *known)
-{
-    g_autoptr(GPtrArray) nothing = g_ptr_array_new();
-    GPtrArray *servers = memcacheds_of_routes(conf, known != NULL ? known : nothing);
-    g_auto(GStrv) clients = known != NULL ? directory_client_memcached(directory, NULL) : NULL;
-
-    for (char **client = clients; client != NULL && *client != NULL; client++)
-        if (!g_ptr_array_find_with_equal_func(servers, *client, g_str_equal, NULL))
-            g_ptr_array_add(servers, g_strdup(*client));
-    return servers;
-}
-
 static GPtrArray *begin_inquiries(const Conf *conf, const GPtrArray *memcacheds)
 {
     GPtrArray *inquiries = g_ptr_array_new_with_free_func(g_free);
@@ -139,7 +126,9 @@ Looked *look_services(const Conf *conf, const char *host, const Wait *wait, GErr
                              STORE_PART(STORE_SOAP),
                     .visit = visit,
                     .free_found = (GDestroyNotify)service_free };
-    g_autoptr(GPtrArray) memcacheds = memcached_servers(conf, directory, sites.servers);
+    g_auto(GStrv) clients =
+        sites.servers != NULL ? directory_client_memcached(directory, NULL) : NULL;
+    g_autoptr(GPtrArray) memcacheds = memcacheds_all(conf, sites.servers, clients);
     g_autoptr(GPtrArray) inquiries = begin_inquiries(conf, memcacheds);
     g_autoptr(GPtrArray) visited = NULL;
     GPtrArray *threads = threads_start(inquiries, ask);

@@ -162,26 +162,6 @@ static bool read_routes(const Conf *conf, RouteView *route, const RouteNames *na
     return true;
 }
 
-static void add_server(GPtrArray *servers, const char *server)
-{
-    if (!g_ptr_array_find_with_equal_func(servers, server, g_str_equal, NULL))
-        g_ptr_array_add(servers, g_strdup(server));
-}
-
-/* Those of proxies and those of mailboxd. */
-static GPtrArray *memcached_servers(const Conf *conf, Directory *directory,
-                                    const GPtrArray *known, GError **error)
-{
-    GPtrArray *servers = memcacheds_of_routes(conf, known);
-    g_auto(GStrv) clients = directory_client_memcached(directory, error);
-
-    for (char **client = clients; client != NULL && *client != NULL; client++)
-        add_server(servers, *client);
-    if (clients == NULL)
-        g_clear_pointer(&servers, g_ptr_array_unref);
-    return servers;
-}
-
 static bool add_routes(const Conf *conf, Directory *directory, const GPtrArray *servers,
                        const Account *account, Whereabouts *where, Looked *looked, GError **error)
 {
@@ -259,6 +239,7 @@ Looked *look_whereabouts(const Conf *conf, char **accounts, const Wait *wait, GE
     g_autoptr(Looked) looked = looked_new((GDestroyNotify)whereabouts_free);
     g_autoptr(GPtrArray) memcacheds = NULL;
     g_autoptr(GPtrArray) visited = NULL;
+    g_auto(GStrv) clients = NULL;
     Sites sites = { .conf = conf,
                     .parts = parts,
                     .visit = visit,
@@ -266,8 +247,9 @@ Looked *look_whereabouts(const Conf *conf, char **accounts, const Wait *wait, GE
                     .free_found = (GDestroyNotify)view_free };
 
     if (directory == NULL || (sites.servers = directory_servers(directory, error)) == NULL ||
-        (memcacheds = memcached_servers(conf, directory, sites.servers, error)) == NULL)
+        (clients = directory_client_memcached(directory, error)) == NULL)
         return NULL;
+    memcacheds = memcacheds_all(conf, sites.servers, clients);
     for (char **who = accounts; *who != NULL; who++) {
         Whereabouts *where = whereabouts_new(*who);
 

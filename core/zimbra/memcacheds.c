@@ -18,6 +18,17 @@ GPtrArray *memcacheds_of_routes(const Conf *conf, const GPtrArray *known)
     return servers;
 }
 
+GPtrArray *memcacheds_all(const Conf *conf, const GPtrArray *known, char **clients)
+{
+    g_autoptr(GPtrArray) nothing = g_ptr_array_new();
+    GPtrArray *servers = memcacheds_of_routes(conf, known != NULL ? known : nothing);
+
+    for (char **client = clients; client != NULL && *client != NULL; client++)
+        if (!g_ptr_array_find_with_equal_func(servers, *client, g_str_equal, NULL))
+            g_ptr_array_add(servers, g_strdup(*client));
+    return servers;
+}
+
 char *memcacheds_address(const Conf *conf, const char *server, unsigned *port)
 {
     const char *colon = strrchr(server, ':');

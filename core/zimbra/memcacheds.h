@@ -8,6 +8,10 @@
  * (@known, of ServerInfo). Of char *. */
 GPtrArray *memcacheds_of_routes(const Conf *conf, const GPtrArray *known);
 
+/* These, and those of mailboxd (@clients: directory_client_memcached), each once. @known, @clients NULL:
+ * nobody can say. */
+GPtrArray *memcacheds_all(const Conf *conf, const GPtrArray *known, char **clients);
+
 /* "host:port" to the address where it is reached (g_free) and its port. */
 char *memcacheds_address(const Conf *conf, const char *server, unsigned *port);
 
