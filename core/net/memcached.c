@@ -1,8 +1,7 @@
-/* memcached.c - see memcached.h. libcurl only makes the connection, because it resolves names
- * within a time limit; the text protocol is spoken here. */
+/* memcached.c - see memcached.h. libcurl only makes the connection; the text protocol is spoken
+ * here. */
 #include "core/net/memcached.h"
 #include "core/net/curl_library.h"
-#include <curl/curl.h>
 #include <errno.h>
 #include <poll.h>
 #include <stdint.h>
@@ -53,31 +52,17 @@ static long left_ms(const Talk *talk)
 
 static bool connect_server(Talk *talk, CURL *curl, GError **error)
 {
-    const bool v6 = strchr(talk->address, ':') != NULL;
-    g_autofree char *url = g_strdup_printf("http://%s%s%s:%u", v6 ? "[" : "", talk->address,
-                                           v6 ? "]" : "", talk->port);
-    curl_socket_t socket = CURL_SOCKET_BAD;
+    const CURLcode rc =
+        curl_library_connect(curl, talk->address, talk->port, MAX(left_ms(talk), 1L), &talk->fd);
     long number = 0;
-    CURLcode rc;
 
-    curl_easy_setopt(curl, CURLOPT_URL, url);
-    curl_easy_setopt(curl, CURLOPT_CONNECT_ONLY, 1L);
-    curl_easy_setopt(curl, CURLOPT_PROXY, "");
-    curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
-    curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT_MS, MAX(left_ms(talk), 1L));
-    rc = curl_easy_perform(curl);
-    if (rc != CURLE_OK) {
-        curl_easy_getinfo(curl, CURLINFO_OS_ERRNO, &number);
-        return talk_error(talk,
-                          rc == CURLE_COULDNT_CONNECT && number == ECONNREFUSED ? ZX_ERROR_CONNECT
-                                                                                : ZX_ERROR_TIMEOUT,
-                          curl_easy_strerror(rc), error);
-    }
-    if (curl_easy_getinfo(curl, CURLINFO_ACTIVESOCKET, &socket) != CURLE_OK ||
-        socket == CURL_SOCKET_BAD)
-        return talk_error(talk, ZX_ERROR_CONNECT, "no connection", error);
-    talk->fd = socket;
-    return true;
+    if (rc == CURLE_OK)
+        return true;
+    curl_easy_getinfo(curl, CURLINFO_OS_ERRNO, &number);
+    return talk_error(talk,
+                      rc == CURLE_COULDNT_CONNECT && number == ECONNREFUSED ? ZX_ERROR_CONNECT
+                                                                            : ZX_ERROR_TIMEOUT,
+                      curl_easy_strerror(rc), error);
 }
 
 static bool unexpected(const Talk *talk, const char *what, GError **error)

@@ -1,8 +1,6 @@
-/* tls.c - see tls.h. libcurl only makes the connection, because it resolves names within a time
- * limit; as in memcached.c. */
+/* tls.c - see tls.h. libcurl only makes the connection. */
 #include "core/net/tls.h"
 #include "core/net/curl_library.h"
-#include <curl/curl.h>
 #include <lber.h>
 #include <openssl/err.h>
 #include <openssl/pem.h>
@@ -127,26 +125,11 @@ static bool await(const Talk *talk, short events, GError **error)
 
 static bool connect_server(Talk *talk, CURL *curl, GError **error)
 {
-    const bool v6 = strchr(talk->target->address, ':') != NULL;
-    g_autofree char *url = g_strdup_printf("http://%s%s%s:%u", v6 ? "[" : "",
-                                           talk->target->address, v6 ? "]" : "",
-                                           talk->target->port);
-    curl_socket_t socket = CURL_SOCKET_BAD;
-    CURLcode rc;
+    const TlsTarget *target = talk->target;
+    const CURLcode rc = curl_library_connect(curl, target->address, target->port,
+                                             (long)target->timeout_s * 1000, &talk->fd);
 
-    curl_easy_setopt(curl, CURLOPT_URL, url);
-    curl_easy_setopt(curl, CURLOPT_CONNECT_ONLY, 1L);
-    curl_easy_setopt(curl, CURLOPT_PROXY, "");
-    curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
-    curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT, (long)talk->target->timeout_s);
-    rc = curl_easy_perform(curl);
-    if (rc != CURLE_OK)
-        return talk_error(talk, ZX_ERROR_CONNECT, curl_easy_strerror(rc), error);
-    if (curl_easy_getinfo(curl, CURLINFO_ACTIVESOCKET, &socket) != CURLE_OK ||
-        socket == CURL_SOCKET_BAD)
-        return talk_error(talk, ZX_ERROR_CONNECT, "no connection", error);
-    talk->fd = socket;
-    return true;
+    return rc == CURLE_OK || talk_error(talk, ZX_ERROR_CONNECT, curl_easy_strerror(rc), error);
 }
 
 /* ExtendedRequest 1.3.6.1.4.1.1466.20037 (RFC 4511, 4.14), and its answer. */
