@@ -129,7 +129,7 @@ typedef struct OperationLook {
     int64_t silent_ms;              /* since its last sign of life, by the store's clock */
     unsigned mailboxes, done, failed; /* those that were to be tried */
     uint64_t bytes, bytes_done;     /* by their rows; 0: unknown */
-    unsigned windows;               /* of its accounts, that are unfinished by this store's records */
+    unsigned windows;               /* of its accounts, that are unfinished by the stores' records */
 } OperationLook;
 
 /* A mailbox on a store that is not its account's home. */

@@ -12,6 +12,8 @@
 typedef struct Question {
     char *pattern;
     unsigned which;
+    GMutex *mutex;       /* of windows: stores are asked at the same time */
+    GHashTable *windows; /* uuid -> set of account ids: unfinished ones, on any store */
 } Question;
 
 /* What the question selects, as columns of the table `o`. */
@@ -20,14 +22,12 @@ typedef struct Question {
     " CAST(UNIX_TIMESTAMP(o.started) * 1000 AS UNSIGNED),"                                   \
     " CAST(IFNULL(UNIX_TIMESTAMP(o.ended), 0) * 1000 AS UNSIGNED),"                          \
     " TIMESTAMPDIFF(MICROSECOND, o.heartbeat, UTC_TIMESTAMP(3)) DIV 1000,"                   \
-    " o.result, o.batch_name, o.comment, o.progress, o.wanted, o.wanted_by,"                 \
-    " (SELECT COUNT(*) FROM zxmove.fence f WHERE f.operation = o.uuid"                       \
-    "  AND f.state NOT IN ('done', 'undone')), o.process,"                                    \
+    " o.result, o.batch_name, o.comment, o.progress, o.wanted, o.wanted_by, o.process,"      \
     " o.complete, o.notes"                                                                   \
     " FROM zxmove.operation o"
 enum {
     UUID, VERB, PARAMETERS, HOST, PID, WHO, STATE, CAUSE, STARTED, ENDED, SILENT, RESULT, BATCH,
-    COMMENT, PROGRESS, WANTED, WANTED_BY, WINDOWS, PROCESS, COMPLETE,
+    COMMENT, PROGRESS, WANTED, WANTED_BY, PROCESS, COMPLETE,
     NOTES,
 };
 
@@ -79,7 +79,6 @@ static OperationLook *look_new(const char *store, const Rows *rows, unsigned i)
         .result = text(rows, i, RESULT),
         .batch_name = text(rows, i, BATCH),
         .comment = text(rows, i, COMMENT),
-        .windows = (unsigned)rows_u64(rows, i, WINDOWS),
         .mailboxes = sum.mailboxes,
         .done = sum.done,
         .failed = sum.failed,
@@ -107,6 +106,28 @@ static bool is_wanted(const OperationLook *look, unsigned which)
     return (which & (look->ended_yet ? OPERATIONS_ENDED : OPERATIONS_GOING)) != 0;
 }
 
+/* Of an operation that has its row on another store, too: a way back may lead to several. */
+static bool read_windows(const Site *site, const Question *question, GError **error)
+{
+    g_autoptr(Rows) rows = db_query(site->store->control, error,
+                                    "SELECT operation, account_id FROM zxmove.fence"
+                                    " WHERE operation LIKE ? AND state NOT IN ('done', 'undone')",
+                                    DB_ARGS(db_text(question->pattern)));
+
+    g_mutex_lock(question->mutex);
+    for (unsigned i = 0; rows != NULL && i < rows_count(rows); i++) {
+        GHashTable *ids = g_hash_table_lookup(question->windows, rows_text(rows, i, 0));
+
+        if (ids == NULL) {
+            ids = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+            g_hash_table_insert(question->windows, text(rows, i, 0), ids);
+        }
+        g_hash_table_add(ids, text(rows, i, 1));
+    }
+    g_mutex_unlock(question->mutex);
+    return rows != NULL;
+}
+
 static void visit(Site *site, const void *data)
 {
     const Question *question = data;
@@ -115,6 +136,10 @@ static void visit(Site *site, const void *data)
 
     if (site->store->control == NULL || !site->records)
         return;
+    if (!read_windows(site, question, &problem)) {
+        site_failed(site, problem);
+        return;
+    }
     rows = db_query(site->store->control, &problem,
                     COLUMNS " WHERE o.uuid LIKE ? AND (? OR o.ended IS NULL)"
                     " ORDER BY o.started DESC LIMIT ?",
@@ -124,13 +149,21 @@ static void visit(Site *site, const void *data)
         site_failed(site, problem);
         return;
     }
-    for (unsigned i = 0; i < rows_count(rows); i++) {
-        OperationLook *look = look_new(site->where->name, rows, i);
+    for (unsigned i = 0; i < rows_count(rows); i++)
+        g_ptr_array_add(site->found, look_new(site->where->name, rows, i));
+}
 
+static void keep_wanted(const Question *question, GPtrArray *looks)
+{
+    for (guint i = 0; i < looks->len;) {
+        OperationLook *look = g_ptr_array_index(looks, i);
+        GHashTable *ids = g_hash_table_lookup(question->windows, look->operation);
+
+        look->windows = ids != NULL ? g_hash_table_size(ids) : 0;
         if (is_wanted(look, question->which))
-            g_ptr_array_add(site->found, look);
+            i++;
         else
-            look_free(look);
+            g_ptr_array_remove_index(looks, i);
     }
 }
 
@@ -141,7 +174,7 @@ static int newest_first(const void *a, const void *b)
     return (x->started < y->started) - (x->started > y->started);
 }
 
-/* A way back to several stores has a row on each; the newest is the one that goes on. */
+/* A way back to several stores had a row on each before it had one for all. */
 static void drop_doubles(GPtrArray *looks)
 {
     g_autoptr(GHashTable) seen = g_hash_table_new(g_str_hash, g_str_equal);
@@ -168,7 +201,12 @@ Looked *look_operations(const Conf *conf, const char *operation, unsigned which,
     const unsigned parts = STORE_PART(STORE_DATABASE);
     g_autofree char *prefix = g_ascii_strdown(operation != NULL ? operation : "", -1);
     g_autofree char *pattern = g_strconcat(prefix, "%", NULL);
-    const Question question = { .pattern = pattern, .which = which };
+    g_autoptr(GHashTable) windows =
+        g_hash_table_new_full(g_str_hash, g_str_equal, g_free, (GDestroyNotify)g_hash_table_unref);
+    GMutex mutex = { 0 };
+    const Question question = {
+        .pattern = pattern, .which = which, .mutex = &mutex, .windows = windows
+    };
     const Sites sites = { .conf = conf,
                           .parts = parts,
                           .visit = visit,
@@ -181,6 +219,7 @@ Looked *look_operations(const Conf *conf, const char *operation, unsigned which,
         return NULL;
     looked_take(looked, visited);
     looked_miss_sites(looked, visited, parts);
+    keep_wanted(&question, looked->items);
     g_ptr_array_sort(looked->items, newest_first);
     drop_doubles(looked->items);
     return g_steal_pointer(&looked);
@@ -287,6 +326,15 @@ static bool is_over(const OperationLook *look)
     return look->ended_yet || strcmp(look->state, "lost") == 0;
 }
 
+/* By all stores that answer. */
+static unsigned open_windows(const Conf *conf, const char *operation, const Wait *wait)
+{
+    g_autoptr(Looked) looked = look_operation(conf, operation, wait, NULL);
+
+    return looked != NULL ? ((const OperationLook *)g_ptr_array_index(looked->items, 0))->windows
+                          : 0;
+}
+
 Looked *look_watch(const Conf *conf, const OperationLook *operation, GPtrArray *results,
                    EventSink *sink, void *data, const Wait *wait, GError **error)
 {
@@ -323,6 +371,7 @@ Looked *look_watch(const Conf *conf, const OperationLook *operation, GPtrArray *
         fail(error, ZX_ERROR_INTERRUPTED, "interrupted");
         return NULL;
     }
+    now->windows = open_windows(conf, now->operation, wait);
     g_ptr_array_add(looked->items, now);
     return g_steal_pointer(&looked);
 }
