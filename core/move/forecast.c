@@ -213,18 +213,18 @@ static bool add_needs(const Look *look, GPtrArray *places, GError **error)
            need(places, store, g_strdup("MariaDB's disk"), 0, look->row_bytes, error);
 }
 
-static void judge(Operation *op, const DiskForecast *disk)
+static void judge(Operation *op, const char *store, const DiskForecast *disk)
 {
     g_autofree char *needed = units_format_size(disk->need);
     g_autofree char *available = units_format_size(disk->free_bytes);
 
     if (disk->need != 0 && disk->need + disk->keep > disk->free_bytes)
         risk(op, "%s, %s: %s to come, %s free, and %u%% must remain (min_free): make room there",
-             op->request->destination, disk->what, needed, available, op->conf->min_free_percent);
+             store, disk->what, needed, available, op->conf->min_free_percent);
 }
 
-/* One line a file system, with everything that lies on it. */
-static void add_disks(Operation *op, const GPtrArray *places)
+/* One line a file system of @store, with everything that lies on it. */
+static void add_disks(Operation *op, const char *store, const GPtrArray *places)
 {
     g_autoptr(GHashTable) done = g_hash_table_new(g_int64_hash, g_int64_equal);
 
@@ -250,7 +250,7 @@ static void add_disks(Operation *op, const GPtrArray *places)
         }
         disk->what = g_strdup(names->str);
         g_ptr_array_add(op->report->disks, disk);
-        judge(op, disk);
+        judge(op, store, disk);
     }
 }
 
@@ -358,30 +358,28 @@ static MailboxResult *result_of(Operation *op, const Account *account)
     g_assert_not_reached();
 }
 
-bool forecast_all(Operation *op, const GPtrArray *accounts, GError **error)
+/* Those of @accounts that go to the store @name. */
+static bool forecast_to(Operation *op, const char *name, const GPtrArray *accounts, Sample *sample,
+                        GError **error)
 {
     g_autoptr(GPtrArray) places = g_ptr_array_new_with_free_func((GDestroyNotify)place_free);
     g_autoptr(GHashTable) gone = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
-    Store *target = store_or_risk(op, gone, op->request->destination);
-    Sample sample = { 0 };
+    Store *target = store_or_risk(op, gone, name);
 
-    plan_sizes(op, accounts);
     for (guint i = 0; i < accounts->len; i++) {
         const Account *account = g_ptr_array_index(accounts, i);
         MailboxResult *result = result_of(op, account);
-        Store *source = store_or_risk(op, gone, account->mail_host);
         g_autofree Forecast *forecast = g_new0(Forecast, 1);
-        Look look = { .op = op,
-                      .account = account,
-                      .source.store = source,
-                      .target.store = target,
-                      .forecast = forecast };
+        Look look = { .op = op, .account = account, .target.store = target, .forecast = forecast };
         GError *problem = NULL;
 
+        if (g_ascii_strcasecmp(result->destination, name) != 0)
+            continue;
         if (!wait_check(op->wait, "the plan", error))
             return false;
         result->outcome = OUTCOME_PLANNED;
-        if (source == NULL || target == NULL)
+        look.source.store = store_or_risk(op, gone, account->mail_host);
+        if (look.source.store == NULL || target == NULL)
             continue;
         forecast->mailbox_bytes = operation_size(op, account->id);
         if (!look_at(&look, &problem) || !add_needs(&look, places, &problem)) {
@@ -390,10 +388,26 @@ bool forecast_all(Operation *op, const GPtrArray *accounts, GError **error)
         }
         result->source_mailbox = look.source.mailbox;
         result->destination_mailbox = look.target.mailbox;
-        offer(&sample, &look);
+        offer(sample, &look);
         result->forecast = g_steal_pointer(&forecast);
     }
+    add_disks(op, name, places);
+    return true;
+}
+
+bool forecast_all(Operation *op, const GPtrArray *accounts, GError **error)
+{
+    g_autoptr(GHashTable) done = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+    Sample sample = { 0 };
+
+    plan_sizes(op, accounts);
+    for (guint i = 0; i < accounts->len; i++) {
+        const char *name = result_of(op, g_ptr_array_index(accounts, i))->destination;
+
+        if (g_hash_table_add(done, g_ascii_strdown(name, -1)) &&
+            !forecast_to(op, name, accounts, &sample, error))
+            return false;
+    }
     estimate_windows(op, &sample);
-    add_disks(op, places);
     return true;
 }
