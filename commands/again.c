@@ -90,47 +90,15 @@ static bool mail_again(Core *core, const Saved *saved, char **to, Result *result
     return true;
 }
 
-/* The one store that they all went to; NULL if there are several. */
-static const char *destination_of(const Report *report)
-{
-    const char *only = NULL;
-
-    for (guint i = 0; i < report->mailboxes->len; i++) {
-        const MailboxResult *mailbox = g_ptr_array_index(report->mailboxes, i);
-
-        if (only != NULL && g_strcmp0(only, mailbox->destination) != 0)
-            return NULL;
-        only = mailbox->destination;
-    }
-    return only;
-}
-
-/* A report of what the store's records say of @operation. Takes @report. */
-static void from_records(const Session *session, const OperationLook *operation, Report *report,
-                         Saved *out)
-{
-    g_ptr_array_add(report->notes,
-                    g_strdup_printf("this is what %s recorded; the whole report was made on %s",
-                                    operation->store, operation->host));
-    out->report = report;
-    out->text.selection = g_strdup(operation->operation);
-    out->text.destination = destination_of(report);
-    out->text.purge = strcmp(operation->verb, cmd_do_purge_mailboxes.name) == 0;
-    out->text.recover = strcmp(operation->verb, cmd_do_recover.name) == 0;
-    out->text.retention_days = session->conf->retention_days;
-    out->json = report_json(report, &out->text);
-}
-
 /* Made on another host, or lost here: the stores' records say what became of each mailbox. @error
- * has why there is none here. */
+ * has why there is none here. @out borrows from @recorded. */
 static bool look_elsewhere(Session *session, Core *core, const char *uuid, Saved *out,
-                           GError **error)
+                           Recorded *recorded, GError **error)
 {
     g_autofree char *here = g_strdup((*error)->message);
     g_autoptr(GError) problem = NULL;
     g_autoptr(Looked) looked = core_operation(core, uuid, &session->wait, &problem);
     const OperationLook *operation;
-    Report *report;
 
     g_clear_error(error);
     if (looked == NULL)
@@ -140,14 +108,21 @@ static bool look_elsewhere(Session *session, Core *core, const char *uuid, Saved
         return fail(error, ZX_ERROR_REFUSED,
                     "operation %s has not ended: it is %s on %s\nsee: monitor %s",
                     operation->operation, operation->state, operation->host, operation->operation);
-    report = operation_report(core, operation, error);
-    if (report == NULL)
+    out->report = operation_report(session, operation, error);
+    if (out->report == NULL)
         return false;
-    from_records(session, operation, report, out);
+    g_ptr_array_add(out->report->notes,
+                    g_strdup_printf("this is what %s recorded; the whole report was made on %s",
+                                    operation->store, operation->host));
+    operation_text(session, operation, out->report, recorded, &out->text);
+    if (out->text.selection == NULL)
+        out->text.selection = g_strdup(operation->operation);
+    out->json = report_json(out->report, &out->text);
     return true;
 }
 
-static bool find_report(Session *session, Core *core, const char *uuid, Saved *out, GError **error)
+static bool find_report(Session *session, Core *core, const char *uuid, Saved *out,
+                        Recorded *recorded, GError **error)
 {
     GError *problem = NULL;
     g_autofree char *path = saved_find(session->conf->state_dir, uuid, &problem);
@@ -156,16 +131,17 @@ static bool find_report(Session *session, Core *core, const char *uuid, Saved *o
         return saved_read(path, out, error);
     g_propagate_error(error, problem);
     return error_code(problem) == ZX_ERROR_NOT_FOUND &&
-           look_elsewhere(session, core, uuid, out, error);
+           look_elsewhere(session, core, uuid, out, recorded, error);
 }
 
 static bool run(Session *session, void *data, Result *result, GError **error)
 {
     const ReportRequest *request = data;
     Core *core = session_core(session, error);
+    g_auto(Recorded) recorded = { 0 };
     g_auto(Saved) saved = { 0 };
 
-    if (core == NULL || !find_report(session, core, request->operation, &saved, error))
+    if (core == NULL || !find_report(session, core, request->operation, &saved, &recorded, error))
         return false;
     result->response = answer(&saved, request->only);
     if (request->mail != NULL)

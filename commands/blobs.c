@@ -356,6 +356,7 @@ const Command cmd_do_check_blobs = {
         "mended. It runs while users work; what one deleted a moment ago may still lie there.\n"
         "Exit status: 0 all well, 1 failed, 5 something was found or a store could not be\n"
         "asked, 69 none could.",
+    .flags = COMMAND_WAITS,
     .args = args,
     .request_size = sizeof(CheckBlobsArgs),
     .examples =

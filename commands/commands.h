@@ -10,6 +10,7 @@
 #include <stddef.h>
 
 typedef struct Command Command;
+typedef struct Operating Operating;
 
 typedef enum ArgType {
     ARG_TEXT,      /* char *                                        */
@@ -125,6 +126,7 @@ typedef struct Session {
     char *line;               /* the command at hand, as typed */
     void (*note)(void *data, const char *text); /* a sentence for stderr, at once */
     EventSink *sink;
+    const Command *command; /* the one at hand */
     /* What the thread of the signals reads, too: by g_atomic. */
     gint operates;          /* the verb at hand is one that does */
     gint begun;             /* an operation has begun */
@@ -162,8 +164,9 @@ void session_clear(Session *session);
 enum {
     COMMAND_HIDDEN = 1,
     COMMAND_AT_PROMPT = 2, /* of no use but in the interactive shell */
-    COMMAND_OPERATES = 4,  /* what it does goes on when the terminal goes away */
-    COMMAND_BACKGROUND = 8, /* and may do so in a process of its own */
+    COMMAND_OPERATES = 4,  /* what it does goes on when the terminal goes away, and may do so in a
+                              process of its own */
+    COMMAND_WAITS = 8,     /* it takes its time, and only looks: it ends with who waits for it */
 };
 
 struct Command {
@@ -181,6 +184,7 @@ struct Command {
     /* What no single row can say. */
     bool (*check)(void *request, GError **error);
     bool (*run)(Session *session, void *request, Result *result, GError **error);
+    const Operating *operating; /* operate.h: its work is an operation; NULL: it is none */
 };
 
 extern const Command *const commands[]; /* ends with NULL */

@@ -1,7 +1,7 @@
 /* crash.c - see crash.h. What it says is what the stores know: the process can tell nothing any more. */
 #include "commands/crash.h"
+#include "commands/operate.h"
 #include "commands/post.h"
-#include "commands/recorded.h"
 #include "commands/watch.h"
 #include <string.h>
 
@@ -89,6 +89,25 @@ static void append_left(GString *out, Session *session, const OperationLook *ope
         g_string_append_printf(out, "  and %u more\n", count - SHOWN);
 }
 
+/* A verb that is not taken up again leaves no window of its own. */
+static void append_next(GString *out, const OperationLook *operation)
+{
+    const Operating *way = operate_of(operation);
+    g_autofree char *next = operate_next(operation);
+
+    g_string_append_printf(out, "\nTo go on from there:\n  %s\n", next);
+    if (way == NULL || way->resumes)
+        g_string_append_printf(out,
+                               "Only to finish or undo what was in its window:\n"
+                               "  doRecover operation %s dry_run false\n",
+                               operation->operation);
+    g_string_append_printf(out,
+                           "To look first:\n"
+                           "  getUnfinishedOperationLog\n"
+                           "  status operation_uuid %s\n",
+                           operation->operation);
+}
+
 static char *body_of(Session *session, const OperationLook *operation)
 {
     GString *out = g_string_new(NULL);
@@ -103,15 +122,7 @@ static char *body_of(Session *session, const OperationLook *operation)
                            operation->host, operation->pid, operation->done, operation->mailboxes);
     append_windows(out, session, operation->operation);
     append_left(out, session, operation);
-    g_string_append_printf(out,
-                           "\nTo go on from there:\n"
-                           "  doResume %s\n"
-                           "Only to finish or undo what was in its window:\n"
-                           "  doRecover operation %s dry_run false\n"
-                           "To look first:\n"
-                           "  getUnfinishedOperationLog\n"
-                           "  status operation_uuid %s\n",
-                           operation->operation, operation->operation, operation->operation);
+    append_next(out, operation);
     return g_string_free(out, FALSE);
 }
 

@@ -1,7 +1,7 @@
 /* journal.c - the operations that the stores know: getAllOperations, getOperationLog,
  * getUnfinishedOperationLog, getNotification. */
 #include "commands/around.h"
-#include "commands/report.h"
+#include "commands/operate.h"
 #include "commands/watch.h"
 #include "conf/units.h"
 #include <string.h>
@@ -222,6 +222,7 @@ static json_t *unfinished_json(const void *item)
 {
     const OperationLook *operation = item;
     json_t *object = log_json(item), *next = json_array();
+    g_autofree char *how = operate_next(operation);
 
     if (is_lost(operation))
         set_number(object, "silent_s", operation->silent_ms / 1000);
@@ -230,7 +231,7 @@ static json_t *unfinished_json(const void *item)
         set_number(object, "open_windows", operation->windows);
         json_array_append_new(next, json_sprintf("doRecover operation %s", operation->operation));
     }
-    json_array_append_new(next, json_sprintf("doResume %s", operation->operation));
+    json_array_append_new(next, text_json(how));
     json_object_set_new(object, "next", next);
     return object;
 }

@@ -1,6 +1,6 @@
 /* monitor.c - monitor: what an operation does, shown as if it ran here; and how it ended. */
 #include "commands/around.h"
-#include "commands/recorded.h"
+#include "commands/operate.h"
 #include "commands/watch.h"
 #include <string.h>
 
@@ -53,9 +53,9 @@ static void set_not_reached(MailboxResult *mailbox, const OperationLook *operati
                                       operation->state);
 }
 
-Report *operation_report(Core *core, const OperationLook *operation, GError **error)
+Report *operation_report(Session *session, const OperationLook *operation, GError **error)
 {
-    g_autoptr(GPtrArray) mailboxes = core_operation_mailboxes(core, operation, error);
+    g_autoptr(GPtrArray) mailboxes = core_operation_mailboxes(session->core, operation, error);
     Report *report;
 
     if (mailboxes == NULL)
@@ -78,6 +78,19 @@ Report *operation_report(Core *core, const OperationLook *operation, GError **er
     for (guint i = 0; i < report->mailboxes->len; i++)
         set_not_reached(g_ptr_array_index(report->mailboxes, i), operation);
     return report;
+}
+
+void operation_text(Session *session, const OperationLook *operation, const Report *report,
+                    Recorded *recorded, ReportText *text)
+{
+    const Operating *way = operate_of(operation);
+
+    text->retention_days = session->conf->retention_days;
+    if (recorded_read(session, operation->command, recorded, NULL))
+        recorded_text(recorded, text);
+    text->notifications = NULL; /* whether it was sent is not in the journal */
+    if (text->destination == NULL && way != NULL && way->moves)
+        text->destination = report_destination(report);
 }
 
 /* Of the state it ended in: what happened here, to who watches, is nothing to do with it. */
@@ -114,21 +127,22 @@ static void set_problem(const OperationLook *operation, Result *result)
 
 static void append_lost(GString *out, const OperationLook *operation)
 {
-    if (strcmp(operation->state, "lost") == 0)
+    const bool lost = strcmp(operation->state, "lost") == 0;
+    g_autofree char *next = operate_next(operation);
+
+    if (lost)
         g_string_append_printf(out,
-                               "lost       its process on %s gives no sign of life since %.0f s\n"
-                               "next       doResume %s\n",
-                               operation->host, (double)operation->silent_ms / 1000,
-                               operation->operation);
-    else if (operation->windows > 0)
-        g_string_append_printf(out, "next       doResume %s\n", operation->operation);
+                               "lost       its process on %s gives no sign of life since %.0f s\n",
+                               operation->host, (double)operation->silent_ms / 1000);
+    if (lost || operation->windows > 0)
+        g_string_append_printf(out, "next       %s\n", next);
 }
 
 static bool tell_end(Session *session, const OperationLook *operation, Result *result,
                      GError **error)
 {
-    g_autoptr(Report) report = operation_report(session->core, operation, error);
-    ReportText text = { .retention_days = session->conf->retention_days };
+    g_autoptr(Report) report = operation_report(session, operation, error);
+    ReportText text = { 0 };
     g_auto(Recorded) recorded = { 0 };
     g_autofree char *summary = NULL;
     g_autofree char *selection = NULL;
@@ -136,9 +150,7 @@ static bool tell_end(Session *session, const OperationLook *operation, Result *r
 
     if (report == NULL)
         return false;
-    if (recorded_read(session, operation->command, &recorded, NULL))
-        recorded_text(&recorded, &text);
-    text.notifications = NULL; /* whether it was sent is not in the journal */
+    operation_text(session, operation, report, &recorded, &text);
     selection = text.selection;
     result->status = status_of(operation, report_status(report, &text));
     result->response = report_json(report, &text);

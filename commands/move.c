@@ -1,10 +1,7 @@
 /* move.c - doMailboxMove, and plan, which has the same parameters: build the request, let core move
  * or look, report and tell those who asked. */
-#include "commands/commands.h"
+#include "commands/operate.h"
 #include "commands/post.h"
-#include "commands/recorded.h"
-#include "commands/report.h"
-#include "commands/watch.h"
 #include "conf/pace.h"
 #include <string.h>
 
@@ -303,14 +300,9 @@ static bool take_session(const Session *session, const char *host, MoveRequest *
     return take_host(host, request, error);
 }
 
-const MoveRequest *move_request(const void *request)
+static void move_text(const void *data, ReportText *text)
 {
-    return &((const MoveArgs *)request)->request;
-}
-
-void move_text(const void *data, ReportText *text)
-{
-    const MoveRequest *request = move_request(data);
+    const MoveRequest *request = &((const MoveArgs *)data)->request;
 
     text->selection = request->domains != NULL    ? report_selection(request->domains)
                       : request->accounts != NULL ? report_selection(request->accounts)
@@ -327,18 +319,18 @@ void move_text(const void *data, ReportText *text)
  * would never end. */
 typedef struct Holding {
     Session *session;
-    const MoveRequest *request;
+    const MoveArgs *move;
     bool told;
 } Holding;
 
 static void tell_held(Holding *holding, const Event *event)
 {
-    const MoveRequest *request = holding->request;
+    const MoveRequest *request = &holding->move->request;
     ReportText text = { 0 };
     g_autofree char *selection = NULL, *subject = NULL, *body = NULL;
     g_autoptr(GError) problem = NULL;
 
-    move_text(request, &text);
+    move_text(holding->move, &text);
     selection = text.selection;
     subject = g_strdup_printf("[zxmove] HELD %s -> %s", selection, request->destination);
     body = g_strdup_printf("command    %s\n"
@@ -366,81 +358,62 @@ static void on_event(void *data, const Event *event)
     Holding *holding = data;
 
     if (event->type == EVENT_STATE && event->account == NULL && !holding->told &&
-        holding->request->notifications != NULL) {
+        holding->move->request.notifications != NULL) {
         holding->told = true;
         tell_held(holding, event);
     }
     session_event(holding->session, event);
 }
 
-/* Who is to be told of its end is told, too, when this process dies before. */
-static Report *watched_move(Session *session, const MoveRequest *request, const Begin *begin,
-                            GError **error)
+static bool looks(const void *data)
 {
-    bool told = request->notifications != NULL && !request->dry_run;
-    Holding holding = { .session = session, .request = request };
-    Report *report;
-
-    if (!request->dry_run)
-        core_begin_as(session->core, begin->operation, begin->again);
-    if (told)
-        session->guard(session->data, begin->operation, request->notifications);
-    report = core_move(session->core, request, on_event, &holding, &session->wait, error);
-    if (report == NULL && told)
-        session->unguard(session->data);
-    return report;
+    return ((const MoveArgs *)data)->request.dry_run;
 }
 
-bool move_go(Session *session, void *data, const Begin *begin, Result *result, GError **error)
+static bool prepare(Session *session, void *data, const char *host, GError **error)
 {
-    const MoveArgs *move = data;
-    MoveRequest *request = &((MoveArgs *)data)->request;
-    g_autoptr(Report) report = NULL;
-    ReportText text = { 0 };
-    Core *core;
-
-    if (!take_session(session, begin->host, request, error))
-        return false;
-    core = session_core(session, error);
-    if (core == NULL)
-        return false;
-    request->command = g_strdup(begin->command);
-    report = watched_move(session, request, begin, error);
-    g_clear_pointer(&request->command, g_free);
-    if (report == NULL || (move->save != NULL && !plan_save(report, move->save, error)))
-        return false;
-
-    move_text(data, &text);
-    if (report->notifications != NULL) /* setOperation */
-        text.notifications = report->notifications;
-    report_finish(session, core, report, &text, result);
-    session->unguard(session->data);
-    g_free(text.selection);
-    return true;
+    return take_session(session, host, &((MoveArgs *)data)->request, error);
 }
 
-static bool run(Session *session, void *data, Result *result, GError **error)
+static bool settle(Session *session, void *data, GError **error)
 {
-    const MoveRequest *request = move_request(data);
-    Core *core = session_core(session, error);
+    const MoveRequest *request = &((const MoveArgs *)data)->request;
 
-    if (core == NULL)
-        return false;
-    if (!session->background || request->dry_run) {
-        g_autofree char *uuid = g_uuid_string_random();
-
-        return move_go(session, data,
-                       &(Begin){ .operation = session->begin_as != NULL ? session->begin_as : uuid,
-                                 .host = session->switches->host,
-                                 .command = session->line },
-                       result, error);
-    }
-    if (g_strcmp0(request->input_file, "-") == 0)
-        return fail(error, ZX_ERROR_USAGE,
-                    "input_file: the operation goes on in the background, where it has no stdin\n"
-                    "write the addresses to a file");
-    return operation_start(session, NULL, result, error);
+    return !session->background || request->dry_run || g_strcmp0(request->input_file, "-") != 0 ||
+           fail(error, ZX_ERROR_USAGE,
+                "input_file: the operation goes on in the background, where it has no stdin\n"
+                "write the addresses to a file");
 }
+
+static Report *go(Session *session, void *data, const Begin *begin, GError **error)
+{
+    MoveArgs *move = data;
+    Holding holding = { .session = session, .move = move };
+
+    move->request.command = begin->command;
+    return core_move(session->core, &move->request, on_event, &holding, &session->wait, error);
+}
+
+static bool after(Session *session G_GNUC_UNUSED, const void *data, const Report *report,
+                  GError **error)
+{
+    const char *save = ((const MoveArgs *)data)->save;
+
+    return save == NULL || plan_save(report, save, error);
+}
+
+static const Operating operating = {
+    .moves = true,
+    .pauses = true,
+    .holds = true,
+    .resumes = true,
+    .looks = looks,
+    .prepare = prepare,
+    .settle = settle,
+    .go = go,
+    .after = after,
+    .text = move_text,
+};
 
 const Command cmd_do_mailbox_move = {
     .name = "doMailboxMove",
@@ -454,7 +427,7 @@ const Command cmd_do_mailbox_move = {
         "repeated; stages data,account then moves, and a user is out for less than a second.\n"
         "The old copy stays until doPurgeMailboxes.\n"
         "Exit status: 0 done, 1 failed, 5 some mailboxes failed, 64 usage, 130 interrupted.",
-    .flags = COMMAND_OPERATES | COMMAND_BACKGROUND,
+    .flags = COMMAND_OPERATES,
     .args = args,
     .request_size = sizeof(MoveArgs),
     .examples =
@@ -465,7 +438,8 @@ const Command cmd_do_mailbox_move = {
                                NULL },
     .recognise = recognise,
     .check = check,
-    .run = run,
+    .run = operate_run,
+    .operating = &operating,
 };
 
 const Command cmd_plan = {
@@ -484,7 +458,8 @@ const Command cmd_plan = {
                                        "max_bytes 200G save night1.txt",
                                        NULL },
     .check = check_plan,
-    .run = run,
+    .run = operate_run,
+    .operating = &operating,
 };
 
 static bool run_check(Session *session, void *data, Result *result, GError **error)
@@ -497,9 +472,8 @@ static bool run_check(Session *session, void *data, Result *result, GError **err
     if (!take_session(session, session->switches->host, request, error) ||
         (core = session_core(session, error)) == NULL)
         return false;
-    request->command = g_strdup(session->line);
+    request->command = session->line;
     report = core_check(core, request, &session->wait, error);
-    g_clear_pointer(&request->command, g_free);
     if (report == NULL)
         return false;
     check_answer(report, request->destination, move->verbose, result);

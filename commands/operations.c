@@ -1,6 +1,6 @@
 /* operations.c - verbs about what was moved and what was interrupted. */
-#include "commands/commands.h"
-#include "commands/report.h"
+#include "commands/operate.h"
+#include "commands/watch.h"
 #include "conf/units.h"
 #include <string.h>
 
@@ -148,41 +148,55 @@ static bool check_recover(void *data, GError **error)
     return true;
 }
 
+static bool recover_looks(const void *data)
+{
+    return ((const RecoverRequest *)data)->dry_run;
+}
+
+static Report *go_recover(Session *session, void *data, const Begin *begin, GError **error)
+{
+    RecoverRequest *request = data;
+
+    request->command = begin->command;
+    return core_recover(session->core, request, session_event, session, &session->wait, error);
+}
+
 /* When no window of it is open any more, a process that died has nothing left to be recovered; what it
  * had not begun is doResume's. */
-static void end_lost(Session *session, const char *uuid)
+static bool end_lost(Session *session, const void *data, const Report *report G_GNUC_UNUSED,
+                     GError **error G_GNUC_UNUSED)
 {
+    const RecoverRequest *request = data;
     g_autoptr(GError) problem = NULL;
-    g_autoptr(Looked) looked = core_operation(session->core, uuid, &session->wait, &problem);
-    const OperationLook *operation = looked != NULL ? g_ptr_array_index(looked->items, 0) : NULL;
+    g_autoptr(Looked) looked = NULL;
+    const OperationLook *operation;
 
+    if (request->operation == NULL || request->dry_run)
+        return true;
+    operation = operation_find(session, request->operation, &looked, &problem);
     if (operation != NULL && strcmp(operation->state, "lost") == 0 && operation->windows == 0 &&
         !core_end_lost(session->core, operation, &problem))
         session_note(session, "%s", problem->message);
-}
-
-static bool run_recover(Session *session, void *data, Result *result, GError **error)
-{
-    RecoverRequest *request = data;
-    Core *core = session_core(session, error);
-    g_autoptr(Report) report = NULL;
-    ReportText text = { .recover = true, .dry_run = request->dry_run };
-
-    if (core == NULL)
-        return false;
-    request->command = g_strdup(session->line);
-    report = core_recover(core, request, session_event, session, &session->wait, error);
-    g_clear_pointer(&request->command, g_free);
-    if (report == NULL)
-        return false;
-    if (request->operation != NULL && !request->dry_run)
-        end_lost(session, request->operation);
-    text.selection = request->operation != NULL ? g_strdup(request->operation)
-                                                : report_selection(request->accounts);
-    report_finish(session, core, report, &text, result);
-    g_free(text.selection);
     return true;
 }
+
+static void recover_text(const void *data, ReportText *text)
+{
+    const RecoverRequest *request = data;
+
+    text->selection = request->operation != NULL ? g_strdup(request->operation)
+                                                 : report_selection(request->accounts);
+    text->recover = true;
+    text->dry_run = request->dry_run;
+}
+
+/* It lets users in, and waits for nobody. */
+static const Operating recovering = {
+    .looks = recover_looks,
+    .go = go_recover,
+    .after = end_lost,
+    .text = recover_text,
+};
 
 const Command cmd_do_recover = {
     .name = "doRecover",
@@ -198,5 +212,6 @@ const Command cmd_do_recover = {
     .examples = (const char *const[]){ "doRecover operation 6f0c2c1e",
                                        "doRecover accounts anna@company.ru dry_run false", NULL },
     .check = check_recover,
-    .run = run_recover,
+    .run = operate_run,
+    .operating = &recovering,
 };

@@ -2,7 +2,7 @@
  * doStopOperation, doStopAllOperations, doSuspend, doCompleteMove, setOperation. Its process finds
  * it in its row; whether it is done yet shows in its state. */
 #include "commands/around.h"
-#include "commands/recorded.h"
+#include "commands/operate.h"
 #include "commands/watch.h"
 #include "conf/pace.h"
 #include <string.h>
@@ -12,6 +12,21 @@ typedef struct OrderRequest {
     char **accounts;
 } OrderRequest;
 
+/* What its verb never does would be asked for in vain. */
+static bool can_do(const OperationLook *operation, Want want, GError **error)
+{
+    const Operating *way = operate_of(operation);
+
+    if (way != NULL && want == WANT_PAUSE && !way->pauses)
+        return fail(error, ZX_ERROR_REFUSED,
+                    "operation %s is a %s, which lets users in and does not pause\n"
+                    "to end it: doStopOperation %s",
+                    operation->operation, operation->verb, operation->operation);
+    return way == NULL || want != WANT_COMPLETE || way->holds ||
+           fail(error, ZX_ERROR_REFUSED, "operation %s is a %s: nothing of it is ever held",
+                operation->operation, operation->verb);
+}
+
 static bool order(Session *session, const OrderRequest *request, Want want, Result *result,
                   GError **error)
 {
@@ -19,7 +34,7 @@ static bool order(Session *session, const OrderRequest *request, Want want, Resu
     const OperationLook *operation =
         operation_find(session, request->operation, &looked, error);
 
-    return operation != NULL &&
+    return operation != NULL && can_do(operation, want, error) &&
            core_want(session->core, operation, want, request->accounts, request->comment, error) &&
            operation_answer(session, operation, result, error);
 }
@@ -68,7 +83,8 @@ const Command cmd_do_stop_operation = {
     .description =
         "Asks an operation to end. One that waits in the queue is removed; a copy stops, and what\n"
         "was copied stays for the next run; a mailbox in its window is finished or undone first,\n"
-        "and a commit in doubt is only finished. doResume takes it up again later.\n"
+        "and a commit in doubt is only finished; a purge and a recovery end after the mailbox at\n"
+        "hand. doResume takes it up again later, or says how that is done.\n"
         "Exit status: 0 it was asked, 1 it has ended, or there is nobody to ask.",
     .args = stop_args,
     .request_size = sizeof(OrderRequest),
@@ -87,7 +103,8 @@ const Command cmd_do_suspend = {
     .summary = "let an operation pause until doResume",
     .description =
         "The operation pauses as soon as it is between two steps of its copies, never in a\n"
-        "window; it keeps its accounts, so that nobody else begins with them meanwhile.\n"
+        "window; it keeps its accounts, so that nobody else begins with them meanwhile. A purge\n"
+        "pauses between two old copies; a recovery, for which users wait, does not.\n"
         "Exit status: 0 it was asked, 1 it has ended, or there is nobody to ask.",
     .args = suspend_args,
     .request_size = sizeof(OrderRequest),
@@ -199,34 +216,69 @@ static const Arg set_args[] = {
 };
 /* clang-format on */
 
+/* The value of @name in the request that it was begun with; NULL if its verb has no such parameter,
+ * or is not known any more. */
+static const void *begun_with(const Recorded *recorded, const char *name)
+{
+    const Arg *arg = recorded->request != NULL ? args_find(recorded->command, name) : NULL;
+
+    return arg != NULL ? (const char *)recorded->request + arg->offset : NULL;
+}
+
 /* What holds now: what was set, else what it was begun with. */
 static json_t *limits_json(const OperationLook *operation, const Limits *now,
-                           const MoveRequest *begun)
+                           const Recorded *recorded)
 {
-    json_t *object = json_object();
+    const unsigned *threads = begun_with(recorded, "threads");
+    const int64_t *complete_after = begun_with(recorded, "complete_after");
+    const double *max_load = begun_with(recorded, "max_load");
+    char *const *bandwidth = begun_with(recorded, "bandwidth");
+    char **const *to = begun_with(recorded, "notifications");
     char **notifications = now->notifications != NULL ? now->notifications
-                           : begun != NULL            ? begun->notifications
+                           : to != NULL               ? *to
                                                       : NULL;
     int64_t after = now->complete_after >= 0 ? now->complete_after
-                    : begun != NULL          ? begun->complete_after
+                    : complete_after != NULL ? *complete_after
                                              : -1;
-    double load = now->max_load >= 0 ? now->max_load : begun != NULL ? begun->max_load : -1;
-    json_t *list = json_array();
+    double load = now->max_load >= 0 ? now->max_load : max_load != NULL ? *max_load : -1;
+    json_t *object = json_object(), *list = json_array();
 
     set_text(object, "operation", operation->operation);
     set_text(object, "state", operation->state);
-    if (now->threads > 0 || begun != NULL)
-        set_number(object, "threads", now->threads > 0 ? now->threads : (long)begun->threads);
+    if (now->threads > 0 || threads != NULL)
+        set_number(object, "threads", now->threads > 0 ? now->threads : (long)*threads);
     set_text(object, "bandwidth",
-             now->bandwidth != NULL ? now->bandwidth : begun != NULL ? begun->bandwidth : NULL);
+             now->bandwidth != NULL ? now->bandwidth
+             : bandwidth != NULL    ? *bandwidth
+                                    : NULL);
     if (load >= 0)
         json_object_set_new(object, "max_load", load > 0 ? json_real(load) : json_string("off"));
     if (after >= 0)
         set_time(object, "complete_after", after);
-    for (char **to = notifications; to != NULL && *to != NULL; to++)
-        json_array_append_new(list, text_json(*to));
+    for (; notifications != NULL && *notifications != NULL; notifications++)
+        json_array_append_new(list, text_json(*notifications));
     json_object_set_new(object, "notifications", list);
     return object;
+}
+
+/* A verb that has no such parameter would not look at it. */
+static bool can_change(const OperationLook *operation, const Recorded *recorded,
+                       const Limits *change, GError **error)
+{
+    const struct {
+        const char *name;
+        bool changed;
+    } all[] = { { "threads", change->threads > 0 },
+                { "complete_after", change->complete_after >= 0 },
+                { "notifications", change->notifications != NULL },
+                { "bandwidth", change->bandwidth != NULL },
+                { "max_load", change->max_load >= 0 } };
+
+    for (guint i = 0; i < G_N_ELEMENTS(all); i++)
+        if (all[i].changed && begun_with(recorded, all[i].name) == NULL)
+            return fail(error, ZX_ERROR_REFUSED, "operation %s is a %s, which has no %s",
+                        operation->operation, operation->verb, all[i].name);
+    return true;
 }
 
 static bool check_set(void *data, GError **error)
@@ -252,16 +304,15 @@ static bool run_set(Session *session, void *data, Result *result, GError **error
     bool any = change.threads > 0 || change.complete_after >= 0 ||
                change.notifications != NULL || change.bandwidth != NULL || change.max_load >= 0;
     g_auto(Recorded) recorded = { 0 };
-    const MoveRequest *begun = NULL;
     Limits now;
 
-    if (operation == NULL ||
+    if (operation == NULL)
+        return false;
+    if ((recorded_read(session, operation->command, &recorded, NULL) &&
+         !can_change(operation, &recorded, &change, error)) ||
         !core_limits(session->core, operation, any ? &change : NULL, &now, error))
         return false;
-    if (recorded_read(session, operation->command, &recorded, NULL) &&
-        recorded.command == &cmd_do_mailbox_move)
-        begun = move_request(recorded.request);
-    result->response = json_pack("{s:[o]}", "operations", limits_json(operation, &now, begun));
+    result->response = json_pack("{s:[o]}", "operations", limits_json(operation, &now, &recorded));
     limits_clear(&now);
     return true;
 }
@@ -272,8 +323,9 @@ const Command cmd_set_operation = {
     .summary = "change or read what an operation was begun with",
     .description =
         "Changes an operation while it runs, and says what holds from now on; without a\n"
-        "parameter, or with ? for a value, it only says so.\n"
-        "Exit status: 0 done, 1 it has ended.",
+        "parameter, or with ? for a value, it only says so. What its verb has no parameter for\n"
+        "cannot be changed.\n"
+        "Exit status: 0 done, 1 it has ended, or has no such parameter.",
     .args = set_args,
     .request_size = sizeof(SetRequest),
     .examples = (const char *const[]){ "setOperation 6f0c2c1e threads 4",

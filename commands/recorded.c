@@ -1,5 +1,6 @@
 /* recorded.c - see recorded.h. */
 #include "commands/recorded.h"
+#include "commands/operate.h"
 #include <string.h>
 
 bool recorded_read(Session *session, const char *line, Recorded *out, GError **error)
@@ -35,15 +36,6 @@ void recorded_clear(Recorded *recorded)
 
 void recorded_text(const Recorded *recorded, ReportText *text)
 {
-    const Arg *notifications = args_find(recorded->command, "notifications");
-
-    if (recorded->command == &cmd_do_mailbox_move) {
-        move_text(recorded->request, text);
-        return;
-    }
-    text->purge = recorded->command == &cmd_do_purge_mailboxes;
-    text->recover = recorded->command == &cmd_do_recover;
-    if (notifications != NULL)
-        text->notifications =
-            *(char ***)(void *)((char *)recorded->request + notifications->offset);
+    if (recorded->command->operating != NULL)
+        recorded->command->operating->text(recorded->request, text);
 }

@@ -19,18 +19,4 @@ G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Recorded, recorded_clear)
  * rest borrows from @recorded. */
 void recorded_text(const Recorded *recorded, ReportText *text);
 
-/* move.c: the same of a request of doMailboxMove. */
-void move_text(const void *request, ReportText *text);
-const MoveRequest *move_request(const void *request);
-/* How an operation begins. */
-typedef struct Begin {
-    const char *operation; /* its uuid */
-    bool again;            /* it was begun before, by another process */
-    const char *host;      /* of the switch --host, or NULL */
-    const char *command;   /* for journal and mail */
-} Begin;
-/* Runs it, in this process. */
-bool move_go(Session *session, void *request, const Begin *begin, Result *result,
-             GError **error) MUST_USE;
-
 #endif

@@ -160,6 +160,20 @@ char *report_selection(char **names)
     return g_strdup_printf("%s and %u more", names[0], count - 1);
 }
 
+const char *report_destination(const Report *report)
+{
+    const char *only = NULL;
+
+    for (guint i = 0; i < report->mailboxes->len; i++) {
+        const MailboxResult *mailbox = g_ptr_array_index(report->mailboxes, i);
+
+        if (only != NULL && g_strcmp0(only, mailbox->destination) != 0)
+            return NULL;
+        only = mailbox->destination;
+    }
+    return only;
+}
+
 static bool has_code(const Report *report, ZxError code)
 {
     for (guint i = 0; i < report->mailboxes->len; i++) {

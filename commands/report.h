@@ -7,7 +7,7 @@
 /* What the command knew and the Report does not say. */
 typedef struct ReportText {
     char *selection;         /* "company.ru": what was asked for */
-    const char *destination; /* NULL unless a move */
+    const char *destination; /* NULL unless a move, and to one store */
     char **notifications;    /* NULL: nobody */
     unsigned stages;         /* of Stage, of a move */
     bool staged;             /* a move without its account stage */
@@ -41,6 +41,9 @@ char *report_sleeping(const Sleeping sleeping[SLEEPERS]);
 char *report_day_after(int64_t ms, unsigned days);
 /* "company.ru", "a@x and 11 more". */
 char *report_selection(char **names);
+
+/* The one store that all its mailboxes go to; NULL if there are several. */
+const char *report_destination(const Report *report);
 
 int report_status(const Report *report, const ReportText *text);
 /* DONE, PARTIAL, FAILED, STOPPED, INTERRUPTED or PURGED: what a mail filter acts on. */

@@ -1,5 +1,6 @@
-/* resume.c - doResume: on after a pause; or, when the process of a move has ended, on from where it
- * stood, in a process of its own. */
+/* resume.c - doResume: on after a pause; or, when the process of an operation has ended, on from
+ * where it stood, in a process of its own. */
+#include "commands/operate.h"
 #include "commands/recorded.h"
 #include "commands/watch.h"
 #include "core/base/self.h"
@@ -93,12 +94,23 @@ static bool resume_here(Session *session, const char *uuid, const Recorded *reco
     if (operation == NULL || !wait_for_leases(session, operation, error) ||
         !close_windows(session, operation, error))
         return false;
-    return move_go(session, recorded->request,
-                   &(Begin){ .operation = uuid,
-                             .again = true,
-                             .host = recorded->switches.host,
-                             .command = operation->command },
-                   result, error);
+    return operate_again(session, recorded->command, recorded->request,
+                         &(Begin){ .operation = uuid,
+                                   .store = operation->store,
+                                   .host = recorded->switches.host,
+                                   .command = operation->command },
+                         result, error);
+}
+
+/* Its row says from now on that it has ended: nobody comes to end it any more. */
+static bool refuse(Session *session, const OperationLook *operation, GError **error)
+{
+    if (is_lost(operation) && !core_end_lost(session->core, operation, error))
+        return false;
+    return fail(error, ZX_ERROR_REFUSED,
+                "operation %s was a %s: that is not taken up, but run again, and goes on from what "
+                "it finds\nrun it again: %s",
+                operation->operation, operation->verb, operation->command);
 }
 
 static bool take_up(Session *session, const OperationLook *operation, Result *result,
@@ -107,13 +119,11 @@ static bool take_up(Session *session, const OperationLook *operation, Result *re
     g_auto(Recorded) recorded = { 0 };
     unsigned left;
 
-    if (strcmp(operation->verb, cmd_do_mailbox_move.name) != 0)
-        return fail(error, ZX_ERROR_REFUSED, "only moves are taken up again, %s was a %s\n"
-                    "run it again: %s", operation->operation, operation->verb,
-                    operation->command != NULL ? operation->command : operation->verb);
-    if (!count_left(session->core, operation, &left, error) ||
-        !recorded_read(session, operation->command, &recorded, error))
+    if (!recorded_read(session, operation->command, &recorded, error) ||
+        !count_left(session->core, operation, &left, error))
         return false;
+    if (left > 0 && (recorded.command->operating == NULL || !recorded.command->operating->resumes))
+        return refuse(session, operation, error);
     if (left == 0 && operation->windows == 0 && is_lost(operation))
         return core_end_lost(session->core, operation, error) &&
                operation_answer(session, operation, result, error);
@@ -162,12 +172,13 @@ const Command cmd_do_resume = {
     .group = "Operations",
     .summary = "go on with what pauses, was stopped, or died",
     .description =
-        "An operation that pauses goes on. A move that was stopped or interrupted, or whose process\n"
-        "has died, is taken up by a new one, on this host: what stands in a window is finished or\n"
-        "undone first, then come the mailboxes that had not ended. input_file and domains are not\n"
-        "read again: the mailboxes are those that were selected then.\n"
+        "An operation that pauses goes on. A move or rollback that was stopped or interrupted, or\n"
+        "whose process has died, is taken up by a new one, on this host: what stands in a window\n"
+        "is finished or undone first, then come the mailboxes that had not ended. input_file and\n"
+        "domains are not read again: the mailboxes are those that were selected then. A purge or\n"
+        "recovery is not taken up: run it again, it goes on from what it finds.\n"
         "Exit status: that of doMailboxMove; 1 there is nothing to resume.",
-    .flags = COMMAND_OPERATES | COMMAND_BACKGROUND,
+    .flags = COMMAND_OPERATES,
     .args = args,
     .request_size = sizeof(ResumeRequest),
     .examples = (const char *const[]){ "doResume 6f0c2c1e", NULL },

@@ -1,6 +1,6 @@
 /* rollback.c - doRollback: takes back what moved, by a move in the other direction. */
-#include "commands/commands.h"
-#include "commands/report.h"
+#include "commands/operate.h"
+#include "conf/pace.h"
 
 /* clang-format off */
 #define ROLLBACK(field, ...) ARG(RollbackRequest, field, __VA_ARGS__)
@@ -11,6 +11,15 @@ static const Arg args[] = {
              .help = "accounts whose last move is taken back"),
     ROLLBACK(operation, .name = "operation", .type = ARG_UUID, .expected = "uuid, or how it begins",
              .help = "every account that this operation moved"),
+    ROLLBACK(threads, .name = "threads", .type = ARG_COUNT, .fallback = "1", .min = 1, .max = 32,
+             .help = "mailboxes in flight at the same time; from_old_copy takes one after the other"),
+    ROLLBACK(bandwidth, .name = "bandwidth", .type = ARG_TEXT,
+             .expected = "20M, 'Mon-08:00,4M Mon-19:00,off'", .fallback = "off",
+             .help = "bytes that the operation copies a second, or a timetable of them; never in a window"),
+    ROLLBACK(max_load, .name = "max_load", .type = ARG_DECIMAL, .flags = ARG_OFF, .min = 0,
+             .max = 10000, .fallback = "off", .expected = "8, off",
+             .help = "copy nothing while the load of a store, the average of a minute, is above; "
+                     "never in a window"),
     ROLLBACK(notifications, .name = "notifications", .type = ARG_ADDRESSES,
              .expected = "admin@example.com", .help = "who gets the completion mail"),
     ROLLBACK(dry_run, .name = "dry_run", .type = ARG_BOOL, .fallback = "false",
@@ -26,6 +35,7 @@ static const Arg args[] = {
 static bool check(void *data, GError **error)
 {
     const RollbackRequest *request = data;
+    Pace pace;
 
     if (request->accounts == NULL && request->operation == NULL)
         return fail_page(error, &cmd_do_rollback, "doRollback needs accounts or operation");
@@ -35,22 +45,8 @@ static bool check(void *data, GError **error)
         return fail(error, ZX_ERROR_USAGE,
                     "from_old_copy gives up everything that arrived since: it needs accept_data_loss"
                     " true\nwhat that is: the same with dry_run true");
-    return true;
-}
-
-/* The one store that they all go back to; NULL if there are several. */
-static const char *destination_of(const Report *report)
-{
-    const char *only = NULL;
-
-    for (guint i = 0; i < report->mailboxes->len; i++) {
-        const MailboxResult *mailbox = g_ptr_array_index(report->mailboxes, i);
-
-        if (only != NULL && g_strcmp0(only, mailbox->destination) != 0)
-            return NULL;
-        only = mailbox->destination;
-    }
-    return only;
+    return request->bandwidth == NULL || pace_parse(request->bandwidth, &pace, error) ||
+           fail_prefix(error, "bandwidth");
 }
 
 #define SHOWN 20 /* of the accounts that a question names */
@@ -73,9 +69,22 @@ static char *make_question(const Report *report)
     return g_string_free(text, count == 0);
 }
 
-/* A person is told what is lost before anything is done; one who is not there has said --yes. */
-static bool confirm(Session *session, Core *core, const RollbackRequest *request, GError **error)
+static bool looks(const void *data)
 {
+    return ((const RollbackRequest *)data)->dry_run;
+}
+
+static bool prepare(Session *session G_GNUC_UNUSED, void *data, const char *host,
+                    GError **error G_GNUC_UNUSED)
+{
+    ((RollbackRequest *)data)->host = host;
+    return true;
+}
+
+/* A person is told what is lost before anything is done; one who is not there has said --yes. */
+static bool settle(Session *session, void *data, GError **error)
+{
+    const RollbackRequest *request = data;
     RollbackRequest look = *request;
     g_autoptr(Report) report = NULL;
     g_autofree char *question = NULL;
@@ -87,7 +96,8 @@ static bool confirm(Session *session, Core *core, const RollbackRequest *request
                     "nobody is here to confirm what is lost: add --yes\nwhat that is: the same with"
                     " dry_run true");
     look.dry_run = true;
-    report = core_rollback(core, &look, NULL, NULL, &session->wait, error);
+    look.command = session->line;
+    report = core_rollback(session->core, &look, NULL, NULL, &session->wait, error);
     if (report == NULL)
         return false;
     question = make_question(report);
@@ -95,34 +105,34 @@ static bool confirm(Session *session, Core *core, const RollbackRequest *request
            fail(error, ZX_ERROR_STOPPED, "nothing was changed");
 }
 
-static bool run(Session *session, void *data, Result *result, GError **error)
+static Report *go(Session *session, void *data, const Begin *begin, GError **error)
 {
     RollbackRequest *request = data;
-    Core *core = session_core(session, error);
-    ReportText text = { .notifications = request->notifications, .plan = request->dry_run };
-    g_autoptr(Report) report = NULL;
 
-    if (core == NULL)
-        return false;
-    request->host = g_strdup(session->switches->host);
-    request->command = g_strdup(session->line);
-    if (!confirm(session, core, request, error)) {
-        g_clear_pointer(&request->command, g_free);
-        g_clear_pointer(&request->host, g_free);
-        return false;
-    }
-    report = core_rollback(core, request, session_event, session, &session->wait, error);
-    g_clear_pointer(&request->command, g_free);
-    g_clear_pointer(&request->host, g_free);
-    if (report == NULL)
-        return false;
-    text.selection = request->operation != NULL ? g_strdup(request->operation)
-                                                : report_selection(request->accounts);
-    text.destination = destination_of(report);
-    report_finish(session, core, report, &text, result);
-    g_free(text.selection);
-    return true;
+    request->command = begin->command;
+    return core_rollback(session->core, request, session_event, session, &session->wait, error);
 }
+
+static void rollback_text(const void *data, ReportText *text)
+{
+    const RollbackRequest *request = data;
+
+    text->selection = request->operation != NULL ? g_strdup(request->operation)
+                                                 : report_selection(request->accounts);
+    text->notifications = request->notifications;
+    text->plan = request->dry_run;
+}
+
+static const Operating operating = {
+    .moves = true,
+    .pauses = true,
+    .resumes = true,
+    .looks = looks,
+    .prepare = prepare,
+    .settle = settle,
+    .go = go,
+    .text = rollback_text,
+};
 
 const Command cmd_do_rollback = {
     .name = "doRollback",
@@ -133,7 +143,8 @@ const Command cmd_do_rollback = {
         "the same proof and the same commit as any move; what the old copy still holds is used\n"
         "again. An account that has moved on since, and one whose old copy was purged, is refused\n"
         "with the doMailboxMove that takes it back. from_old_copy is for a home that is gone for\n"
-        "good: nothing of it may answer, and what arrived there is given up.\n"
+        "good: nothing of it may answer, and what arrived there is given up. One that was stopped\n"
+        "or has died is taken up by doResume.\n"
         "Exit status: 0 done, 1 failed, 5 some mailboxes failed, 64 usage, 130 interrupted.",
     .flags = COMMAND_OPERATES,
     .args = args,
@@ -144,5 +155,6 @@ const Command cmd_do_rollback = {
                                        "accept_data_loss true",
                                        NULL },
     .check = check,
-    .run = run,
+    .run = operate_run,
+    .operating = &operating,
 };

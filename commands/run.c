@@ -162,6 +162,7 @@ static bool run_verb(Session *session, const Command *command, const char *const
         show_request(session, command, request, result);
         ok = true;
     } else {
+        session->command = command;
         g_atomic_int_set(&session->operates, (command->flags & COMMAND_OPERATES) != 0);
         session->told = g_hash_table_new(NULL, NULL);
         ok = command->run(session, request, result, error);

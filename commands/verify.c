@@ -427,6 +427,7 @@ const Command cmd_do_verify = {
         "there is nothing to compare; doCheckBlobs still looks at the mailbox in use.\n"
         "Exit status: 0 nothing is unexplained, 1 an alarm or nothing could be compared, 5 not\n"
         "everything could be compared, 64 usage.",
+    .flags = COMMAND_WAITS,
     .args = args,
     .request_size = sizeof(VerifyArgs),
     .examples = (const char *const[]){ "doVerify operation 6f0c2c1e mode full",

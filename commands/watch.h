@@ -3,7 +3,7 @@
 #ifndef ZX_COMMANDS_WATCH_H
 #define ZX_COMMANDS_WATCH_H
 
-#include "commands/commands.h"
+#include "commands/recorded.h"
 
 /* @verbose: its parameters, too. */
 json_t *operation_json(const OperationLook *operation, bool verbose);
@@ -15,8 +15,16 @@ const OperationLook *operation_find(Session *session, const char *operation, Loo
 bool operation_answer(Session *session, const OperationLook *operation, Result *result,
                       GError **error) MUST_USE;
 
-/* The line at hand in the background, as an operation of this uuid (NULL: a new one), as Session.background
- * wants it; watched with --sync. */
+/* The report of it as its process made it, from what the store has of it; a mailbox that has no end
+ * of its own says what became of the operation. */
+Report *operation_report(Session *session, const OperationLook *operation, GError **error) MUST_USE;
+/* What that report says beside, as recorded_text, of the command in @recorded (filled); but for
+ * notifications: whether a mail was sent is not recorded. */
+void operation_text(Session *session, const OperationLook *operation, const Report *report,
+                    Recorded *recorded, ReportText *text);
+
+/* The line at hand in the background, as an operation of this uuid (NULL: a new one), as
+ * Session.background wants it; watched with --sync. */
 bool operation_start(Session *session, const char *operation, Result *result,
                      GError **error) MUST_USE;
 
@@ -24,8 +32,6 @@ bool operation_start(Session *session, const char *operation, Result *result,
  * watching, not the operation. */
 bool operation_watch(Session *session, const OperationLook *operation, Result *result,
                      GError **error) MUST_USE;
-/* Its report as far as the stores have it. */
-Report *operation_report(Core *core, const OperationLook *operation, GError **error) MUST_USE;
 /* "watch it with: monitor 6f0c2c1e", "stop it with: ...": lines. */
 char *operation_ways(const char *operation);
 

@@ -16,7 +16,7 @@
 struct Core {
     const Conf *conf;
     char *operation; /* what the next one is begun as; NULL: anew */
-    bool again;
+    char *store;     /* where its row is already; NULL: nowhere */
     GPtrArray *watched; /* of MailboxResult: in events of core_watch */
 };
 
@@ -33,15 +33,17 @@ Core *core_open(const Conf *conf, GError **error)
 void core_close(Core *core)
 {
     g_free(core->operation);
+    g_free(core->store);
     g_ptr_array_unref(core->watched);
     g_free(core);
 }
 
-void core_begin_as(Core *core, const char *operation, bool again)
+void core_begin_as(Core *core, const char *operation, const char *store)
 {
     g_free(core->operation);
+    g_free(core->store);
     core->operation = g_strdup(operation);
-    core->again = again;
+    core->store = g_strdup(store);
 }
 
 /* Of the operation begun now, the next has one of its own. */
@@ -52,8 +54,7 @@ static bool begin(Core *core, Operation *op, const Conf *conf, const char *verb,
     g_autofree char *uuid = g_steal_pointer(&core->operation);
     bool opened = operation_open(op, conf, uuid, verb, command, sink, data, wait, error);
 
-    op->again = core->again;
-    core->again = false;
+    op->again = g_steal_pointer(&core->store);
     return opened;
 }
 
@@ -127,6 +128,8 @@ Report *core_rollback(Core *core, const RollbackRequest *request, EventSink *sin
     bool began = begin(core, &op, core->conf, request->dry_run ? "plan" : "doRollback",
                        request->command, sink, data, wait, error);
 
+    throttle_follow(&op.common->throttle, request->bandwidth);
+    op.common->max_load = MAX(request->max_load, 0);
     op.looking = request->dry_run;
     return finish(&op, began && rollback_run(&op, request, error));
 }

@@ -46,36 +46,39 @@ typedef struct MoveRequest {
     char **notifications;
     bool hold;                  /* copies are kept up to date, and nobody moves before doCompleteMove */
     int64_t start_after, complete_after; /* Unix ms; -1: now */
-    char *command;              /* the line as typed, for mail and journal */
+    const char *command;        /* the line as typed, for mail and journal */
 } MoveRequest;
 
 typedef struct PurgeRequest {
     char *mailbox;       /* id, address, batch name, "all", "orphans" */
-    char *host;          /* only this store; NULL: every store's records */
+    const char *host;    /* only this store; NULL: every store's records */
     bool ignore_retention, dry_run, accept_data_loss;
     bool purge_orphan;   /* all: what nobody has a use for as well */
     long retention_days; /* -1: the configuration's */
     uint64_t max_delete_bytes; /* 0: any number */
     char **notifications;
-    char *command;
+    const char *command;
 } PurgeRequest;
 
 typedef struct RecoverRequest {
     char **accounts;
     char *operation; /* uuid or its unique prefix */
     bool dry_run, force;
-    char *command;
+    const char *command;
 } RecoverRequest;
 
 typedef struct RollbackRequest {
     char **accounts;
     char *operation; /* uuid or its unique prefix; else accounts */
-    char *host;      /* only those that live on this store; NULL: any */
+    const char *host; /* only those that live on this store; NULL: any */
+    unsigned threads;
+    char *bandwidth;  /* pace.h; NULL: off */
+    double max_load;  /* of a store; 0: off */
     bool dry_run;
     bool from_old_copy;    /* the present home is gone: to the old copy as it is */
     bool accept_data_loss; /* also where the way back gives something up */
     char **notifications;
-    char *command;
+    const char *command;
 } RollbackRequest;
 
 typedef enum Outcome {
@@ -171,6 +174,7 @@ typedef struct Event {
     const char *text;            /* STATE: step name; PROGRESS: what is counted; NOTE: sentence */
     const char *cause;           /* STATE: why it is so, or NULL */
     unsigned index, total;       /* which of the mailboxes; SELECTED: how many will be tried */
+    bool listed;                 /* SELECTED: a store has a row of the operation */
     uint64_t done, expected, done_bytes, expected_bytes; /* PROGRESS; SELECTED: bytes of them all, 0: unknown */
     uint64_t mailbox_bytes;      /* STATE, MAILBOX_DONE: of this mailbox by its row, 0: unknown */
     const MailboxResult *result; /* MAILBOX_DONE; NULL: the verb's answer tells */
@@ -242,9 +246,9 @@ bool core_limits(Core *core, const OperationLook *operation, const Limits *chang
  * results in its events live until core_close. Of OperationLook, one: how it stands then. */
 Looked *core_watch(Core *core, const OperationLook *operation, EventSink *sink, void *data, const Wait *wait, GError **error) MUST_USE;
 
-/* The operation that this Core begins next: under this uuid instead of one of its own, and with @again
- * as the one that was begun under it before (doResume). */
-void core_begin_as(Core *core, const char *operation, bool again);
+/* The operation that this Core begins next: under this uuid instead of one of its own; with @store as the
+ * one that was begun under it before and has its row there (doResume). */
+void core_begin_as(Core *core, const char *operation, const char *store);
 
 typedef struct MovedMailbox {
     char *store, *account_id, *address, *moved_to, *operation, *state;

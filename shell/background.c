@@ -212,7 +212,7 @@ static void answer(json_t *object)
 /* What it does is in its row; nobody looks at this process. */
 static void on_event(void *data G_GNUC_UNUSED, const Event *event)
 {
-    if (event->type == EVENT_SELECTED && event->total > 0 && !begun)
+    if (event->type == EVENT_SELECTED && event->listed && !begun)
         answer(json_pack("{s:b}", "begun", 1));
 }
 

@@ -81,8 +81,7 @@ static bool check_async(const Shell *shell, const char *verb, GError **error)
 {
     const Command *command = verb != NULL ? command_find(verb) : NULL;
 
-    return !shell->switches.async || command == NULL || !(command->flags & COMMAND_OPERATES) ||
-           (command->flags & COMMAND_BACKGROUND) ||
+    return !shell->switches.async || command == NULL || !(command->flags & COMMAND_WAITS) ||
            fail(error, ZX_ERROR_USAGE, "--async: %s waits for its end", command->name);
 }
 

@@ -9,7 +9,7 @@
 
 typedef struct Batch {
     Operation *op;
-    Store *target;  /* NULL: nothing is to be tried */
+    Store *row;     /* has the operation's row */
     GArray *places; /* of guint: those of the report's mailboxes that are to be tried */
 } Batch;
 
@@ -18,58 +18,41 @@ static MailboxResult *result_at(const Operation *op, const GArray *places, guint
     return g_ptr_array_index(op->report->mailboxes, g_array_index(places, guint, i));
 }
 
-static bool find_target(Batch *batch, GError **error)
-{
-    batch->target = operation_store(batch->op, batch->op->request->destination, error);
-    return batch->target != NULL;
-}
-
 /* Skips and refusals are decided; the others are tried in the order of the report. */
-static void find_places(Batch *batch)
+GArray *batch_undecided(const Operation *op)
 {
-    const GPtrArray *mailboxes = batch->op->report->mailboxes;
-    Common *common = batch->op->common;
+    GArray *places = g_array_new(FALSE, FALSE, sizeof(guint));
 
-    for (guint i = common->first; i < mailboxes->len; i++)
-        if (((const MailboxResult *)g_ptr_array_index(mailboxes, i))->reason == NULL)
-            g_array_append_val(batch->places, i);
-    common->ended = mailboxes->len - common->first - batch->places->len;
+    for (guint i = 0; i < op->report->mailboxes->len; i++)
+        if (((const MailboxResult *)g_ptr_array_index(op->report->mailboxes, i))->reason == NULL)
+            g_array_append_val(places, i);
+    return places;
 }
 
-/* Answers how much mail is to be moved; 0 of a single mailbox, of which its own progress says it all. */
-static bool select_all(Batch *batch, uint64_t *bytes, GError **error)
-{
-    Operation *op = batch->op;
-    g_autoptr(GPtrArray) accounts = NULL;
-
-    op->common->first = op->report->mailboxes->len;
-    accounts = plan_select(op, error);
-    if (accounts == NULL)
-        return false;
-    if (op->looking)
-        return forecast_all(op, accounts, error);
-    find_places(batch);
-    if (batch->places->len == 0)
-        return true;
-    *bytes = accounts->len > 1 ? plan_sizes(op, accounts) : 0;
-    return find_target(batch, error);
-}
-
-/* One that the directory does not know any more fails when it is its turn. */
-static GPtrArray *accounts_of(const Batch *batch)
+GPtrArray *batch_accounts(Operation *op, const GArray *places)
 {
     GPtrArray *accounts = g_ptr_array_new_with_free_func((GDestroyNotify)account_free);
 
-    for (guint i = 0; i < batch->places->len; i++) {
-        const MailboxResult *result = result_at(batch->op, batch->places, i);
+    for (guint i = 0; i < places->len; i++) {
+        const MailboxResult *result = result_at(op, places, i);
         g_autoptr(GError) ignored = NULL;
-        Account *account =
-            directory_account(batch->op->directory, result->account_id, &ignored);
+        Account *account = directory_account(op->directory, result->account_id, &ignored);
 
         if (account != NULL)
             g_ptr_array_add(accounts, account);
     }
     return accounts;
+}
+
+/* How much mail is to be moved; 0 of a single mailbox, of which its own progress says it all. */
+static uint64_t sum_of(const Batch *batch)
+{
+    g_autoptr(GPtrArray) accounts = NULL;
+
+    if (batch->places->len < 2 && batch->op->again == NULL)
+        return 0;
+    accounts = batch_accounts(batch->op, batch->places);
+    return plan_sizes(batch->op, accounts);
 }
 
 /* The limits of an operation are of the whole of it, however many processes it took. */
@@ -84,35 +67,33 @@ static void tally_ended(Operation *op, const MailboxResult *result)
     }
 }
 
-/* The same from the journal: what the process before us had finished stays so. */
-static bool take_up(Batch *batch, uint64_t *bytes, GError **error)
+/* What the process before us had finished stays so. */
+GArray *batch_take_up(Operation *op, GError **error)
 {
-    Operation *op = batch->op;
-    g_autoptr(GPtrArray) listed = NULL;
-    g_autoptr(GPtrArray) accounts = NULL;
+    Store *store = operation_store(op, op->again, error);
+    g_autoptr(GPtrArray) listed =
+        store != NULL ? journal_mailboxes(store->control, op->uuid, -1, error) : NULL;
+    GArray *places;
 
-    if (!find_target(batch, error))
-        return false;
-    listed = journal_mailboxes(batch->target->control, op->uuid, -1, error);
-    if (listed == NULL)
-        return false;
-    if (listed->len == 0)
-        return fail(error, ZX_ERROR_NOT_FOUND,
-                    "operation %s has no list of mailboxes on %s: it ended before it began",
-                    op->uuid, batch->target->name);
+    if (listed != NULL && listed->len == 0)
+        fail(error, ZX_ERROR_NOT_FOUND,
+             "operation %s has no list of mailboxes on %s: it ended before it began", op->uuid,
+             store->name);
+    if (listed == NULL || listed->len == 0)
+        return NULL;
+    places = g_array_new(FALSE, FALSE, sizeof(guint));
     for (guint i = 0; i < listed->len; i++) {
         JournalMailbox *mailbox = g_ptr_array_index(listed, i);
 
         op->common->ended = MAX(op->common->ended, mailbox->seq);
-        if (mailbox_is_left(mailbox->result))
-            g_array_append_val(batch->places, i);
-        else
+        if (mailbox_is_left(mailbox->result)) {
+            g_clear_pointer(&mailbox->result->reason, g_free);
+            g_array_append_val(places, i);
+        } else
             tally_ended(op, mailbox->result);
         g_ptr_array_add(op->report->mailboxes, g_steal_pointer(&mailbox->result));
     }
-    accounts = accounts_of(batch);
-    *bytes = plan_sizes(op, accounts);
-    return true;
+    return places;
 }
 
 static void note(Operation *op, const char *text)
@@ -168,16 +149,15 @@ static GHashTable *released(Batch *batch)
     g_autoptr(GError) problem = NULL;
     g_autoptr(Rows) rows = NULL;
 
-    if (store_revive(batch->target, &problem))
-        rows = db_query(batch->target->control, &problem,
+    if (store_revive(batch->row, &problem))
+        rows = db_query(batch->row->control, &problem,
                         "SELECT place FROM zxmove.operation_mailbox"
                         " WHERE operation = ? AND released AND seq IS NULL",
                         DB_ARGS(db_text(batch->op->uuid)));
     if (rows == NULL)
         log_debug("%s", problem->message);
     for (unsigned i = 0; rows != NULL && i < rows_count(rows); i++)
-        g_hash_table_add(places, GUINT_TO_POINTER(batch->op->common->first +
-                                                  (guint)rows_u64(rows, i, 0)));
+        g_hash_table_add(places, GUINT_TO_POINTER((guint)rows_u64(rows, i, 0)));
     return places;
 }
 
@@ -303,62 +283,72 @@ static void set_removed(const Operation *op)
     }
 }
 
-static void take_notifications(Operation *op)
+/* Of one that is begun again: what was decided since is in no list yet. */
+static void tell_decided(Batch *batch)
 {
-    Limits limits = keeper_limits(op->common->keeper);
+    for (guint i = batch->places->len; i > 0; i--) {
+        const guint place = g_array_index(batch->places, guint, i - 1);
+        const MailboxResult *result = result_at(batch->op, batch->places, i - 1);
 
-    op->report->notifications = g_strdupv(limits.notifications);
-    limits_clear(&limits);
+        if (result->reason == NULL)
+            continue;
+        operation_journal(batch->op, place);
+        g_array_remove_index(batch->places, i - 1);
+    }
 }
 
-static bool run_listed(Batch *batch, uint64_t bytes, GError **error)
+static bool run_listed(Batch *batch, GError **error)
 {
     Operation *op = batch->op;
+    const uint64_t bytes = sum_of(batch);
     const char *state;
 
-    if (!operation_begin(op, batch->target, error))
+    if (!operation_begin(op, batch->row, error))
         return false;
-    if (!op->again &&
-        !journal_list(batch->target, op->uuid, op->report->mailboxes, op->common->first,
-                      error)) {
-        operation_end(op, batch->target, "failed");
-        return false;
-    }
+    tell_decided(batch);
     operation_emit(op, &(Event){ .type = EVENT_SELECTED,
                                  .total = batch->places->len,
                                  .expected_bytes = bytes });
     run_all(batch);
-    take_notifications(op);
     state = operation_end_state(op);
     if (strcmp(state, "removed") == 0)
         set_removed(op);
-    operation_end(op, batch->target, state);
+    operation_end(op, state);
     return true;
 }
 
-static bool batch_begin(Batch *batch, GError **error)
+bool batch_go(Operation *op, GArray *places, GError **error)
 {
-    Operation *op = batch->op;
-    uint64_t bytes = 0;
+    Batch batch = { .op = op, .places = places };
+    const char *where = op->again != NULL ? op->again
+                        : places->len > 0 ? result_at(op, places, 0)->destination
+                                          : NULL;
 
-    if (directory_server(op->servers, op->request->destination) == NULL)
-        return fail(error, ZX_ERROR_NOT_FOUND, "no server %s in the directory",
-                    op->request->destination);
-    if (op->again ? !take_up(batch, &bytes, error) : !select_all(batch, &bytes, error))
-        return false;
-    if (op->looking)
+    if (where == NULL) {
+        operation_emit(op, &(Event){ .type = EVENT_SELECTED });
         return true;
-    if (batch->target != NULL)
-        return run_listed(batch, bytes, error);
-    operation_emit(op, &(Event){ .type = EVENT_SELECTED });
-    return true;
+    }
+    batch.row = operation_store(op, where, error);
+    return batch.row != NULL && run_listed(&batch, error);
+}
+
+/* A look tries none. */
+static GArray *select_all(Operation *op, GError **error)
+{
+    g_autoptr(GPtrArray) accounts = plan_select(op, error);
+
+    if (accounts == NULL || (op->looking && !forecast_all(op, accounts, error)))
+        return NULL;
+    return batch_undecided(op);
 }
 
 bool batch_run(Operation *op, GError **error)
 {
-    Batch batch = { .op = op, .places = g_array_new(FALSE, FALSE, sizeof(guint)) };
-    bool done = batch_begin(&batch, error);
+    g_autoptr(GArray) places = NULL;
 
-    g_array_unref(batch.places);
-    return done;
+    if (directory_server(op->servers, op->request->destination) == NULL)
+        return fail(error, ZX_ERROR_NOT_FOUND, "no server %s in the directory",
+                    op->request->destination);
+    places = op->again != NULL ? batch_take_up(op, error) : select_all(op, error);
+    return places != NULL && (op->looking || batch_go(op, places, error));
 }

@@ -44,7 +44,7 @@ static bool move_account(Operation *lane, Account *account, MailboxResult *resul
 {
     GError *problem = NULL;
     Store *source, *target;
-    bool opened = open_store(lane, lane->request->destination, &target, &problem) &&
+    bool opened = open_store(lane, result->destination, &target, &problem) &&
                   open_store(lane, account->mail_host, &source, &problem);
     Move *move;
 
@@ -78,15 +78,13 @@ static void begin_anew(MailboxResult *result)
     g_ptr_array_set_size(result->notes, 0);
 }
 
-/* One that is there already because a recovery finished what the process before us began counts as
- * moved by this operation. */
-static void count_moved(Operation *lane, MailboxResult *result)
+void crew_count_moved(Operation *lane, MailboxResult *result)
 {
     g_autoptr(GError) problem = NULL;
-    Store *target = operation_store(lane, lane->request->destination, &problem);
+    Store *target = operation_store(lane, result->destination, &problem);
     g_autoptr(Rows) row = NULL;
 
-    if (result->outcome == OUTCOME_SKIPPED && target != NULL)
+    if (lane->again != NULL && result->outcome == OUTCOME_SKIPPED && target != NULL)
         row = db_query(target->control, &problem,
                        "SELECT source_mailbox, destination_mailbox,"
                        " CAST(UNIX_TIMESTAMP(changed) * 1000 AS UNSIGNED) FROM zxmove.fence"
@@ -105,23 +103,12 @@ static void count_moved(Operation *lane, MailboxResult *result)
                                             "finished by its recovery: nothing was counted"));
 }
 
-static void journal(Operation *lane, guint place)
-{
-    g_autoptr(GError) problem = NULL;
-    Store *target = operation_store(lane, lane->request->destination, &problem);
-
-    if (target != NULL)
-        operation_journal(lane, target, place);
-    else
-        log_warning("how it ended is not in the journal: %s", problem->message);
-}
-
 static void tell_end(Operation *lane, const CrewJob *job, guint place, Event *about)
 {
     MailboxResult *result = g_ptr_array_index(lane->report->mailboxes, place);
 
     if (job->last && result->outcome != OUTCOME_NOT_REACHED)
-        journal(lane, place);
+        operation_journal(lane, place);
     about->type = job->last                ? EVENT_MAILBOX_DONE
                   : result->reason != NULL ? EVENT_NOTE
                                            : EVENT_STATE;
@@ -150,8 +137,7 @@ static bool run_one(const Crew *crew, Operation *lane, guint index)
     if (account == NULL)
         set_problem(result, OUTCOME_FAILED, problem);
     else if (!plan_may_go(lane, account, result)) {
-        if (lane->again)
-            count_moved(lane, result);
+        crew_count_moved(lane, result);
         account_free(account);
     }
     else
@@ -162,8 +148,8 @@ static bool run_one(const Crew *crew, Operation *lane, guint index)
     return tried;
 }
 
-/* With the mutex. More than a store takes at once would only wait, with all its connections: every
- * mailbox of the operation goes to the same one. */
+/* With the mutex. More than a store takes at once would only wait, with all its connections: the
+ * mailboxes of a move all go to the same one. */
 static unsigned wanted(const Crew *crew)
 {
     const Operation *op = crew->op;

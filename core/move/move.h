@@ -40,8 +40,7 @@ typedef struct Common {
     GMutex mutex;         /* of what follows, and of the notes in the report */
     GCond window_free;
     bool window_taken;    /* one window at a time: the destination is the same for all */
-    guint first;          /* of the report's mailboxes, that is in the journal's list now */
-    unsigned ended;       /* of these, for journal_mailbox */
+    unsigned ended;       /* mailboxes, for journal_mailbox */
     bool begun;           /* one was */
     GHashTable *sessions; /* store (lowercase) -> Ssh, for the next lane to share */
     Tally tally;          /* errors of all mailboxes together */
@@ -52,7 +51,8 @@ typedef struct Common {
     GMutex space_mutex;   /* of the following; held while disks are asked */
     GPtrArray *coming; /* of Move: what has been let in by space_check and is still to be written */
     Board *board;         /* what the operation shows */
-    Keeper *keeper;       /* NULL: there is no row of it */
+    const ConfStore *row; /* the store that has the operation's row; NULL: none has */
+    Keeper *keeper;       /* of the row */
     Wait wait;            /* the caller's, with the orders that the keeper takes */
 } Common;
 
@@ -60,10 +60,11 @@ typedef struct Common {
  * to directory and stores. What is not borrowed from the operation belongs to the lane. */
 typedef struct Operation {
     const Conf *conf;
-    const MoveRequest *request; /* NULL in recovery and purge */
+    const MoveRequest *request; /* NULL in recovery and purge; of a rollback without a destination */
+    bool rolling_back;          /* who has moved on since it was selected stays there */
     bool looking;               /* a plan: nothing is made on any store */
     bool checking;              /* doCheck: as a plan, and nothing is estimated */
-    bool again;                 /* it was begun before, by another process (doResume) */
+    char *again;                /* the store with its row, as another process began it (doResume); NULL: it is new */
     char uuid[37];
     Common *common;             /* borrowed by a lane, as are sizes, report and sink */
     Directory *directory;
@@ -90,13 +91,14 @@ void operation_log_close(Operation *op);
 /* Another lane of @op, for another thread. */
 bool operation_lane(const Operation *op, Operation *lane, GError **error) MUST_USE;
 void operation_lane_close(Operation *lane);
-/* Its row on @store, and a keeper that stands by it until operation_end writes how it ended. */
+/* Its row on @store, with the mailboxes of the report, and a keeper that stands by it until operation_end
+ * writes how it ended. Without a row operation_journal and operation_end do nothing. */
 bool operation_begin(Operation *op, Store *store, GError **error) MUST_USE;
-void operation_end(Operation *op, Store *store, const char *state);
+void operation_end(Operation *op, const char *state);
 /* By its report: "done", "partial", ... */
 const char *operation_end_state(const Operation *op);
 /* How the mailbox at @place of the report ended, beside the row. What cannot be written is logged. */
-void operation_journal(Operation *op, Store *store, guint place);
+void operation_journal(Operation *op, guint place);
 /* A mailbox is begun: it waits for nobody any more. */
 void operation_running(Operation *op);
 /* Between two items, never in a window: returns when nothing keeps it from going on (any more). True if
@@ -201,6 +203,17 @@ typedef struct Move {
 /* batch.c */
 /* All mailboxes of op->request, from selection to the last one's end, into the report. */
 bool batch_run(Operation *op, GError **error) MUST_USE;
+/* What the journal has of an operation that is begun again, into the report: the places (of guint) of
+ * those that are still to be tried. */
+GArray *batch_take_up(Operation *op, GError **error) MUST_USE;
+/* Places of those of the report that nothing is decided of. */
+GArray *batch_undecided(const Operation *op);
+/* The accounts (of Account) at @places, but for those that the directory does not know any more: they fail
+ * when it is their turn. */
+GPtrArray *batch_accounts(Operation *op, const GArray *places);
+/* The mailboxes at @places, each to its destination; those that are decided meanwhile (by a reason) are not
+ * tried. */
+bool batch_go(Operation *op, GArray *places, GError **error) MUST_USE;
 
 /* crew.c */
 typedef struct CrewJob {
@@ -211,6 +224,9 @@ typedef struct CrewJob {
 /* So many at a time as threads says, which setOperation may change meanwhile. What it did not come to is
  * NOT_REACHED. */
 void crew_run(Operation *op, const CrewJob *job);
+/* Of an operation that is begun again: one that was skipped, because a recovery has finished what the
+ * process before us had begun, counts as moved by it. */
+void crew_count_moved(Operation *lane, MailboxResult *result);
 
 /* plan.c */
 /* Fills report->mailboxes with what is selected, one result each; those that are skipped or refused

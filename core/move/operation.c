@@ -147,6 +147,7 @@ void operation_close(Operation *op)
     if (op->report != NULL)
         op->report->ended = g_get_real_time() / 1000;
     operation_lane_close(op);
+    g_clear_pointer(&op->again, g_free);
     g_clear_pointer(&op->sizes, g_hash_table_unref);
     g_clear_pointer(&op->common, common_free);
     operation_log_close(op);
@@ -170,6 +171,17 @@ void operation_lane_close(Operation *lane)
     g_clear_pointer(&lane->directory, directory_close);
 }
 
+/* Those that are decided already have ended. */
+static bool list_mailboxes(Operation *op, Store *store, GError **error)
+{
+    const GPtrArray *mailboxes = op->report->mailboxes;
+
+    for (guint i = 0; i < mailboxes->len; i++)
+        op->common->ended +=
+            ((const MailboxResult *)g_ptr_array_index(mailboxes, i))->reason != NULL;
+    return journal_list(store, op->uuid, mailboxes, error);
+}
+
 bool operation_begin(Operation *op, Store *store, GError **error)
 {
     const JournalEntry entry = { .operation = op->uuid,
@@ -179,12 +191,16 @@ bool operation_begin(Operation *op, Store *store, GError **error)
                                  .comment = op->report->comment };
     Common *common = op->common;
 
-    if (op->again ? !journal_begin_again(store, op->uuid, error)
-                  : !journal_begin(store, &entry, error))
+    if (op->again != NULL ? !journal_begin_again(store, op->uuid, error)
+                          : !journal_begin(store, &entry, error))
         return false;
     common->keeper = keeper_start(op->conf, store->where, op->uuid, common->board);
     common->wait.order = keeper_stop(common->keeper);
-    return true;
+    common->row = store->where;
+    if (op->again != NULL || list_mailboxes(op, store, error))
+        return true;
+    operation_end(op, "failed");
+    return false;
 }
 
 /* "2 moved, 1 failed". */
@@ -202,18 +218,29 @@ static char *summary(const Operation *op)
     return g_string_free(out, FALSE);
 }
 
-void operation_journal(Operation *op, Store *store, guint place)
+/* The store that has the row, over this lane's own connection. */
+static Store *row_store(Operation *op, GError **error)
+{
+    Store *store = operation_store(op, op->common->row->name, error);
+
+    return store != NULL && store_revive(store, error) ? store : NULL;
+}
+
+void operation_journal(Operation *op, guint place)
 {
     const MailboxResult *result = g_ptr_array_index(op->report->mailboxes, place);
     Common *common = op->common;
     g_autoptr(GError) problem = NULL;
+    Store *store;
     unsigned seq;
 
+    if (common->row == NULL)
+        return;
     g_mutex_lock(&common->mutex);
     seq = ++common->ended;
     g_mutex_unlock(&common->mutex);
-    if (!store_revive(store, &problem) ||
-        !journal_mailbox(store, op->uuid, place - common->first, seq, result, &problem))
+    store = row_store(op, &problem);
+    if (store == NULL || !journal_mailbox(store, op->uuid, place, seq, result, &problem))
         log_warning("how %s ended is not in the journal: %s", result->address, problem->message);
 }
 
@@ -246,16 +273,31 @@ const char *operation_end_state(const Operation *op)
     return good + rest > 0 ? "partial" : "failed";
 }
 
+/* Whom setOperation named since. */
+static void take_notifications(Operation *op)
+{
+    Limits limits = keeper_limits(op->common->keeper);
+
+    op->report->notifications = g_strdupv(limits.notifications);
+    limits_clear(&limits);
+}
+
 /* The row may be out of reach when its store is; the report is not. */
-void operation_end(Operation *op, Store *store, const char *state)
+void operation_end(Operation *op, const char *state)
 {
     g_autofree char *result = summary(op);
     g_autoptr(GError) problem = NULL;
+    Store *store;
 
+    if (op->common->row == NULL)
+        return;
+    take_notifications(op);
     g_clear_pointer(&op->common->keeper, keeper_end);
     op->common->wait.order = NULL;
-    if (!store_revive(store, &problem) || !journal_end(store, state, result, op->report, &problem))
-        log_warning("%s: %s", store->name, problem->message);
+    store = row_store(op, &problem);
+    if (store == NULL || !journal_end(store, state, result, op->report, &problem))
+        log_warning("%s: %s", op->common->row->name, problem->message);
+    op->common->row = NULL;
 }
 
 void operation_running(Operation *op)
@@ -483,6 +525,7 @@ void operation_emit(Operation *op, const Event *event)
     Event whole = *event;
 
     whole.operation = op->uuid;
+    whole.listed = op->common->row != NULL;
     board_take(op->common->board, &whole);
     if (op->sink != NULL)
         op->sink(op->sink_data, &whole);

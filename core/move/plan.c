@@ -65,8 +65,16 @@ bool plan_may_go(Operation *op, const Account *account, MailboxResult *result)
         skip(result, "external account: it has no mail host");
         return false;
     }
-    if (g_ascii_strcasecmp(account->mail_host, op->request->destination) == 0) {
+    if (g_ascii_strcasecmp(account->mail_host, result->destination) == 0) {
         skip_if_finished(op, account, result);
+        return false;
+    }
+    if (op->rolling_back && g_ascii_strcasecmp(account->mail_host, result->source) != 0) {
+        refuse(result, NULL,
+               "it lives on %s by now, and was to be taken back from %s. To take it to %s: "
+               "doMailboxMove %s accounts %s",
+               account->mail_host, result->source, result->destination, result->destination,
+               account->address);
         return false;
     }
     if (wanted != NULL && g_ascii_strcasecmp(account->mail_host, wanted) != 0) {

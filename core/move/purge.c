@@ -396,7 +396,7 @@ static void judge(Purge *purge)
 typedef struct Run {
     Operation *op;
     const PurgeRequest *request;
-    Store *journal; /* where its row is; NULL: it has none */
+    guint first; /* of the report: the result of the first copy */
     uint64_t freed;
     bool full; /* one was more than max_delete_bytes leaves: the rest is not begun */
 } Run;
@@ -405,8 +405,8 @@ static void run_one(Run *run, const Copy *copy, unsigned index, unsigned total)
 {
     Operation *op = run->op;
     uint64_t most = run->request->max_delete_bytes;
-    MailboxResult *result = operation_add_result(op, copy->address, copy->account_id,
-                                                 copy->store->name, copy->moved_to);
+    const guint place = run->first + index - 1;
+    MailboxResult *result = g_ptr_array_index(op->report->mailboxes, place);
     Purge purge = { .op = op,
                     .request = run->request,
                     .store = copy->store,
@@ -417,9 +417,6 @@ static void run_one(Run *run, const Copy *copy, unsigned index, unsigned total)
                     .room = most == 0 ? G_MAXUINT64 : most - MIN(most, run->freed) };
 
     log_context(op->uuid, copy->address);
-    result->source_mailbox = copy->mailbox;
-    result->destination_mailbox = copy->new_mailbox;
-    result->committed = copy->committed;
     if (run->full || wait_stopped(op->wait)) {
         result->outcome = OUTCOME_NOT_REACHED;
         result->code = run->full ? ZX_ERROR_PARTIAL : wait_stop_code(op->wait);
@@ -431,8 +428,8 @@ static void run_one(Run *run, const Copy *copy, unsigned index, unsigned total)
         run->freed += result->bytes_freed;
     }
     account_free(purge.account);
-    if (run->journal != NULL)
-        operation_journal(op, run->journal, op->report->mailboxes->len - 1);
+    if (result->outcome != OUTCOME_NOT_REACHED || run->full)
+        operation_journal(op, place);
     operation_emit(op, &(Event){ .type = EVENT_MAILBOX_DONE,
                                  .account = copy->address,
                                  .index = index,
@@ -517,10 +514,19 @@ static void hear_of_strays(Operation *op)
     rescue_deliver_all(op);
 }
 
-static void run_all(Operation *op, const PurgeRequest *request, const GPtrArray *copies,
-                    Store *journal)
+static void add_result(Operation *op, const Copy *copy)
 {
-    Run run = { .op = op, .request = request, .journal = journal };
+    MailboxResult *result = operation_add_result(op, copy->address, copy->account_id,
+                                                 copy->store->name, copy->moved_to);
+
+    result->source_mailbox = copy->mailbox;
+    result->destination_mailbox = copy->new_mailbox;
+    result->committed = copy->committed;
+}
+
+static void run_all(Run *run, const GPtrArray *copies)
+{
+    Operation *op = run->op;
     uint64_t bytes = 0;
 
     for (guint i = 0; i < copies->len; i++)
@@ -530,7 +536,7 @@ static void run_all(Operation *op, const PurgeRequest *request, const GPtrArray 
                                  .expected_bytes = bytes });
     for (guint i = 0; i < copies->len; i++) {
         operation_gate(op, op->wait, NULL, NULL);
-        run_one(&run, g_ptr_array_index(copies, i), i + 1, copies->len);
+        run_one(run, g_ptr_array_index(copies, i), i + 1, copies->len);
     }
 }
 
@@ -538,17 +544,17 @@ static void run_all(Operation *op, const PurgeRequest *request, const GPtrArray 
 static bool run_listed(Operation *op, const PurgeRequest *request, const GPtrArray *copies,
                        GError **error)
 {
-    Store *journal = copies->len > 0 ? ((const Copy *)g_ptr_array_index(copies, 0))->store : NULL;
+    Run run = { .op = op, .request = request, .first = op->report->mailboxes->len };
 
-    if (request->dry_run || journal == NULL) {
-        run_all(op, request, copies, NULL);
-        return true;
+    for (guint i = 0; i < copies->len; i++)
+        add_result(op, g_ptr_array_index(copies, i));
+    if (!request->dry_run && copies->len > 0) {
+        if (!operation_begin(op, ((const Copy *)g_ptr_array_index(copies, 0))->store, error))
+            return false;
+        operation_running(op);
     }
-    if (!operation_begin(op, journal, error))
-        return false;
-    operation_running(op);
-    run_all(op, request, copies, journal);
-    operation_end(op, journal, operation_end_state(op));
+    run_all(&run, copies);
+    operation_end(op, operation_end_state(op));
     return true;
 }
 

@@ -373,11 +373,9 @@ static Store *reachable_part(Operation *op, MailboxResult *result, const char *h
     return store;
 }
 
-static void recover_one(Operation *op, const RecoverRequest *request, Fence *known, unsigned index,
-                        unsigned total)
+static void recover_one(Operation *op, const RecoverRequest *request, Fence *known,
+                        MailboxResult *result, unsigned index, unsigned total)
 {
-    MailboxResult *result = operation_add_result(op, known->address, known->account_id,
-                                                 known->source_host, known->destination_host);
     GError *problem = NULL;
     Store *source = reachable_part(op, result, known->source_host, &problem);
     Store *target =
@@ -434,7 +432,7 @@ static bool judge_unasked(Operation *op, const RecoverRequest *request, const ch
 
 /* The row of the recovery is on a store that has been asked, an end of what is recovered. No recovery
  * fails for want of it; a look has none. */
-static Store *begin(Operation *op, const RecoverRequest *request, const GPtrArray *fences)
+static void begin(Operation *op, const RecoverRequest *request, const GPtrArray *fences)
 {
     for (guint i = 0; !request->dry_run && i < fences->len; i++) {
         const Fence *fence = g_ptr_array_index(fences, i);
@@ -449,12 +447,31 @@ static Store *begin(Operation *op, const RecoverRequest *request, const GPtrArra
                 continue;
             if (operation_begin(op, store, &problem)) {
                 operation_running(op);
-                return store;
+                return;
             }
             log_warning("%s: the recovery has no row there: %s", ends[k], problem->message);
         }
     }
-    return NULL;
+}
+
+/* @known is taken. */
+static void run_one(Operation *op, const RecoverRequest *request, Fence *known, guint place,
+                    unsigned total)
+{
+    MailboxResult *result = g_ptr_array_index(op->report->mailboxes, place);
+
+    if (wait_stopped(op->wait)) {
+        result->outcome = OUTCOME_NOT_REACHED;
+        result->code = wait_stop_code(op->wait);
+        result->reason = g_strdup("stopped before its turn");
+        fence_free(known);
+        return;
+    }
+    if (known->rescue)
+        rescue_recover(op, request, known, result, place + 1, total);
+    else
+        recover_one(op, request, known, result, place + 1, total);
+    operation_journal(op, place);
 }
 
 /* Of every store that can be asked. The name of one that cannot, with the reason in *@problem;
@@ -489,7 +506,7 @@ bool recover_run(Operation *op, const RecoverRequest *request, GError **error)
     g_autoptr(GPtrArray) fences = g_ptr_array_new();
     GError *first = NULL;
     const char *unasked = collect_all(op, request, fences, &first);
-    Store *journal;
+    bool good;
 
     /* What is delivered closes what the store had left open. */
     if (rescue_deliver_all(op)) {
@@ -498,19 +515,17 @@ bool recover_run(Operation *op, const RecoverRequest *request, GError **error)
     }
     forget_second_rows(fences);
     forget_given_up(fences);
-    journal = begin(op, request, fences);
-    operation_emit(op, &(Event){ .type = EVENT_SELECTED, .total = fences->len });
     for (guint i = 0; i < fences->len; i++) {
-        Fence *known = g_ptr_array_index(fences, i);
+        const Fence *known = g_ptr_array_index(fences, i);
 
-        if (known->rescue)
-            rescue_recover(op, request, known, i + 1, fences->len);
-        else
-            recover_one(op, request, known, i + 1, fences->len);
-        if (journal != NULL)
-            operation_journal(op, journal, op->report->mailboxes->len - 1);
+        operation_add_result(op, known->address, known->account_id, known->source_host,
+                             known->destination_host);
     }
-    if (journal != NULL)
-        operation_end(op, journal, operation_end_state(op));
-    return first == NULL || judge_unasked(op, request, unasked, first, error);
+    begin(op, request, fences);
+    operation_emit(op, &(Event){ .type = EVENT_SELECTED, .total = fences->len });
+    for (guint i = 0; i < fences->len; i++)
+        run_one(op, request, g_ptr_array_index(fences, i), i, fences->len);
+    good = first == NULL || judge_unasked(op, request, unasked, first, error);
+    operation_end(op, operation_end_state(op));
+    return good;
 }

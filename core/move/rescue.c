@@ -19,7 +19,9 @@
 #define DEAD_FOR_US (30 * G_USEC_PER_SEC) /* so long what was found out holds for the next account */
 
 typedef struct Rescue {
-    Store *journal; /* the first store that is gone back to; NULL: none yet */
+    GHashTable
+        *turns; /* account id -> its place in the report, and 1: of those whose turn is to come */
+    unsigned index, total;
     char *dead; /* the home that was asked last, and gave no answer */
     int64_t asked;
 } Rescue;
@@ -581,20 +583,6 @@ static void set_failed(Move *move, GError *problem)
     g_error_free(problem);
 }
 
-static Store *begin_at(Operation *op, Rescue *rescue, const char *host, GError **error)
-{
-    Store *store = operation_store(op, host, error);
-
-    if (store == NULL || !store_revive(store, error))
-        return NULL;
-    if (op->looking || rescue->journal != NULL)
-        return store;
-    if (!operation_begin(op, store, error))
-        return NULL;
-    rescue->journal = store;
-    return store;
-}
-
 /* A look takes no claim. */
 static bool take(Move *move, GError **error)
 {
@@ -602,51 +590,169 @@ static bool take(Move *move, GError **error)
                                            move->target, NULL, move->op->conf->lease_s, error);
 }
 
+static void decide(MailboxResult *result, Outcome outcome, GError *problem)
+{
+    result->outcome = outcome;
+    result->code = error_code(problem);
+    g_free(result->reason);
+    result->reason = g_strdup(problem->message);
+    g_error_free(problem);
+}
+
+/* Why there is nothing to do; NULL: there is. */
+static const char *nothing_to_do(const Candidate *candidate)
+{
+    if (candidate->nothing != NULL)
+        return candidate->nothing;
+    return is(candidate->account->mail_host, candidate->departure->from) ? "already there" : NULL;
+}
+
+/* Who is to be tried has a line in the report of which nothing is decided. */
+static void select_one(Operation *op, const RollbackRequest *request G_GNUC_UNUSED,
+                       const Candidate *candidate, void *data G_GNUC_UNUSED)
+{
+    const Departure *departure = candidate->departure;
+    GError *problem = candidate->problem;
+    const char *nothing = problem == NULL ? nothing_to_do(candidate) : NULL;
+
+    if (problem == NULL && nothing == NULL &&
+        may_be_rescued(departure, candidate->account, &problem) &&
+        operation_reach(op, departure->from, &problem) != NULL)
+        operation_add_result(op, candidate->account->address, candidate->account->id, departure->to,
+                             departure->from);
+    else
+        rollback_tell(op, candidate, nothing, problem);
+}
+
+static void rescue_account(Operation *op, Rescue *rescue, const Candidate *candidate,
+                           MailboxResult *result)
+{
+    const Departure *departure = candidate->departure;
+    GError *problem = candidate->problem;
+    Store *store = problem == NULL ? operation_store(op, departure->from, &problem) : NULL;
+    Account *account = NULL;
+    Move *move;
+
+    if (store != NULL && store_revive(store, &problem))
+        account = directory_account(op->directory, departure->account_id, &problem);
+    if (account == NULL) {
+        decide(result, OUTCOME_FAILED, problem);
+        return;
+    }
+    move = move_new(op, account, store, store, result);
+    move->index = rescue->index;
+    move->total = rescue->total;
+    if (!take(move, &problem) || !rescue_claimed(move, rescue, departure, &problem))
+        set_failed(move, problem);
+    claim_release(&move->claim);
+    move_free(move);
+}
+
+/* One after the other: they are few, and each gives something up. */
 static void rescue_one(Operation *op, const RollbackRequest *request G_GNUC_UNUSED,
                        const Candidate *candidate, void *data)
 {
     Rescue *rescue = data;
-    const Departure *departure = candidate->departure;
+    const char *id =
+        candidate->account != NULL ? candidate->account->id : candidate->departure->account_id;
+    guint place = GPOINTER_TO_UINT(g_hash_table_lookup(rescue->turns, id));
     GError *problem = candidate->problem;
-    Account *account = NULL;
-    Store *store = NULL;
-    Move *move;
+    MailboxResult *result;
 
-    if (problem == NULL &&
-        (candidate->nothing != NULL || is(candidate->account->mail_host, departure->from))) {
-        rollback_tell(op, candidate,
-                      candidate->nothing != NULL ? candidate->nothing : "already there", NULL);
+    operation_gate(op, op->wait, NULL, NULL);
+    if (place == 0 || wait_stopped(op->wait)) {
+        g_clear_error(&problem);
         return;
     }
-    if (problem == NULL && may_be_rescued(departure, candidate->account, &problem))
-        store = begin_at(op, rescue, departure->from, &problem);
-    if (store != NULL)
-        account = directory_account(op->directory, departure->account_id, &problem);
-    if (account == NULL) {
-        rollback_tell(op, candidate, NULL, problem);
-        return;
-    }
-    log_context(op->uuid, account->address);
-    move = move_new(op, account, store, store,
-                    operation_add_result(op, account->address, account->id, departure->to,
-                                         departure->from));
-    if (!take(move, &problem) || !rescue_claimed(move, rescue, departure, &problem))
-        set_failed(move, problem);
-    claim_release(&move->claim);
+    g_hash_table_remove(rescue->turns, id);
+    result = g_ptr_array_index(op->report->mailboxes, place - 1);
+    rescue->index++;
+    operation_running(op);
+    log_context(op->uuid, result->address);
+    if (problem == NULL && nothing_to_do(candidate) != NULL) {
+        result->outcome = OUTCOME_SKIPPED;
+        result->reason = g_strdup(nothing_to_do(candidate));
+        crew_count_moved(op, result);
+    } else
+        rescue_account(op, rescue, candidate, result);
+    operation_journal(op, place - 1);
     operation_emit(op, &(Event){ .type = EVENT_MAILBOX_DONE,
-                                 .account = move->result->address,
-                                 .result = move->result });
-    move_free(move);
+                                 .account = result->address,
+                                 .index = rescue->index,
+                                 .total = rescue->total,
+                                 .result = result });
     log_context(op->uuid, NULL);
+}
+
+static void set_not_reached(Operation *op, const Rescue *rescue)
+{
+    GHashTableIter iter;
+    void *place;
+
+    g_hash_table_iter_init(&iter, rescue->turns);
+    while (g_hash_table_iter_next(&iter, NULL, &place)) {
+        GError *problem = NULL;
+
+        if (wait_stopped(op->wait))
+            fail(&problem, wait_stop_code(op->wait), "stopped before its turn");
+        else
+            fail(&problem, ZX_ERROR_CHANGED, "no store has a record any more of a move of it");
+        decide(g_ptr_array_index(op->report->mailboxes, GPOINTER_TO_UINT(place) - 1),
+               wait_stopped(op->wait) ? OUTCOME_NOT_REACHED : OUTCOME_FAILED, problem);
+    }
+}
+
+static bool begin(Operation *op, const GArray *places, GError **error)
+{
+    const MailboxResult *first;
+    const char *where = op->again;
+    Store *store;
+
+    if (op->looking || (places->len == 0 && where == NULL))
+        return true;
+    if (where == NULL) {
+        first = g_ptr_array_index(op->report->mailboxes, g_array_index(places, guint, 0));
+        where = first->destination;
+    }
+    store = operation_store(op, where, error);
+    return store != NULL && operation_begin(op, store, error);
+}
+
+static bool rescue_all(Operation *op, const RollbackRequest *request, const GArray *places,
+                       Rescue *rescue, GError **error)
+{
+    bool good = begin(op, places, error);
+
+    rescue->total = places->len;
+    for (guint i = 0; i < places->len; i++) {
+        guint place = g_array_index(places, guint, i);
+        const MailboxResult *result = g_ptr_array_index(op->report->mailboxes, place);
+
+        g_hash_table_insert(rescue->turns, g_strdup(result->account_id),
+                            GUINT_TO_POINTER(place + 1));
+    }
+    if (!good)
+        return false;
+    operation_emit(op, &(Event){ .type = EVENT_SELECTED, .total = places->len });
+    good = rollback_each(op, request, rescue_one, rescue, error);
+    if (good)
+        set_not_reached(op, rescue);
+    operation_end(op, good ? operation_end_state(op) : "failed");
+    return good;
 }
 
 bool rescue_run(Operation *op, const RollbackRequest *request, GError **error)
 {
-    Rescue rescue = { 0 };
-    bool good = rollback_each(op, request, rescue_one, &rescue, error);
+    Rescue rescue = { .turns = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL) };
+    g_autoptr(GArray) places = NULL;
+    bool good;
 
-    if (rescue.journal != NULL)
-        operation_end(op, rescue.journal, operation_end_state(op));
+    if (op->again != NULL)
+        places = batch_take_up(op, error);
+    else if (rollback_each(op, request, select_one, NULL, error))
+        places = batch_undecided(op);
+    good = places != NULL && rescue_all(op, request, places, &rescue, error);
+    g_hash_table_unref(rescue.turns);
     g_free(rescue.dead);
     return good;
 }
@@ -752,11 +858,9 @@ static bool recover(Move *move, const RecoverRequest *request, Fence *known, GEr
     return move->account != NULL && may_go_on(move, request, error) && go(move, request, error);
 }
 
-void rescue_recover(Operation *op, const RecoverRequest *request, Fence *known, unsigned index,
-                    unsigned total)
+void rescue_recover(Operation *op, const RecoverRequest *request, Fence *known,
+                    MailboxResult *result, unsigned index, unsigned total)
 {
-    MailboxResult *result = operation_add_result(op, known->address, known->account_id,
-                                                 known->source_host, known->destination_host);
     GError *problem = NULL;
     Store *store = operation_store(op, known->destination_host, &problem);
     Account *account = NULL;

@@ -5,12 +5,6 @@
 #include "core/base/log.h"
 #include <string.h>
 
-/* Accounts that go back to the same store. */
-typedef struct WayBack {
-    MoveRequest move;
-    GPtrArray *ids; /* of char *, NULL at its end: move.accounts */
-} WayBack;
-
 static void departure_free(Departure *departure)
 {
     g_free(departure->account_id);
@@ -20,13 +14,6 @@ static void departure_free(Departure *departure)
     g_free(departure->to);
     g_free(departure->copy);
     g_free(departure);
-}
-
-static void way_back_free(WayBack *way)
-{
-    g_free(way->move.destination);
-    g_ptr_array_unref(way->ids);
-    g_free(way);
 }
 
 /* What left @store: one account, or by the operations whose uuid begins with @operation. */
@@ -107,21 +94,38 @@ static bool is(const char *host, const char *other)
     return host != NULL && g_ascii_strcasecmp(host, other) == 0;
 }
 
-/* Whether an operation was a rollback: its journal is where it led. */
-static bool was_rollback(Operation *op, const Departure *departure, bool *was, GError **error)
+/* Whether the operation was a rollback: its row is on one of the stores that mailboxes went back
+ * to. */
+static bool was_rollback(Operation *op, const char *operation, bool *was, GError **error)
 {
-    Store *store = operation_store(op, departure->to, error);
-    g_autoptr(Rows) rows = NULL;
+    GError *unasked = NULL;
 
+    for (guint i = 0; i < op->conf->stores->len; i++) {
+        const char *name = ((const ConfStore *)g_ptr_array_index(op->conf->stores, i))->name;
+        GError *problem = NULL;
+        Store *store = operation_reach(op, name, &problem);
+        g_autoptr(Rows) rows = NULL;
+
+        if (store != NULL && store->bare)
+            continue;
+        if (store != NULL)
+            rows = db_query(store->control, &problem,
+                            "SELECT verb = 'doRollback' FROM zxmove.operation WHERE uuid = ?",
+                            DB_ARGS(db_text(operation)));
+        if (rows != NULL && rows_count(rows) > 0) {
+            *was = rows_u64(rows, 0, 0) != 0;
+            g_clear_error(&unasked);
+            return true;
+        }
+        if (rows == NULL && unasked == NULL)
+            unasked = problem;
+        else
+            g_clear_error(&problem);
+    }
     *was = false;
-    if (store == NULL || store->bare)
-        return store != NULL;
-    rows = db_query(store->control, error,
-                    "SELECT 1 FROM zxmove.operation WHERE uuid = ? AND verb = 'doRollback'",
-                    DB_ARGS(db_text(departure->operation)));
-    if (rows != NULL)
-        *was = rows_count(rows) > 0;
-    return rows != NULL;
+    if (unasked != NULL)
+        g_propagate_error(error, unasked);
+    return unasked == NULL;
 }
 
 static bool by_a_move(const Departure *departure, GError **error, const char *why)
@@ -184,37 +188,6 @@ static bool may_go_back(const Departure *departure, const Account *account,
     return copy_will_do(departure, request, error);
 }
 
-static void add_way(GPtrArray *ways, const Departure *departure, const RollbackRequest *request)
-{
-    WayBack *way = NULL;
-
-    for (guint i = 0; i < ways->len && way == NULL; i++)
-        if (is(departure->from, ((WayBack *)g_ptr_array_index(ways, i))->move.destination))
-            way = g_ptr_array_index(ways, i);
-    if (way == NULL) {
-        way = g_new0(WayBack, 1);
-        way->ids = g_ptr_array_new_with_free_func(g_free);
-        way->move = (MoveRequest){
-            .destination = g_strdup(departure->from),
-            .stages = STAGE_BLOBS | STAGE_ACCOUNT,
-            .compress = true,
-            .check_digest = true,
-            .overwrite = true,
-            .threads = 1,
-            .accept_data_loss = request->accept_data_loss,
-            .max_accounts = -1,
-            .max_syncs = -1,
-            .sync_finish_threshold = -1,
-            .cutover_timeout = -1,
-            .cutover_retries = -1,
-            .min_free = -1,
-            .separate_logs = -1,
-        };
-        g_ptr_array_add(ways, way);
-    }
-    g_ptr_array_add(way->ids, g_strdup(departure->account_id));
-}
-
 void rollback_tell(Operation *op, const Candidate *candidate, const char *nothing, GError *problem)
 {
     const Departure *departure = candidate->departure;
@@ -236,17 +209,43 @@ void rollback_tell(Operation *op, const Candidate *candidate, const char *nothin
 }
 
 static void judge(Operation *op, const RollbackRequest *request, const Candidate *candidate,
-                  void *data)
+                  void *data G_GNUC_UNUSED)
 {
     const Departure *departure = candidate->departure;
+    const Account *account = candidate->account;
     GError *problem = candidate->problem;
 
-    if (problem == NULL && candidate->nothing == NULL &&
-        may_go_back(departure, candidate->account, request, &problem))
-        add_way(data, departure, request);
-    else
+    if (problem != NULL || candidate->nothing != NULL ||
+        !may_go_back(departure, account, request, &problem)) {
         rollback_tell(op, candidate,
                       candidate->nothing != NULL ? candidate->nothing : "already there", problem);
+        return;
+    }
+    (void)plan_may_go(op, account,
+                      operation_add_result(op, account->address, account->id, account->mail_host,
+                                           departure->from));
+}
+
+/* Whether those in @data (account id -> MailboxResult) can still go back: who has, is found so when
+ * it is its turn. */
+static void judge_again(Operation *op G_GNUC_UNUSED, const RollbackRequest *request,
+                        const Candidate *candidate, void *data)
+{
+    const char *id =
+        candidate->account != NULL ? candidate->account->id : candidate->departure->account_id;
+    MailboxResult *result = g_hash_table_lookup(data, id);
+    GError *problem = candidate->problem;
+
+    if (problem == NULL && candidate->nothing == NULL)
+        (void)may_go_back(candidate->departure, candidate->account, request, &problem);
+    if (problem == NULL)
+        return;
+    if (result != NULL) {
+        result->outcome = OUTCOME_FAILED;
+        result->code = error_code(problem);
+        result->reason = g_strdup(problem->message);
+    }
+    g_error_free(problem);
 }
 
 /* --host: whoever lives on another store is not meant. */
@@ -280,7 +279,7 @@ static void consider(Operation *op, const RollbackRequest *request, const Accoun
              account->address);
     if (candidate.problem == NULL && !request->from_old_copy &&
         is(account->mail_host, candidate.departure->to) &&
-        was_rollback(op, candidate.departure, &was, &candidate.problem) && was)
+        was_rollback(op, candidate.departure->operation, &was, &candidate.problem) && was)
         candidate.nothing = "rolled back already";
     look_at_host(request, &candidate);
     judge_it(op, request, &candidate, data);
@@ -342,69 +341,85 @@ bool rollback_each(Operation *op, const RollbackRequest *request, Judge *judge_i
                                       : each_account(op, request, judge_it, data, error);
 }
 
-/* Of WayBack. NULL with an error if nothing can be begun. */
-static GPtrArray *rollback_select(Operation *op, const RollbackRequest *request, GError **error)
+/* A store that cannot be gone back to is asked once, and the failure of all that would have. */
+static void miss_stores(Operation *op, const GArray *places)
 {
-    g_autoptr(GPtrArray) ways = g_ptr_array_new_with_free_func((GDestroyNotify)way_back_free);
+    for (guint i = 0; i < places->len; i++) {
+        MailboxResult *result =
+            g_ptr_array_index(op->report->mailboxes, g_array_index(places, guint, i));
+        g_autoptr(GError) problem = NULL;
 
-    if (!rollback_each(op, request, judge, ways, error))
-        return NULL;
-    for (guint i = 0; i < ways->len; i++) {
-        WayBack *way = g_ptr_array_index(ways, i);
-
-        g_ptr_array_add(way->ids, NULL);
-        way->move.accounts = (char **)way->ids->pdata;
-    }
-    return g_steal_pointer(&ways);
-}
-
-static MailboxResult *result_with_id(const Operation *op, const char *account_id)
-{
-    for (guint i = 0; i < op->report->mailboxes->len; i++) {
-        MailboxResult *result = g_ptr_array_index(op->report->mailboxes, i);
-
-        if (strcmp(result->account_id, account_id) == 0)
-            return result;
-    }
-    return NULL;
-}
-
-/* A store that cannot be gone back to is the failure of those that would have. */
-static void none_went(Operation *op, const WayBack *way, const GError *problem)
-{
-    for (guint i = 0; way->ids->pdata[i] != NULL; i++) {
-        const char *id = g_ptr_array_index(way->ids, i);
-        MailboxResult *result = result_with_id(op, id);
-
-        if (result == NULL)
-            result = operation_add_result(op, id, id, NULL, way->move.destination);
-        if (result->outcome != OUTCOME_FAILED || result->reason != NULL)
+        if (result->reason != NULL || operation_reach(op, result->destination, &problem) != NULL)
             continue;
         result->code = error_code(problem);
         result->reason = g_strdup(problem->message);
     }
 }
 
+static GArray *select_anew(Operation *op, const RollbackRequest *request, GError **error)
+{
+    g_autoptr(GArray) places = NULL;
+    g_autoptr(GPtrArray) accounts = NULL;
+
+    if (!rollback_each(op, request, judge, NULL, error))
+        return NULL;
+    places = batch_undecided(op);
+    if (!op->looking) {
+        miss_stores(op, places);
+        return batch_undecided(op);
+    }
+    accounts = batch_accounts(op, places);
+    return forecast_all(op, accounts, error) ? g_steal_pointer(&places) : NULL;
+}
+
+/* What the process before us had selected and not done. Hours may lie between: an old copy may have
+ * been purged since, an account have moved on. */
+static GArray *select_left(Operation *op, const RollbackRequest *request, GError **error)
+{
+    g_autoptr(GHashTable) left = g_hash_table_new(g_str_hash, g_str_equal);
+    g_autoptr(GArray) places = batch_take_up(op, error);
+
+    for (guint i = 0; places != NULL && i < places->len; i++) {
+        MailboxResult *result =
+            g_ptr_array_index(op->report->mailboxes, g_array_index(places, guint, i));
+
+        g_hash_table_insert(left, result->account_id, result);
+    }
+    if (places == NULL || !rollback_each(op, request, judge_again, left, error))
+        return NULL;
+    miss_stores(op, places);
+    return g_steal_pointer(&places);
+}
+
 bool rollback_run(Operation *op, const RollbackRequest *request, GError **error)
 {
-    g_autoptr(GPtrArray) ways = NULL;
+    const MoveRequest move = {
+        .stages = STAGE_BLOBS | STAGE_ACCOUNT,
+        .compress = true,
+        .check_digest = true,
+        .overwrite = true,
+        .threads = request->threads,
+        .notifications = request->notifications,
+        .accept_data_loss = request->accept_data_loss,
+        .max_accounts = -1,
+        .max_syncs = -1,
+        .sync_finish_threshold = -1,
+        .cutover_timeout = -1,
+        .cutover_retries = -1,
+        .min_free = -1,
+        .separate_logs = -1,
+        .start_after = -1,
+        .complete_after = -1,
+    };
+    g_autoptr(GArray) places = NULL;
+    bool good;
 
     if (request->from_old_copy)
         return rescue_run(op, request, error);
-    ways = rollback_select(op, request, error);
-    if (ways == NULL)
-        return false;
-    for (guint i = 0; i < ways->len; i++) {
-        WayBack *way = g_ptr_array_index(ways, i);
-        GError *problem = NULL;
-
-        way->move.command = request->command;
-        op->request = &way->move;
-        if (!batch_run(op, &problem)) {
-            none_went(op, way, problem);
-            g_error_free(problem);
-        }
-    }
+    op->request = &move;
+    op->rolling_back = true;
+    places = op->again != NULL ? select_left(op, request, error) : select_anew(op, request, error);
+    good = places != NULL && (op->looking || batch_go(op, places, error));
     op->request = NULL;
-    return true;
+    return good;
 }

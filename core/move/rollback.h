@@ -47,8 +47,8 @@ bool rescue_run(Operation *op, const RollbackRequest *request, GError **error) M
 /* CONFLICT if one of the account is not finished on @store: whatever it gives up waits for it. */
 bool rescue_is_over(Store *store, const char *account_id, GError **error) MUST_USE;
 /* What a rescue that ended left: finished or undone. @known is taken. */
-void rescue_recover(Operation *op, const RecoverRequest *request, Fence *known, unsigned index,
-                    unsigned total);
+void rescue_recover(Operation *op, const RecoverRequest *request, Fence *known,
+                    MailboxResult *result, unsigned index, unsigned total);
 
 /* Records of mailboxes that rescues left behind go to the stores they are on, between all stores that the
  * operation has open; or between two. What fails is tried by the next one. */

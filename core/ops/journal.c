@@ -70,8 +70,8 @@ static const char *or_empty(const char *text)
     return text != NULL ? text : "";
 }
 
-static bool list_some(Store *store, const char *operation, const GPtrArray *mailboxes, guint first,
-                      guint from, guint to, unsigned *seq, GError **error)
+static bool list_some(Store *store, const char *operation, const GPtrArray *mailboxes, guint from,
+                      guint to, unsigned *seq, GError **error)
 {
     GString *sql = g_string_new("INSERT INTO zxmove.operation_mailbox (operation, account_id, place,"
                                 " address, source, destination, seq, ended, result) VALUES");
@@ -86,11 +86,11 @@ static bool list_some(Store *store, const char *operation, const GPtrArray *mail
         char *text = ended ? result_text(result) : NULL;
         const DbValue row[] = {
             db_text(operation),
-            db_text(result->account_id),
-            db_u64(i - first),
+            db_text(or_empty(result->account_id)),
+            db_u64(i),
             db_text(result->address),
             db_text(or_empty(result->source)),
-            db_text(result->destination),
+            db_text(or_empty(result->destination)),
             ended ? db_u64(++*seq) : db_text(NULL),
             ended ? db_sql("UTC_TIMESTAMP(3)") : db_text(NULL),
             db_text(text),
@@ -108,14 +108,13 @@ static bool list_some(Store *store, const char *operation, const GPtrArray *mail
     return done;
 }
 
-bool journal_list(Store *store, const char *operation, const GPtrArray *mailboxes, guint first,
-                  GError **error)
+bool journal_list(Store *store, const char *operation, const GPtrArray *mailboxes, GError **error)
 {
     unsigned seq = 0;
 
-    for (guint from = first; from < mailboxes->len; from += LIST_ROWS)
-        if (!list_some(store, operation, mailboxes, first, from,
-                       MIN(from + LIST_ROWS, mailboxes->len), &seq, error))
+    for (guint from = 0; from < mailboxes->len; from += LIST_ROWS)
+        if (!list_some(store, operation, mailboxes, from, MIN(from + LIST_ROWS, mailboxes->len),
+                       &seq, error))
             return false;
     return true;
 }

@@ -29,9 +29,9 @@ bool journal_batch(Store *store, const char *operation, char **batch_name,
 bool journal_end(Store *store, const char *state, const char *result, const Report *report,
                  GError **error) MUST_USE;
 
-/* The mailboxes of an operation (of MailboxResult) from @first on, in their order; those that are decided
- * already, that were skipped, as ended. */
-bool journal_list(Store *store, const char *operation, const GPtrArray *mailboxes, guint first,
+/* The mailboxes of an operation (of MailboxResult) in their order; those that are decided already, that
+ * were skipped, as ended. */
+bool journal_list(Store *store, const char *operation, const GPtrArray *mailboxes,
                   GError **error) MUST_USE;
 /* @place: in that order, from 0. @seq: how many ended before it, and one. */
 bool journal_mailbox(Store *store, const char *operation, unsigned place, unsigned seq,

@@ -164,7 +164,7 @@ try:
     says(result, "nothing to move", "  says so itself")
     exits(lab.zxmove("--async", "doMailboxMove", "nowhere.test", "accounts", scene.address("cat")), 1,
           "1: --async of what cannot begin, as if it were in the foreground")
-    exits(lab.zxmove("--async", "doPurgeMailboxes", "all"), 64, "64: what cannot go to the background")
+    exits(lab.zxmove("--async", "doVerify", "accounts", scene.address("cat")), 64, "64: what cannot go to the background")
     exits(lab.zxmove("--async", "--sync", *scene.words(ids["cat"], two)), 64, "64: both")
 
     # A terminal that goes away: the move goes on.

@@ -231,6 +231,26 @@ def killed(point):
     is_(fence_row(one, account, "state"), "done", f"{point}: the record is closed")
 
 
+def resumed():
+    """As a process of its own, which is asked for before; killed in the first of two, and taken up again."""
+    names = ("resumed", "resumed2")
+    words = ("doRollback", "accounts", ",".join(scene.addresses[accounts[name]] for name in names), *WORDS)
+    exits(lab.zxmove("--async", *words), 64, "in the background: nobody there to confirm it, and no --yes: usage")
+    result = lab.zxmove("--json", "--yes", "--async", *words, fail="rescue:committing=kill")
+    exits(result, 0, "in the background")
+    uuid = json.loads(result.stdout.splitlines()[-1])["response"]["operation"]
+
+    def lost():
+        found = json.loads(lab.zxmove("--json", "getOperationLog", uuid).stdout.splitlines()[-1])
+        return found["response"]["operations"][0]["state"] == "lost"
+    wait_for(lost, 60, "it to be lost", every=0.5)
+    result = lab.zxmove("doResume", uuid)
+    exits(result, 0, "killed, and resumed")
+    says(result, "2 moved, 0 failed, 0 skipped", "both are moved by this one operation")
+    for name in names:
+        serves(accounts[name], olds[name], f"{name}: resumed")
+
+
 def restarted():
     """No lock, nothing to end."""
     account = accounts["restarted"]
@@ -294,7 +314,7 @@ try:
     with open(lab.conf_path, "a", encoding="utf-8") as file:
         file.write("net_timeout: 8s\nlease: 10s\n")
     names = ["alive", "plain", "refused", "silent", "written"] + [
-        place(p) for p in BACK + FORWARD] + ["restarted"]
+        place(p) for p in BACK + FORWARD] + ["resumed", "resumed2", "restarted"]
     accounts = {name: scene.mailbox(name, one, messages=4, rich=name == "plain") for name in names}
     accounts.update((place(point), scene.mailbox(place(point), one, messages=4, rich=False)) for point in MIDWAY)
     olds = {name: mailbox_id(one, account) for name, account in accounts.items()}
@@ -319,6 +339,7 @@ try:
         killed(each)
     for each in MIDWAY:
         midway(each)
+    resumed()
     restarted()
     when_it_is_back()
 finally:
