@@ -31,6 +31,7 @@ typedef struct Round {
     unsigned range;   /* of diff: the next to be read */
     GQueue todo;      /* of Blob */
     GHashTable *live; /* of Blob: owned here until they are settled */
+    bool damage_recorded;
 } Round;
 
 void blob_trouble_free(BlobTrouble *trouble)
@@ -415,17 +416,34 @@ static bool settle_blobs(void *data, GPtrArray *files, GError **error)
             judge_removal(round, blob, &records);
         g_hash_table_remove(round->live, blob);
     }
+    for (unsigned i = 0; i < records.damaged->len; i++)
+        round->damage_recorded |= g_ptr_array_index(records.damaged, i) != NULL;
     /* What was judged is written even if a later judgement failed. */
     return records_write(&records, round->job, ok ? error : NULL) && ok;
+}
+
+static bool find_differences(Round *round, GError **error)
+{
+    const ManifestDiff *found = round->job->found;
+
+    if (found == NULL)
+        return manifest_compare(round->job, NULL, &round->diff, error);
+    round->diff = *found;
+    g_array_ref(round->diff.ranges);
+    g_array_ref(round->diff.lines);
+    return true;
 }
 
 static bool round_begin(Round *round, GError **error)
 {
     BlobsCount *count = round->count;
+    const ManifestDiff *found = round->job->found;
 
     g_queue_init(&round->todo);
     round->live = g_hash_table_new_full(NULL, NULL, blob_free, NULL);
-    if (!find_elsewhere(round, error) || !manifest_compare(round->job, &round->diff, error))
+    if ((found == NULL || !found->none_elsewhere) && !find_elsewhere(round, error))
+        return false;
+    if (!find_differences(round, error))
         return false;
     count->blobs = count->already = round->diff.blobs;
     count->bytes = round->diff.bytes;
@@ -543,6 +561,12 @@ static bool find_difference(const BlobsJob *job, const ManifestDiff *diff, const
     return true;
 }
 
+static bool list_damaged(const Round *round, GError **error)
+{
+    return (round->diff.none_damaged && !round->damage_recorded) ||
+           manifest_damaged(round->job, round->trouble, error);
+}
+
 /* In a window the end of a round is looked at once more, so that the proof need not sum up
  * everything again. */
 static bool prove_round(Round *round, GError **error)
@@ -578,7 +602,7 @@ bool blobs_sync(const BlobsJob *job, BlobsProgress *progress, void *data, const 
     g_ptr_array_set_size(trouble, 0);
     ok = round_begin(&round, error) &&
          stream_run(job->source, job->target, &calls, &round, wait, error) &&
-         manifest_damaged(job, trouble, error) && prove_round(&round, error);
+         list_damaged(&round, error) && prove_round(&round, error);
     if (ok && progress != NULL)
         progress(data, count);
     round_end(&round);
@@ -609,7 +633,7 @@ bool blobs_missing(const BlobsJob *job, uint64_t *blobs, uint64_t *bytes, GError
 {
     Missing missing = { 0 };
     ManifestDiff diff;
-    bool ok = manifest_compare(job, &diff, error);
+    bool ok = manifest_compare(job, NULL, &diff, error);
 
     for (unsigned i = 0; ok && i < diff.ranges->len; i++) {
         const ManifestRange *range = &g_array_index(diff.ranges, ManifestRange, i);
@@ -663,7 +687,7 @@ bool blobs_in_older_copy(const BlobsJob *job, const OlderCopy *copy, uint64_t *b
                          uint64_t *bytes, GError **error)
 {
     ManifestDiff diff;
-    bool ok = manifest_compare(job, &diff, error);
+    bool ok = manifest_compare(job, NULL, &diff, error);
 
     *blobs = *bytes = 0;
     for (unsigned i = 0; ok && i < diff.ranges->len; i++) {
@@ -692,8 +716,8 @@ bool blobs_proved(const BlobsJob *job, const GPtrArray *trouble, bool *equal, ch
 {
     char *found = NULL;
     ManifestDiff diff;
-    bool ok =
-        manifest_compare(job, &diff, error) && find_difference(job, &diff, trouble, &found, error);
+    bool ok = manifest_compare(job, NULL, &diff, error) &&
+              find_difference(job, &diff, trouble, &found, error);
 
     manifest_diff_clear(&diff);
     if (!ok) {

@@ -13,6 +13,8 @@
 #include "core/net/db.h"
 #include "core/net/peer.h"
 
+typedef struct ManifestDiff ManifestDiff;
+
 typedef struct BlobsJob {
     const char *account_id;
     Db *source_db; /* in a window, and for blobs_proved, inside the caller's snapshot */
@@ -35,6 +37,8 @@ typedef struct BlobsJob {
     unsigned bad_item_limit; /* so many counted ones are no difference to the proof */
     Tally *tally;            /* of the operation; NULL: nothing ends it any more */
     Throttle *throttle;      /* of the operation; NULL: as fast as it goes, as in a window */
+    const ManifestDiff *found; /* of a window: what may differ, known from elsewhere (ahead.h);
+                                  NULL: everything is compared */
     bool first;              /* round of the operation: what is staged already counts as attempted */
 } BlobsJob;
 

@@ -203,10 +203,14 @@ bool buckets_next(const TableBuckets *buckets, BucketPair *pair)
     return source != NULL || target != NULL;
 }
 
+bool bucket_same(const Bucket *a, const Bucket *b)
+{
+    return a->rows == b->rows && a->sums[0] == b->sums[0] && a->sums[1] == b->sums[1];
+}
+
 bool buckets_equal(const BucketPair *pair)
 {
     const Bucket *source = pair->side[SIDE_SOURCE], *target = pair->side[SIDE_TARGET];
 
-    return source != NULL && target != NULL && source->rows == target->rows &&
-           source->sums[0] == target->sums[0] && source->sums[1] == target->sums[1];
+    return source != NULL && target != NULL && bucket_same(source, target);
 }

@@ -35,6 +35,7 @@ typedef struct BucketPair {
 } BucketPair;
 bool buckets_next(const TableBuckets *buckets, BucketPair *pair);
 bool buckets_equal(const BucketPair *pair);
+bool bucket_same(const Bucket *a, const Bucket *b); /* of one number: the same rows */
 
 /* One question to each side that is not NULL, answered at the same time; @answers by Side, NULL on
  * failure. */

@@ -29,6 +29,7 @@ typedef struct Policy {
     const char *bucket_column;
     const char *keys[BUCKET_KEYS]; /* besides mailbox_id; none: a multiset */
     bool wide;    /* so many rows that it is read one span of its bucket column after the other */
+    bool blobs;   /* rows call for blobs, by the item ids of the bucket column */
     bool sealed;  /* part of what shows later that an old copy was not written to */
     bool forever; /* not the mailbox's own: outlives it */
     const char *why;

@@ -3,7 +3,7 @@
  * blobs, which may take hours, are read without a snapshot, for an open one makes the source keep
  * the history of every mailbox (hazard 40): what changes meanwhile comes in a later round. */
 #include "core/base/log.h"
-#include "core/move/manifest.h"
+#include "core/move/ahead.h"
 #include "core/move/move.h"
 
 /* A round that changed no more than this goes into the window: the window then does as little. */
@@ -127,7 +127,7 @@ static bool copy_rows(Move *move, RowsCount *rows, GError **error)
     if (!db_begin(move->source->data, true, error))
         return false;
     copied = rows_sync(move->catalogue, move->source->data, move->target->data, &map, false,
-                       on_rows, move, &move->wait, rows, error);
+                       on_rows, move, &move->wait, rows, NULL, error);
     db_rollback(move->source->data); /* a snapshot that only read */
     move_timed(move, "rows", since);
     return copied;
@@ -141,6 +141,7 @@ bool copy_one_round(Move *move, uint64_t *changed, GError **error)
     RowsCount rows = { 0 };
     bool stable;
 
+    g_clear_pointer(&move->ahead, ahead_free);
     if (!claim_check(&move->claim, error) || !copy_blobs(move, &blobs, error))
         return false;
     space_arrived(move, COMING_BLOBS);
@@ -163,6 +164,20 @@ bool copy_one_round(Move *move, uint64_t *changed, GError **error)
     move->result->rows = rows.rows;
     *changed = blobs.copied + blobs.linked + blobs.removed + rows.inserted + rows.deleted;
     return true;
+}
+
+bool copy_look_ahead(Move *move, GError **error)
+{
+    BlobsJob job = copy_blobs_job(move, false);
+    RowsMap map = copy_rows_map(move);
+
+    g_clear_pointer(&move->ahead, ahead_free);
+    move->ahead_holds = false;
+    if (!db_begin(move->source->data, true, error))
+        return false;
+    move->ahead = ahead_read(move->catalogue, &job, &map, &move->wait, error);
+    db_rollback(move->source->data);
+    return move->ahead != NULL;
 }
 
 static bool begin_rounds(Move *move, GError **error)
@@ -215,6 +230,7 @@ bool copy_rounds(Move *move, GError **error)
         return true;
     if (!mailbox_row_version_fits(move, error))
         return false;
+    g_clear_pointer(&move->ahead, ahead_free);
     g_clear_pointer(&move->catalogue, catalogue_free);
     move->catalogue = catalogue_read(move->source->data, move->target->data, move->source_group,
                                      move->target_group, move->source_mailbox, error);
@@ -231,5 +247,6 @@ bool copy_rounds(Move *move, GError **error)
     } while (move->window_soon && rounds < conf->max_syncs &&
              (changed > FEW_CHANGES ||
               g_get_monotonic_time() - began > (int64_t)conf->sync_finish_threshold_ms * 1000));
-    return (!move->window_soon || look_over(move, error)) && items_gate(move, error);
+    return (!move->window_soon || (look_over(move, error) && copy_look_ahead(move, error))) &&
+           items_gate(move, error);
 }

@@ -3,6 +3,7 @@
  * elsewhere as a sequence. */
 #include "core/base/failpoint.h"
 #include "core/base/log.h"
+#include "core/move/ahead.h"
 #include "core/move/rollback.h"
 #include <string.h>
 
@@ -201,7 +202,7 @@ static bool window_enter(Move *move, GError **error)
     if (stopped)
         return wait_check(&move->wait, "waiting for the window", error);
     return g_get_monotonic_time() - since < STALE_US || move->source_mailbox == 0 ||
-           copy_one_round(move, &changed, error);
+           (copy_one_round(move, &changed, error) && copy_look_ahead(move, error));
 }
 
 static void window_leave(Move *move)
@@ -414,6 +415,7 @@ void move_free(Move *move)
         return;
     account_free(move->account);
     catalogue_free(move->catalogue);
+    ahead_free(move->ahead);
     fence_free(move->fence);
     g_clear_pointer(&move->trouble, g_ptr_array_unref);
     g_free(move);

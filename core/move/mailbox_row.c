@@ -1,6 +1,6 @@
 /* mailbox_row.c - the one row that makes a mailbox exist: zimbra.mailbox
  * (doc/platform.md 2.1, 2.5). It is written last, in the window; until then a restart of the
- * destination maps nothing. */
+ * destination maps nothing. The destination's other connection may be at work meanwhile. */
 #include "core/move/move.h"
 #include <string.h>
 
@@ -45,7 +45,7 @@ static char *shared_columns(Move *move, GPtrArray **names, GError **error)
     static const char sql[] =
         "SELECT COLUMN_NAME FROM INFORMATION_SCHEMA.COLUMNS WHERE TABLE_SCHEMA = 'zimbra' AND"
         " TABLE_NAME = 'mailbox'";
-    g_autoptr(Rows) there = db_query(move->target->data, error, sql, DB_NONE);
+    g_autoptr(Rows) there = db_query(move->target->control, error, sql, DB_NONE);
     g_autoptr(Rows) here = there != NULL ? db_query(move->source->data, error, sql, DB_NONE) : NULL;
     g_autoptr(GHashTable) known = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
     GString *list;
@@ -181,7 +181,7 @@ bool mailbox_row_version_fits(Move *move, GError **error)
 
 bool mailbox_row_write(Move *move, GError **error)
 {
-    Db *db = move->target->data;
+    Db *db = move->target->control;
     g_autoptr(GPtrArray) cells = expected_row(move, error);
     g_autoptr(GString) sql = g_string_new(NULL);
     uint32_t present;
@@ -215,7 +215,8 @@ bool mailbox_row_prove(Move *move, bool *equal, char **difference, GError **erro
     for (guint i = 0; i < cells->len; i++)
         g_string_append_printf(columns, "%s`%s`", i > 0 ? ", " : "",
                                ((Cell *)g_ptr_array_index(cells, i))->column);
-    row = db_query(move->target->data, error, "SELECT ? FROM zimbra.mailbox WHERE account_id = ?",
+    row = db_query(move->target->control, error,
+                   "SELECT ? FROM zimbra.mailbox WHERE account_id = ?",
                    DB_ARGS(db_sql(columns->str), db_text(move->account->id)));
     if (row == NULL)
         return false;

@@ -1,6 +1,7 @@
 /* manifest.c - see manifest.h. */
 #include "core/move/manifest.h"
 #include "core/move/fingerprint.h"
+#include <inttypes.h>
 #include <string.h>
 
 #define BUCKET_BITS 8 /* item ids of a bucket */
@@ -23,23 +24,23 @@
 
 #define ADD_SUMS "SUM(n), SUM(f), SUM(bytes), SUM(hi), SUM(lo)"
 
-/* @G is the group's schema. mail_item is read as it is, by its primary key; of the other three tables only
- * what it does not say as well: a blob that several rows share is one blob. */
+/* Of the rows for which a condition on the item id holds. mail_item is read as it is, by its primary key; of the
+ * other three tables only what it does not say as well: a blob that several rows share is one blob. */
 static const char source_sums[] =
     "SELECT b, " ADD_SUMS " FROM ("
     " SELECT b, " SUMS " FROM ("
     "  SELECT id >> ? AS b, size,"
     "   SHA1(CONCAT(id, ':', mod_content, ':', size, ':', CAST(blob_digest AS BINARY))) AS f"
-    "  FROM ?.mail_item WHERE mailbox_id = ? AND " HAS_BLOB UNMERGED ") live GROUP BY b"
+    "  FROM ?.mail_item WHERE mailbox_id = ? AND ? AND " HAS_BLOB UNMERGED ") live GROUP BY b"
     " UNION ALL"
     " SELECT b, " SUMS " FROM ("
     "  SELECT item_id >> ? AS b, size, " FINGERPRINT " AS f FROM ("
     "   SELECT id AS item_id, mod_content, size, blob_digest"
-    "    FROM ?.mail_item_dumpster WHERE mailbox_id = ? AND " HAS_BLOB
+    "    FROM ?.mail_item_dumpster WHERE mailbox_id = ? AND ? AND " HAS_BLOB
     "   UNION SELECT item_id, mod_content, size, blob_digest"
-    "    FROM ?.revision WHERE mailbox_id = ? AND " HAS_BLOB
+    "    FROM ?.revision WHERE mailbox_id = ? AND ? AND " HAS_BLOB
     "   UNION SELECT item_id, mod_content, size, blob_digest"
-    "    FROM ?.revision_dumpster WHERE mailbox_id = ? AND " HAS_BLOB
+    "    FROM ?.revision_dumpster WHERE mailbox_id = ? AND ? AND " HAS_BLOB
     "  ) old WHERE NOT EXISTS (SELECT 1 FROM ?.mail_item live"
     "   WHERE live.mailbox_id = ? AND live.id = old.item_id AND live.mod_content = old.mod_content"
     "   AND live.size = old.size AND live.blob_digest = old.blob_digest AND live.locator IS NOT NULL)"
@@ -50,7 +51,15 @@ static const char source_sums[] =
 static const char staged_sums[] =
     "SELECT b, " SUMS " FROM ("
     " SELECT item_id >> ? AS b, size, " FINGERPRINT " AS f"
-    " FROM zxmove.staged WHERE account_id = ? AND volume_id = ?" UNMERGED ") staged GROUP BY b ORDER BY b";
+    " FROM zxmove.staged WHERE account_id = ? AND volume_id = ? AND ?" UNMERGED ") staged GROUP BY b ORDER BY b";
+
+/* Every column of every record: NULL only where one of those is that never may be. */
+static const char records_sums[] =
+    "SELECT COALESCE(SUM(volume_id <> ?), 0), COUNT(damaged), COUNT(*), COUNT(f),"
+    " SUM(" FINGERPRINT_HIGH("f") "), SUM(" FINGERPRINT_LOW("f") ") FROM ("
+    " SELECT volume_id, damaged, SHA1(CONCAT(item_id, ':', mod_content, ':', volume_id, ':', size, ':', disk_size,"
+    "  ':', reread, ':', CAST(blob_digest AS BINARY), ':', IFNULL(CAST(damaged AS BINARY), '-'))) AS f"
+    " FROM zxmove.staged WHERE account_id = ?" UNMERGED ") records";
 
 static const char source_rows[] =
     "SELECT item_id, mod_content, size, blob_digest, locator FROM ("
@@ -88,18 +97,14 @@ static DbValue group_schema(const BlobsJob *job, char name[24])
 }
 
 /* A line of sums: everything after the bucket's number is compared as text. */
-typedef struct Line {
-    uint64_t bucket, rows, bytes;
-} Line;
-
-static bool read_line(const Rows *rows, unsigned at, Line *line)
+static bool read_line(const Rows *rows, unsigned at, ManifestLine *line)
 {
-    *line = (Line){ .bucket = UINT64_MAX };
+    *line = (ManifestLine){ .bucket = UINT64_MAX };
     if (at >= rows_count(rows))
         return false;
-    *line = (Line){ .bucket = rows_u64(rows, at, 0),
-                    .rows = rows_u64(rows, at, 1),
-                    .bytes = rows_u64(rows, at, 3) };
+    *line = (ManifestLine){ .bucket = rows_u64(rows, at, 0),
+                            .rows = rows_u64(rows, at, 1),
+                            .bytes = rows_u64(rows, at, 3) };
     return true;
 }
 
@@ -114,7 +119,7 @@ static bool equal_lines(const Rows *a, unsigned i, const Rows *b, unsigned j)
     return true;
 }
 
-static void add_range(GArray *ranges, const Line *source, const Line *staged)
+static void add_range(GArray *ranges, const ManifestLine *source, const ManifestLine *staged)
 {
     uint64_t bucket = MIN(source->bucket, staged->bucket);
     ManifestRange range = { .from = (uint32_t)(bucket << BUCKET_BITS),
@@ -149,7 +154,7 @@ static void join_lines(const Rows *source, const Rows *staged, ManifestDiff *dif
     unsigned i = 0, j = 0;
 
     for (;;) {
-        Line a, b;
+        ManifestLine a, b;
         bool more_a = read_line(source, i, &a), more_b = read_line(staged, j, &b);
 
         if (!more_a && !more_b)
@@ -157,6 +162,7 @@ static void join_lines(const Rows *source, const Rows *staged, ManifestDiff *dif
         if (a.bucket <= b.bucket) {
             diff->blobs += a.rows;
             diff->bytes += a.bytes;
+            g_array_append_val(diff->lines, a);
         }
         if (a.bucket != b.bucket || !equal_lines(source, i, staged, j))
             add_range(diff->ranges, &a, &b);
@@ -165,20 +171,43 @@ static void join_lines(const Rows *source, const Rows *staged, ManifestDiff *dif
     }
 }
 
-static bool send_source_sums(const BlobsJob *job, GError **error)
+/* "(id BETWEEN 256 AND 511 OR ..)" */
+static char *span_condition(const char *column, const GArray *spans)
+{
+    GString *sql;
+
+    if (spans == NULL)
+        return g_strdup("TRUE");
+    if (spans->len == 0)
+        return g_strdup("FALSE");
+    sql = g_string_new("(");
+    for (unsigned i = 0; i < spans->len; i++) {
+        const ManifestSpan *span = &g_array_index(spans, ManifestSpan, i);
+
+        g_string_append_printf(sql, "%s%s BETWEEN %" PRIu32 " AND %" PRIu32, i > 0 ? " OR " : "",
+                               column, span->from, span->to);
+    }
+    g_string_append_c(sql, ')');
+    return g_string_free(sql, FALSE);
+}
+
+static bool send_source_sums(const BlobsJob *job, const GArray *within, GError **error)
 {
     char schema[24];
+    g_autofree char *ids = span_condition("id", within);
+    g_autofree char *item_ids = span_condition("item_id", within);
     DbValue group = group_schema(job, schema), bits = db_u64(BUCKET_BITS),
-            mailbox = db_u64(job->source_mailbox);
+            mailbox = db_u64(job->source_mailbox), by_id = db_sql(ids), by_item = db_sql(item_ids);
 
     return db_send(job->source_db, error, source_sums,
-                   DB_ARGS(bits, group, mailbox, bits, group, mailbox, group, mailbox, group,
-                           mailbox, group, mailbox));
+                   DB_ARGS(bits, group, mailbox, by_id, bits, group, mailbox, by_id, group, mailbox,
+                           by_item, group, mailbox, by_item, group, mailbox));
 }
 
 bool manifest_total(const BlobsJob *job, uint64_t *blobs, uint64_t *bytes, GError **error)
 {
-    g_autoptr(Rows) rows = send_source_sums(job, error) ? db_receive(job->source_db, error) : NULL;
+    g_autoptr(Rows) rows =
+        send_source_sums(job, NULL, error) ? db_receive(job->source_db, error) : NULL;
 
     *blobs = *bytes = 0;
     for (unsigned i = 0; rows != NULL && i < rows_count(rows); i++) {
@@ -188,22 +217,24 @@ bool manifest_total(const BlobsJob *job, uint64_t *blobs, uint64_t *bytes, GErro
     return rows != NULL;
 }
 
-bool manifest_compare(const BlobsJob *job, ManifestDiff *diff, GError **error)
+bool manifest_compare(const BlobsJob *job, const GArray *within, ManifestDiff *diff, GError **error)
 {
     g_autoptr(Rows) source = NULL;
     g_autoptr(Rows) staged = NULL;
-    DbValue bits = db_u64(BUCKET_BITS);
+    g_autofree char *item_ids = span_condition("item_id", within);
 
     *diff = (ManifestDiff){ 0 };
-    if (!send_source_sums(job, error))
+    if (!send_source_sums(job, within, error))
         return false;
     if (db_send(job->target_db, error, staged_sums,
-                DB_ARGS(bits, db_text(job->account_id), db_u64(job->target_volume->id))))
+                DB_ARGS(db_u64(BUCKET_BITS), db_text(job->account_id),
+                        db_u64(job->target_volume->id), db_sql(item_ids))))
         staged = db_receive(job->target_db, error);
     source = db_receive(job->source_db, staged == NULL ? NULL : error);
     if (source == NULL || staged == NULL)
         return false;
     diff->ranges = g_array_new(FALSE, FALSE, sizeof(ManifestRange));
+    diff->lines = g_array_new(FALSE, FALSE, sizeof(ManifestLine));
     join_lines(source, staged, diff);
     return true;
 }
@@ -211,8 +242,43 @@ bool manifest_compare(const BlobsJob *job, ManifestDiff *diff, GError **error)
 void manifest_diff_clear(ManifestDiff *diff)
 {
     if (diff->ranges != NULL)
-        g_array_free(diff->ranges, TRUE);
+        g_array_unref(diff->ranges);
+    if (diff->lines != NULL)
+        g_array_unref(diff->lines);
     *diff = (ManifestDiff){ 0 };
+}
+
+ManifestSpan manifest_span(uint64_t item_id)
+{
+    const uint64_t first = item_id >> BUCKET_BITS << BUCKET_BITS;
+
+    return (ManifestSpan){ .from = (uint32_t)first,
+                           .to = (uint32_t)(first + ((uint64_t)1 << BUCKET_BITS) - 1) };
+}
+
+uint64_t manifest_bucket(uint32_t item_id)
+{
+    return item_id >> BUCKET_BITS;
+}
+
+bool manifest_records(const BlobsJob *job, ManifestRecords *out, GError **error)
+{
+    g_autoptr(Rows) rows =
+        db_query_one(job->target_db, error, records_sums,
+                     DB_ARGS(db_u64(job->target_volume->id), db_text(job->account_id)));
+
+    if (rows == NULL)
+        return false;
+    if (rows_u64(rows, 0, 2) != rows_u64(rows, 0, 3))
+        return fail(error, ZX_ERROR_DATA,
+                    "MariaDB of %s: a record of what is staged has no fingerprint",
+                    db_name(job->target_db));
+    *out = (ManifestRecords){ .elsewhere = rows_u64(rows, 0, 0),
+                              .damaged = rows_u64(rows, 0, 1),
+                              .records = rows_u64(rows, 0, 2) };
+    for (unsigned i = 0; i < G_N_ELEMENTS(out->sums) && out->records > 0; i++)
+        g_strlcpy(out->sums[i], rows_text(rows, 0, 4 + i), sizeof out->sums[i]);
+    return true;
 }
 
 int manifest_order(const ManifestRow *a, const ManifestRow *b)

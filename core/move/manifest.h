@@ -29,13 +29,30 @@ typedef struct ManifestRange {
     uint64_t source_rows, source_bytes, staged_rows, staged_bytes;
 } ManifestRange;
 
-typedef struct ManifestDiff {
-    GArray *ranges;        /* of ManifestRange, ascending */
-    uint64_t blobs, bytes; /* all that the rows call for */
-} ManifestDiff;
+/* What the rows of one bucket call for. */
+typedef struct ManifestLine {
+    uint64_t bucket, rows, bytes;
+} ManifestLine;
 
-/* One query on each side at the same time. */
-bool manifest_compare(const BlobsJob *job, ManifestDiff *diff, GError **error) MUST_USE;
+struct ManifestDiff {
+    GArray *ranges;        /* of ManifestRange, ascending */
+    GArray *lines;         /* of ManifestLine, ascending */
+    uint64_t blobs, bytes; /* all that the rows call for */
+    /* Known already: nothing is recorded on another volume; nothing is recorded as damaged. */
+    bool none_elsewhere, none_damaged;
+};
+
+/* Item ids of whole buckets, inclusive. */
+typedef struct ManifestSpan {
+    uint32_t from, to;
+} ManifestSpan;
+ManifestSpan manifest_span(uint64_t item_id); /* of the bucket it is in */
+uint64_t manifest_bucket(uint32_t item_id);
+
+/* One query on each side at the same time; of the items in @within alone (of ManifestSpan,
+ * ascending; NULL: all). */
+bool manifest_compare(const BlobsJob *job, const GArray *within, ManifestDiff *diff,
+                      GError **error) MUST_USE;
 void manifest_diff_clear(ManifestDiff *diff);
 /* All that the rows call for; only the source is asked. */
 bool manifest_total(const BlobsJob *job, uint64_t *blobs, uint64_t *bytes, GError **error) MUST_USE;
@@ -70,6 +87,13 @@ bool manifest_adopt(Db *db, const char *account_id, unsigned group, uint32_t mai
 bool manifest_record(const BlobsJob *job, const GArray *rows, const GPtrArray *damaged,
                      GError **error) MUST_USE;
 bool manifest_strike(const BlobsJob *job, const GArray *rows, GError **error) MUST_USE;
+/* All that is recorded of the account: what is equal was not written to. */
+typedef struct ManifestRecords {
+    uint64_t records, elsewhere, damaged;
+    char sums[2][44]; /* of two parts of a fingerprint over every column */
+} ManifestRecords;
+bool manifest_records(const BlobsJob *job, ManifestRecords *out, GError **error) MUST_USE;
+
 /* Those of @rows were read again and are as they are recorded. */
 bool manifest_mark_reread(const BlobsJob *job, const GArray *rows, GError **error) MUST_USE;
 /* Nothing that is recorded of the account is believed any more: the next round looks at each file, and

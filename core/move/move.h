@@ -137,6 +137,8 @@ void operation_note(Operation *op, const char *fmt, ...) G_GNUC_PRINTF(2, 3);
  * at all, finds it there. */
 #define DOUBT_S (15 * 60)
 
+typedef struct Ahead Ahead; /* ahead.h */
+
 /* What is at the destination when the move begins, and so what to do about it (the table of
  * doc/architecture.md, "a store that knew the account"). */
 typedef enum OldCopy {
@@ -180,6 +182,8 @@ typedef struct Move {
     bool window_ours;     /* of the operation's windows, it is this mailbox's turn */
 
     Catalogue *catalogue;
+    Ahead *ahead;       /* of the last round; NULL: the window compares every blob */
+    bool ahead_holds;   /* right before the window */
     GPtrArray *trouble; /* of BlobTrouble, of the last round */
     unsigned bad_item_limit;
     bool bad_recorded; /* zxmove.bad_item has some of this account */
@@ -188,7 +192,8 @@ typedef struct Move {
     uint64_t blob_bytes, blob_count;
 
     Coming coming[COMING]; /* to the destination's disks, in the first round */
-    bool blobs_proved; /* by the last delta, of the snapshot now open */
+    bool blobs_proved;  /* by the last delta, of the snapshot now open */
+    bool orphans_asked; /* by the last delta: the answer is still to be read from target->data */
     /* How far the window got, for undo. */
     bool status_written, lock_tried, lock_ours, row_inserted, in_doubt, committed;
     bool doubted; /* a commit was sent and not answered: it may land whatever came of the others */
@@ -295,6 +300,8 @@ bool clear_apply(Move *move, GError **error) MUST_USE;
 bool clear_allowed(Move *move, GError **error) MUST_USE;
 bool fence_apply(Move *move, GError **error) MUST_USE;
 bool delta_apply(Move *move, GError **error) MUST_USE;
+/* Of a delta that no proof follows: target->data is free again. */
+void delta_abandon(Move *move);
 bool prove_apply(Move *move, GError **error) MUST_USE;
 /* Content, lock and checkpoints once more, without touching the fence; delta_apply comes before it.
  */
@@ -325,6 +332,8 @@ BlobsJob copy_blobs_job(Move *move, bool window);
 IndexJob copy_index_job(Move *move, bool window);
 RowsMap copy_rows_map(const Move *move);
 bool copy_one_round(Move *move, uint64_t *changed, GError **error) MUST_USE;
+/* After the last round: what the window need not ask again. */
+bool copy_look_ahead(Move *move, GError **error) MUST_USE;
 
 /* items.c */
 /* DATA if the mailbox has more bad items than it may, or one that is never accepted. */

@@ -13,9 +13,9 @@
 /* clang-format off */
 const Policy row_policies[] = {
     { .table = "mail_item", .phase = ROWS_AHEAD, .bucket = BUCKET_RANGE, .bucket_column = "id",
-      .keys = { "id" }, .wide = true, .sealed = true, .why = "items, folders, conversations" },
+      .keys = { "id" }, .wide = true, .blobs = true, .sealed = true, .why = "items, folders, conversations" },
     { .table = "revision", .phase = ROWS_AHEAD, .bucket = BUCKET_RANGE, .bucket_column = "item_id",
-      .keys = { "item_id", "version" }, .wide = true, .sealed = true, .why = "older versions of documents" },
+      .keys = { "item_id", "version" }, .wide = true, .blobs = true, .sealed = true, .why = "older versions of documents" },
     { .table = "appointment", .phase = ROWS_AHEAD, .bucket = BUCKET_RANGE, .bucket_column = "item_id",
       .keys = { "item_id" }, .sealed = true,
       .why = "when appointments are; item_id is unique too, and cheaper to look for than uid" },
@@ -26,9 +26,9 @@ const Policy row_policies[] = {
     { .table = "tagged_item", .phase = ROWS_AHEAD, .bucket = BUCKET_PAIR, .bucket_column = "item_id",
       .keys = { "tag_id", "item_id" }, .sealed = true, .why = "no primary key, but all of it is unique" },
     { .table = "mail_item_dumpster", .phase = ROWS_AHEAD, .bucket = BUCKET_RANGE, .bucket_column = "id",
-      .keys = { "id" }, .wide = true, .sealed = true, .why = "deleted items that can be recovered" },
+      .keys = { "id" }, .wide = true, .blobs = true, .sealed = true, .why = "deleted items that can be recovered" },
     { .table = "revision_dumpster", .phase = ROWS_AHEAD, .bucket = BUCKET_RANGE, .bucket_column = "item_id",
-      .keys = { "item_id", "version" }, .wide = true, .sealed = true, .why = "their older versions" },
+      .keys = { "item_id", "version" }, .wide = true, .blobs = true, .sealed = true, .why = "their older versions" },
     { .table = "appointment_dumpster", .phase = ROWS_AHEAD, .bucket = BUCKET_RANGE, .bucket_column = "item_id",
       .keys = { "item_id" }, .sealed = true, .why = "their times" },
     { .table = "tombstone", .phase = ROWS_AHEAD, .bucket = BUCKET_RANGE, .bucket_column = "sequence",

@@ -2,6 +2,7 @@
  * of every table equal on both sides, read after the last change. */
 #include "core/base/failpoint.h"
 #include "core/move/apply.h"
+#include "core/move/blob_rows.h"
 #include "core/move/difference.h"
 #include "core/move/fingerprint.h"
 #include <inttypes.h>
@@ -171,7 +172,7 @@ static bool sync_tables(const Sync *sync, GPtrArray *tables, bool window, GError
 
 bool rows_sync(const Catalogue *catalogue, Db *source, Db *target, const RowsMap *map, bool window,
                RowsProgress *progress, void *data, const Wait *wait, RowsCount *count,
-               GError **error)
+               BlobRows **blob_rows, GError **error)
 {
     RowsCount none = { 0 };
     const Sync sync = { .db = { source, target },
@@ -188,6 +189,8 @@ bool rows_sync(const Catalogue *catalogue, Db *source, Db *target, const RowsMap
     if (!db_exec(target, NULL, error, "SET SESSION foreign_key_checks = 0", DB_NONE))
         return false;
     ok = sync_tables(&sync, tables, window, error);
+    if (ok && blob_rows != NULL)
+        *blob_rows = blob_rows_of(tables);
     return db_exec(target, NULL, ok ? error : NULL, "SET SESSION foreign_key_checks = 1",
                    DB_NONE) &&
            ok;

@@ -44,16 +44,20 @@ typedef struct RowsCount {
     uint64_t buckets, buckets_differing;
 } RowsCount;
 
+/* How the rows that call for blobs looked at the source, by buckets (ahead.h). */
+typedef struct BlobRows BlobRows;
+
 typedef void RowsProgress(void *data, const char *table, const RowsCount *so_far);
 
 /* Makes the target's rows of these phases equal to the source's. The source is read inside the
- * transaction the caller has open there (a snapshot); changes at the target are committed table by table,
- * session foreign_key_checks off. @window false: ROWS_AHEAD only; true: both, and every changed bucket is
- * read again on both sides after the change, so that a true return is the proof that every bucket of
- * every table was equal while the lock was held. */
+ * transaction the caller has open there (a snapshot); changes at the target are committed table by
+ * table, session foreign_key_checks off. @window false: ROWS_AHEAD only; true: both, and every
+ * changed bucket is read again on both sides after the change, so that a true return is the proof
+ * that every bucket of every table was equal while the lock was held. @blob_rows (NULL outside a
+ * window, and where nobody asks) is what the snapshot said of the rows with blobs. */
 bool rows_sync(const Catalogue *catalogue, Db *source, Db *target, const RowsMap *map, bool window,
                RowsProgress *progress, void *data, const Wait *wait, RowsCount *count,
-               GError **error) MUST_USE;
+               BlobRows **blob_rows, GError **error) MUST_USE;
 
 /* Compares only. True and *equal = false with the first difference named in *difference (g_free). */
 bool rows_compare(const Catalogue *catalogue, Db *source, Db *target, const RowsMap *map, bool *equal,
@@ -70,7 +74,8 @@ char *rows_fingerprints_alone(Db *db, unsigned group, uint32_t mailbox, GError *
 bool rows_orphans(Db *db, unsigned group, uint32_t mailbox, uint64_t *count, GError **error) MUST_USE;
 /* The same in two halves, while another server works. */
 bool rows_orphans_send(Db *db, unsigned group, uint32_t mailbox, GError **error) MUST_USE;
-bool rows_orphans_receive(Db *db, uint32_t mailbox, uint64_t *count, GError **error) MUST_USE;
+bool rows_orphans_receive(Db *db, unsigned group, uint32_t mailbox, uint64_t *count,
+                          GError **error) MUST_USE;
 
 /* Removes every row of a mailbox id, children before parents (2.3), in batches, `watch` and `volume_blobs`
  * included, the zimbra.mailbox row last. No deleted_account entry: we are not deleting an account. The tick of

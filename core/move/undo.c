@@ -302,6 +302,7 @@ bool undo_window(Move *move, GError **error)
            move_insist(move, "status", restore_status, &wait, &user);
     if (back)
         flush(move, move->target, move->source);
+    delta_abandon(move); /* not before: a database that does not answer keeps nobody out */
     if (move->window_began != 0)
         move->result->window_ms = (double)(g_get_monotonic_time() - move->window_began) / 1000;
     if (!back) {

@@ -3,6 +3,7 @@
  * leads to undo.c. */
 #include "core/base/failpoint.h"
 #include "core/base/log.h"
+#include "core/move/ahead.h"
 #include "core/move/move.h"
 #include <string.h>
 
@@ -48,12 +49,24 @@ static bool warm_ldap(Move *move, GError **error)
            caches_replicas_in_step(move, move->target, &wait, error);
 }
 
+/* What was found out ahead counts if the records are still those. */
+static bool still_ahead(Move *move, GError **error)
+{
+    BlobsJob job;
+
+    move->ahead_holds = false;
+    if (move->ahead == NULL)
+        return true;
+    job = copy_blobs_job(move, true);
+    return ahead_holds(move->ahead, &job, &move->ahead_holds, error);
+}
+
 static bool warm(Move *move, GError **error)
 {
     return warm_ldap(move, error) && claim_check(&move->claim, error) &&
            db_ping(move->source->data, error) && db_ping(move->target->data, error) &&
            soap_warm(move->source->soap, &move->wait, error) &&
-           soap_warm(move->target->soap, &move->wait, error);
+           soap_warm(move->target->soap, &move->wait, error) && still_ahead(move, error);
 }
 
 static bool record(Move *move, GError **error)
@@ -217,25 +230,42 @@ static bool index_differences(Move *move, GError **error)
            fence_mark(move->target, move->fence, FENCE_REINDEX, error);
 }
 
-static bool rows_differences(Move *move, GError **error)
+static bool rows_differences(Move *move, BlobRows **blob_rows, GError **error)
 {
     RowsMap map = copy_rows_map(move);
     RowsCount count = { 0 };
 
     if (!rows_sync(move->catalogue, move->source->data, move->target->data, &map, true, NULL, NULL,
-                   NULL, &count, error))
+                   NULL, &count, blob_rows, error))
         return false;
     move->result->rows = count.rows + 1; /* and the zimbra.mailbox row */
     move->result->rows_window = count.inserted + count.deleted;
     return true;
 }
 
-static bool blob_differences(Move *move, GError **error)
+/* Once: with the first blob that is recorded the records are not those any more. */
+static bool compare_blobs(Move *move, const BlobsJob *job, const BlobRows *rows, ManifestDiff *diff,
+                          GError **error)
+{
+    g_autoptr(Ahead) ahead = g_steal_pointer(&move->ahead);
+
+    if (ahead != NULL && move->ahead_holds)
+        return ahead_compare(ahead, job, rows, diff, error);
+    log_debug("blobs: all are compared");
+    return manifest_compare(job, NULL, diff, error);
+}
+
+static bool blob_differences(Move *move, const BlobRows *rows, GError **error)
 {
     BlobsJob job = copy_blobs_job(move, true);
     BlobsCount count = { 0 };
+    ManifestDiff diff;
+    bool ok = compare_blobs(move, &job, rows, &diff, error);
 
-    if (!blobs_sync(&job, NULL, NULL, NULL, move->trouble, &count, error))
+    job.found = &diff;
+    ok = ok && blobs_sync(&job, NULL, NULL, NULL, move->trouble, &count, error);
+    manifest_diff_clear(&diff);
+    if (!ok)
         return false;
     move->result->blobs = move->blob_count = count.blobs;
     move->result->bytes = move->blob_bytes = count.bytes;
@@ -245,30 +275,65 @@ static bool blob_differences(Move *move, GError **error)
     return true;
 }
 
+/* The destination looks for orphans while the source is asked: from here to the proof its connection
+ * for data is busy. */
+static bool ask_for_orphans(Move *move, GError **error)
+{
+    move->orphans_asked =
+        rows_orphans_send(move->target->data, move->target_group, move->target_mailbox, error);
+    return move->orphans_asked;
+}
+
+static bool hear_of_orphans(Move *move, uint64_t *orphans, GError **error)
+{
+    move->orphans_asked = false;
+    return rows_orphans_receive(move->target->data, move->target_group, move->target_mailbox, orphans,
+                                error);
+}
+
+void delta_abandon(Move *move)
+{
+    move->orphans_asked = false;
+    db_discard(move->target->data);
+}
+
+/* What is left when rows and blobs are as they have to be. */
+static bool write_mailbox_row(Move *move, GError **error)
+{
+    return rows_maxima(move->source->data, move->source_group, move->source_mailbox, &move->proven,
+                       error) &&
+           mailbox_row_write(move, error) && store_durable(move->target, error);
+}
+
 bool delta_apply(Move *move, GError **error)
 {
     int64_t since = g_get_monotonic_time();
+    g_autoptr(BlobRows) blob_rows = NULL;
 
     if (move->source_mailbox == 0)
         return true;
+    delta_abandon(move);
     db_rollback(move->source->data);
-    if (!db_begin(move->source->data, true, error) || !blob_differences(move, error))
-        return false;
-    move_timed(move, "blobs", since);
-    since = g_get_monotonic_time();
-    if (!rows_differences(move, error))
+    if (!db_begin(move->source->data, true, error) || !rows_differences(move, &blob_rows, error))
         return false;
     move_timed(move, "rows", since);
     since = g_get_monotonic_time();
-    if (!index_differences(move, error))
+    if (!blob_differences(move, blob_rows, error))
         return false;
+    move_timed(move, "blobs", since);
+    since = g_get_monotonic_time();
+    if (!items_record(move, error) || !ask_for_orphans(move, error))
+        return false;
+    if (!index_differences(move, error)) {
+        delta_abandon(move);
+        return false;
+    }
     move_timed(move, "index", since);
     since = g_get_monotonic_time();
-    if (!rows_maxima(move->source->data, move->source_group, move->source_mailbox, &move->proven,
-                     error) ||
-        !items_record(move, error) || !mailbox_row_write(move, error) ||
-        !store_durable(move->target, error))
+    if (!write_mailbox_row(move, error)) {
+        delta_abandon(move);
         return false;
+    }
     move_timed(move, "mailbox row, durable", since);
     return true;
 }
@@ -353,19 +418,23 @@ static bool source_holds_still(Move *move, bool *held, GError **error)
     return true;
 }
 
-/* The destination looks for orphans while the source is asked. */
+/* Orphans are asked for again where the delta's question was answered too early, or never asked. */
 static bool prove_once(Move *move, bool *held, GError **error)
 {
     uint64_t orphans = 0;
     bool asked;
 
-    if (!content_is_equal(move, error) ||
-        !rows_orphans_send(move->target->data, move->target_group, move->target_mailbox, error))
+    if (!move->blobs_proved)
+        delta_abandon(move); /* the connection is needed */
+    if (!content_is_equal(move, error)) {
+        delta_abandon(move);
+        return false;
+    }
+    if (!move->orphans_asked && !ask_for_orphans(move, error))
         return false;
     asked = source_holds_still(move, held, error);
-    return rows_orphans_receive(move->target->data, move->target_mailbox, &orphans,
-                                asked ? error : NULL) &&
-           asked && no_orphans_of_ours(move, orphans, error);
+    return hear_of_orphans(move, &orphans, asked ? error : NULL) && asked &&
+           no_orphans_of_ours(move, orphans, error);
 }
 
 bool prove_content(Move *move, GError **error)

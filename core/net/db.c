@@ -365,6 +365,16 @@ Rows *db_receive(Db *db, GError **error)
     return check_warnings(db, error) ? g_steal_pointer(&rows) : NULL;
 }
 
+void db_discard(Db *db)
+{
+    GError *ignored = NULL;
+
+    if (db == NULL || db->lost != NULL || !db->busy)
+        return;
+    rows_free(db_receive(db, &ignored));
+    g_clear_error(&ignored);
+}
+
 Rows *db_query(Db *db, GError **error, const char *sql, const DbValue *args)
 {
     g_autoptr(GString) bound = g_string_new(NULL);

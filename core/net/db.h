@@ -84,6 +84,8 @@ Rows *db_query_one(Db *db, GError **error, const char *sql, const DbValue *args)
  * on a connection; db_receive must follow every successful db_send. */
 bool db_send(Db *db, GError **error, const char *sql, const DbValue *args) MUST_USE;
 Rows *db_receive(Db *db, GError **error) MUST_USE;
+/* Reads away an answer that nobody wants any more; @db may be NULL, lost, or have none under way. */
+void db_discard(Db *db);
 
 /* A result read row by row as it arrives, for answers of any size. The connection is busy until
  * db_cursor_free, which may be called at any point. */

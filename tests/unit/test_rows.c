@@ -1,6 +1,7 @@
 /* test_rows.c - rows between two real servers, whose sockets tests/lab/rows.t gives in the
  * environment; without them everything is skipped. What is equal is not asked of the code under
  * test: same_rows() reads both sides column by column. */
+#include "core/move/blob_rows.h"
 #include "core/move/move.h"
 #include "core/move/rows.h"
 #include "tests/unit/rows_data.h"
@@ -152,7 +153,7 @@ static RowsCount sync_rows(bool window)
     RowsCount count;
 
     must(db_begin(db[SOURCE], true, &error) &&
-             rows_sync(both, db[SOURCE], db[TARGET], &map, window, NULL, NULL, NULL, &count,
+             rows_sync(both, db[SOURCE], db[TARGET], &map, window, NULL, NULL, NULL, &count, NULL,
                        &error) &&
              db_commit(db[SOURCE], &error),
          error);
@@ -168,8 +169,8 @@ static void sync_fails(ZxError code, const char *word)
                                                map.source_mailbox, &error);
 
     if (both != NULL)
-        assert_false(
-            rows_sync(both, db[SOURCE], db[TARGET], &map, true, NULL, NULL, NULL, NULL, &error));
+        assert_false(rows_sync(both, db[SOURCE], db[TARGET], &map, true, NULL, NULL, NULL, NULL,
+                               NULL, &error));
     assert_non_null(error);
     if (error_code(error) != code || strstr(error->message, word) == NULL)
         fail_msg("%s (expected %s, \"%s\")", error->message, error_name(code), word);
@@ -527,8 +528,8 @@ static void test_stopped(void **state)
     (void)state;
     run(SOURCE, seed);
     both = catalogue();
-    assert_false(
-        rows_sync(both, db[SOURCE], db[TARGET], &map, false, NULL, NULL, &wait, &count, &error));
+    assert_false(rows_sync(both, db[SOURCE], db[TARGET], &map, false, NULL, NULL, &wait, &count,
+                           NULL, &error));
     assert_int_equal(error_code(error), ZX_ERROR_INTERRUPTED);
     sync_rows(true);
     equal_now();
@@ -593,6 +594,59 @@ static void test_remove(void **state)
     map.source_mailbox--;
     map.target_mailbox--;
     equal_now();
+    fresh_ids(NULL);
+}
+
+/* What was planted in rows that call for blobs shows; that a blob lies elsewhere does not. */
+static void test_blob_rows(void **state)
+{
+    static const struct {
+        const char *sql;
+        unsigned changed;
+    } plants[] = {
+        { "UPDATE @G.mail_item SET mod_content=mod_content+1 WHERE mailbox_id=@M AND id=127", 1 },
+        { "UPDATE @G.mail_item SET size=size+1 WHERE mailbox_id=@M AND id=127", 1 },
+        { "UPDATE @G.mail_item SET blob_digest='other' WHERE mailbox_id=@M AND id=127", 1 },
+        { "UPDATE @G.mail_item SET locator=NULL WHERE mailbox_id=@M AND id=127", 1 },
+        { "UPDATE @G.mail_item SET mod_content=9 WHERE mailbox_id=@M AND id IN (127,128,600001)", 3 },
+        { "DELETE FROM @G.mail_item WHERE mailbox_id=@M AND id=600001", 1 },
+        { "UPDATE @G.mail_item_dumpster SET mod_content=mod_content+1 WHERE mailbox_id=@M AND id=200", 1 },
+        { "UPDATE @G.revision SET size=size+1 WHERE mailbox_id=@M AND version=2", 1 },
+        { "DELETE FROM @G.revision WHERE mailbox_id=@M AND version=2", 1 },
+        { "UPDATE @G.revision_dumpster SET mod_content=mod_content+1 WHERE mailbox_id=@M", 1 },
+        { "UPDATE @G.mail_item SET locator='4' WHERE mailbox_id=@M AND id=127", 0 },
+        { "DELETE FROM @G.tagged_item WHERE mailbox_id=@M", 0 },
+    };
+    g_autoptr(GError) error = NULL;
+
+    (void)state;
+    for (unsigned i = 0; i < G_N_ELEMENTS(plants); i++) {
+        g_autoptr(Catalogue) both = NULL;
+        g_autoptr(BlobRows) before = NULL;
+        g_autoptr(BlobRows) after = NULL;
+        g_autoptr(GArray) changed = NULL;
+
+        fresh_ids(NULL);
+        seed_and_copy();
+        both = catalogue_read(db[SOURCE], db[TARGET], SOURCE_GROUP, TARGET_GROUP,
+                              map.source_mailbox, &error);
+        must(both != NULL, error);
+        before = blob_rows_read(both, db[SOURCE], &map, NULL, &error);
+        must(before != NULL, error);
+        run(SOURCE, "SET foreign_key_checks=0");
+        run(SOURCE, plants[i].sql);
+        run(SOURCE, "SET foreign_key_checks=1");
+        after = blob_rows_read(both, db[SOURCE], &map, NULL, &error);
+        must(after != NULL, error);
+        changed = blob_rows_changed(before, after);
+        if (changed->len != plants[i].changed)
+            fail_msg("%s: %u buckets", plants[i].sql, changed->len);
+        if (changed->len == 3) {
+            assert_int_equal(g_array_index(changed, uint64_t, 0), 0);
+            assert_int_equal(g_array_index(changed, uint64_t, 1), 128);
+            assert_int_equal(g_array_index(changed, uint64_t, 2), 600001 / 128 * 128);
+        }
+    }
     fresh_ids(NULL);
 }
 
@@ -759,6 +813,7 @@ int main(void)
         cmocka_unit_test_setup(test_many_rows, fresh_ids),
         cmocka_unit_test_setup(test_stopped, fresh_ids),
         cmocka_unit_test_setup(test_remove, fresh_ids),
+        cmocka_unit_test_setup(test_blob_rows, fresh_ids),
         cmocka_unit_test_setup(test_maxima, fresh_ids),
         cmocka_unit_test_setup(test_orphans, fresh_ids),
         cmocka_unit_test_setup(test_fingerprints, fresh_ids),
