@@ -115,8 +115,8 @@ static bool limit_to_host(const Session *session, Looked *looked, GError **error
 
     if (host == NULL)
         return true;
-    if (conf_store(session->conf, host) == NULL)
-        return fail(error, ZX_ERROR_NOT_FOUND, "no store %s in the configuration", host);
+    if (conf_store_called(session->conf, host, error) == NULL)
+        return false;
     keep_items(looked->items, is_recorded_on, host);
     keep_items(looked->unreached, is_server, host);
     return true;

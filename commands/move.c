@@ -63,7 +63,7 @@ static const Arg args[] = {
     MOVE(request.domains, .name = "domains", .type = ARG_DOMAINS, .expected = "example.com,test.com",
          .help = "every account of these domains"),
     MOVE(request.input_file, .name = "input_file", .type = ARG_PATH, .expected = "path, - = stdin",
-         .help = "a file with one address in a line"),
+         .help = "a file with one address in a line, or a table with a column account or email"),
     MOVE(request.source_host, .name = "sourceHost", .type = ARG_HOST,
          .expected = "service host name; same as --host", .unset = "its own home",
          .help = "only accounts that live on this store"),

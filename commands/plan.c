@@ -1,6 +1,7 @@
 /* plan.c - what a dry run of a move found, as lines, and as a file to be run. */
 #include "commands/report.h"
 #include "conf/units.h"
+#include "core/base/file.h"
 #include <string.h>
 
 void plan_mailbox_line(GString *out, const MailboxResult *mailbox)
@@ -98,7 +99,6 @@ bool plan_save(const Report *report, const char *path, GError **error)
 {
     g_autofree char *command = g_strdelimit(g_strdup(report->command), "\r\n", ' ');
     g_autoptr(GString) text = g_string_new(NULL);
-    g_autoptr(GError) problem = NULL;
 
     g_string_append_printf(text, "# planned by: %s\n", command);
     for (guint i = 0; i < report->mailboxes->len; i++) {
@@ -107,7 +107,5 @@ bool plan_save(const Report *report, const char *path, GError **error)
         if (mailbox->outcome == OUTCOME_PLANNED)
             g_string_append_printf(text, "%s\n", mailbox->address);
     }
-    if (g_file_set_contents(path, text->str, (gssize)text->len, &problem))
-        return true;
-    return fail(error, ZX_ERROR_STATE, "save %s: %s", path, problem->message);
+    return file_replace(path, text->str, 0644, error) || fail_prefix(error, "save");
 }

@@ -95,6 +95,8 @@ char *conf_find(const char *path);
 char *conf_default_state_dir(void);
 const ConfStore *conf_store(const Conf *conf,
                             const char *name); /* without regard to case; NULL if none */
+/* The same for a name that a person typed: NOT_FOUND with the one that was probably meant. */
+const ConfStore *conf_store_called(const Conf *conf, const char *name, GError **error) MUST_USE;
 /* Where a server of this name is reached: its store's address, `addresses`, else the name. */
 const char *conf_address(const Conf *conf, const char *name);
 

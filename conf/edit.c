@@ -380,12 +380,10 @@ static bool nothing_else_changed(const Conf *before, const Conf *after, const ch
 
 static bool read_file(const char *path, char **text, struct stat *st, GError **error)
 {
-    g_autoptr(GError) problem = NULL;
-
     if (stat(path, st) != 0)
         return fail(error, ZX_ERROR_INPUT, "%s: %s", path, g_strerror(errno));
-    if (!g_file_get_contents(path, text, NULL, &problem))
-        return fail(error, ZX_ERROR_INPUT, "%s", problem->message);
+    if (!file_read(path, text, NULL, error))
+        return false;
     return g_utf8_validate(*text, -1, NULL) || fail(error, ZX_ERROR_INPUT, "%s: not UTF-8", path);
 }
 

@@ -612,6 +612,27 @@ const ConfStore *conf_store(const Conf *conf, const char *name)
     return NULL;
 }
 
+const ConfStore *conf_store_called(const Conf *conf, const char *name, GError **error)
+{
+    const ConfStore *store = conf_store(conf, name);
+    g_autoptr(GPtrArray) names = g_ptr_array_new();
+    const char *near;
+
+    if (store != NULL)
+        return store;
+    for (guint i = 0; i < conf->stores->len; i++)
+        g_ptr_array_add(names, ((const ConfStore *)g_ptr_array_index(conf->stores, i))->name);
+    g_ptr_array_add(names, NULL);
+    near = units_nearest(name, (const char *const *)names->pdata);
+    if (near != NULL)
+        fail(error, ZX_ERROR_NOT_FOUND, "store %s is not in the configuration, did you mean %s?",
+             name, near);
+    else
+        fail(error, ZX_ERROR_NOT_FOUND,
+             "store %s is not in the configuration\nits stores: config list", name);
+    return NULL;
+}
+
 const char *conf_address(const Conf *conf, const char *name)
 {
     const ConfStore *store = conf_store(conf, name);

@@ -1,5 +1,6 @@
 /* script.c - see script.h. */
 #include "conf/script.h"
+#include "core/base/file.h"
 #include <string.h>
 
 typedef struct Reader {
@@ -122,15 +123,12 @@ GPtrArray *script_read(const char *path, GError **error)
 {
     g_autoptr(GPtrArray) items = g_ptr_array_new_with_free_func(item_free);
     Reader reader = { .path = path, .items = items };
-    g_autoptr(GError) problem = NULL;
     g_autofree char *text = NULL;
     gsize length;
     bool ok = true;
 
-    if (!g_file_get_contents(path, &text, &length, &problem)) {
-        fail(error, ZX_ERROR_INPUT, "%s", problem->message);
+    if (!file_read(path, &text, &length, error))
         return NULL;
-    }
     if (strlen(text) != length || !g_utf8_validate(text, -1, NULL)) {
         fail(error, ZX_ERROR_INPUT, "%s: not a text file", path);
         return NULL;

@@ -262,7 +262,8 @@ const char *units_nearest(const char *word, const char *const *names)
         /* What the word is the beginning of is nearer than any misspelling of as many letters. */
         if (edits > 1 && strlen(word) >= 3 && g_ascii_strncasecmp(*names, word, strlen(word)) == 0)
             edits = 1;
-        if (edits < best_distance) {
+        /* Where half of the letters are others, it was not meant. */
+        if (edits < best_distance && edits * 2 < strlen(*names)) {
             best = *names;
             best_distance = edits;
         }

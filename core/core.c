@@ -168,68 +168,9 @@ Verification *core_verify(Core *core, const VerifyRequest *request, VerifySink *
     return NULL;
 }
 
-static void moved_free(MovedMailbox *moved)
+Looked *core_moved(Core *core, const char *host, const Wait *wait, GError **error)
 {
-    g_free(moved->store);
-    g_free(moved->account_id);
-    g_free(moved->address);
-    g_free(moved->moved_to);
-    g_free(moved->operation);
-    g_free(moved->state);
-    g_free(moved->batch_name);
-    g_free(moved);
-}
-
-static bool add_moved(const Core *core, Store *store, GPtrArray *list, GError **error)
-{
-    g_autoptr(Rows) rows =
-        db_query(store->control, error,
-                 "SELECT mailbox_id, account_id, address, moved_to, new_mailbox, operation, state,"
-                 " CAST(UNIX_TIMESTAMP(committed) * 1000 AS UNSIGNED), bytes, bad_items,"
-                 " batch_name FROM zxmove.moved WHERE state IN ('kept', 'purging') ORDER BY committed",
-                 DB_NONE);
-
-    if (rows == NULL)
-        return false;
-    for (unsigned i = 0; i < rows_count(rows); i++) {
-        MovedMailbox *moved = g_new0(MovedMailbox, 1);
-
-        moved->store = g_strdup(store->name);
-        moved->mailbox_id = (uint32_t)rows_u64(rows, i, 0);
-        moved->account_id = g_strdup(rows_text(rows, i, 1));
-        moved->address = g_strdup(rows_text(rows, i, 2));
-        moved->moved_to = g_strdup(rows_text(rows, i, 3));
-        moved->new_mailbox = (uint32_t)rows_u64(rows, i, 4);
-        moved->operation = g_strdup(rows_text(rows, i, 5));
-        moved->state = g_strdup(rows_text(rows, i, 6));
-        moved->moved_at = rows_i64(rows, i, 7);
-        moved->purge_after = moved->moved_at + (int64_t)core->conf->retention_days * 86400000;
-        moved->bytes = rows_u64(rows, i, 8);
-        moved->bad_items = (unsigned)rows_u64(rows, i, 9);
-        moved->batch_name = g_strdup(rows_text(rows, i, 10));
-        g_ptr_array_add(list, moved);
-    }
-    return true;
-}
-
-GPtrArray *core_moved(Core *core, const char *host, const Wait *wait, GError **error)
-{
-    Operation op;
-    g_autoptr(GPtrArray) list = g_ptr_array_new_with_free_func((GDestroyNotify)moved_free);
-    bool good =
-        operation_open(&op, core->conf, NULL, "getMovedMailboxes", NULL, NULL, NULL, wait, error);
-
-    for (guint i = 0; good && i < core->conf->stores->len; i++) {
-        const ConfStore *where = g_ptr_array_index(core->conf->stores, i);
-        Store *store;
-
-        if (host != NULL && g_ascii_strcasecmp(host, where->name) != 0)
-            continue;
-        store = operation_store(&op, where->name, error);
-        good = store != NULL && add_moved(core, store, list, error);
-    }
-    report_free(finish(&op, true));
-    return good ? g_steal_pointer(&list) : NULL;
+    return look_moved(core->conf, host, wait, error);
 }
 
 static GPtrArray *names_at_store(Core *core, NameKind kind, const char *host, const char *prefix,

@@ -250,17 +250,6 @@ Looked *core_watch(Core *core, const OperationLook *operation, EventSink *sink, 
  * one that was begun under it before and has its row there (doResume). */
 void core_begin_as(Core *core, const char *operation, const char *store);
 
-typedef struct MovedMailbox {
-    char *store, *account_id, *address, *moved_to, *operation, *state;
-    char *batch_name;    /* or NULL */
-    uint32_t mailbox_id, new_mailbox;
-    int64_t moved_at, purge_after; /* Unix ms */
-    uint64_t bytes;
-    unsigned bad_items;
-} MovedMailbox;
-/* Retained copies of all stores, or of @host (NULL: all). Of MovedMailbox. */
-GPtrArray *core_moved(Core *core, const char *host, const Wait *wait, GError **error) MUST_USE;
-
 /* Names that the servers have, for the Tab key: nothing is decided by them. */
 typedef enum NameKind {
     NAME_STORE, NAME_ACCOUNT, NAME_DOMAIN,           /* of the directory */
@@ -276,6 +265,8 @@ void core_abandon(void);
 /* Looking around (core/look): no lock is taken, nothing is written. @host NULL: every store. NULL only
  * when nothing could be asked; else what could not is in the answer. */
 Looked *core_servers(Core *core, const char *host, const Wait *wait, GError **error) MUST_USE; /* of ServerLook */
+/* The old copies that are still kept, of MovedMailbox. */
+Looked *core_moved(Core *core, const char *host, const Wait *wait, GError **error) MUST_USE;
 /* Of VolumeLook. @name NULL: all; @walk counts the files of each on its disk, which takes its time. */
 Looked *core_volumes(Core *core, const char *name, bool walk, const char *host, const Wait *wait, GError **error) MUST_USE;
 

@@ -225,9 +225,8 @@ static bool select_accounts(Check *check, GError **error)
 {
     const GPtrArray *results = check->op.report->mailboxes;
 
-    if (directory_server(check->op.servers, check->request->destination) == NULL)
-        return fail(error, ZX_ERROR_NOT_FOUND, "no server %s in the directory",
-                    check->request->destination);
+    if (directory_server_called(check->op.servers, check->request->destination, error) == NULL)
+        return false;
     add_name(check, check->request->destination);
     check->reaches =
         reach_all(check->conf, check->op.servers, check->trusts, check->wait);

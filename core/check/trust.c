@@ -237,7 +237,8 @@ GPtrArray *trust_look(const Conf *conf, const char *host, const Wait *wait, GErr
 {
     g_autoptr(GPtrArray) list = g_ptr_array_new_with_free_func((GDestroyNotify)trust_free);
 
-    if (!add_directory(conf, host, list, error))
+    if ((host != NULL && conf_store_called(conf, host, error) == NULL) ||
+        !add_directory(conf, host, list, error))
         return NULL;
     for (guint i = 0; i < conf->stores->len; i++) {
         const ConfStore *store = g_ptr_array_index(conf->stores, i);
@@ -246,9 +247,7 @@ GPtrArray *trust_look(const Conf *conf, const char *host, const Wait *wait, GErr
             add_store(conf, store, list);
     }
     if (list->len == 0) {
-        fail(error, ZX_ERROR_NOT_FOUND, host != NULL ? "store %s is not in the configuration"
-                                                     : "the configuration has no store",
-             host);
+        fail(error, ZX_ERROR_NOT_FOUND, "the configuration has no store");
         return NULL;
     }
     threads_join(threads_start(list, look_at));

@@ -37,6 +37,16 @@ typedef struct ServerLook {
     int64_t windows_out, windows_in;   /* unfinished windows from here, to here */
 } ServerLook;
 
+/* An old copy that a move left behind. */
+typedef struct MovedMailbox {
+    char *store, *account_id, *address, *moved_to, *operation, *state;
+    char *batch_name; /* or NULL */
+    uint32_t mailbox_id, new_mailbox;
+    int64_t moved_at, purge_after; /* Unix ms */
+    uint64_t bytes;
+    unsigned bad_items;
+} MovedMailbox;
+
 typedef struct VolumeLook {
     char *store, *name, *path;
     const char *type; /* primary, secondary, index */

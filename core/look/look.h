@@ -11,6 +11,7 @@
  *   trace        status operation_uuid                                                trace.c
  *   operations   getAllOperations, monitor, and whoever names an operation           operations.c
  *   nonlocal     getNonLocalMailboxes                                                 nonlocal.c
+ *   moved        getMovedMailboxes                                                    moved.c
  *   blobs        doCheckBlobs                                                         blobs.c
  *   records      what zxmove itself has written on a store                            records.c
  */
@@ -83,6 +84,8 @@ Looked *look_trace(const Conf *conf, const char *operation, const Wait *wait,
 /* Of NonLocal. */
 Looked *look_nonlocal(const Conf *conf, const char *host, const Wait *wait,
                       GError **error) MUST_USE;
+/* Of MovedMailbox. */
+Looked *look_moved(const Conf *conf, const char *host, const Wait *wait, GError **error) MUST_USE;
 /* Of StoreBlobs. */
 Looked *look_blobs(const Conf *conf, const BlobsRequest *request, const char *host, EventSink *sink,
                    void *data, const Wait *wait, GError **error) MUST_USE;

@@ -50,9 +50,13 @@ static void *visit_site(void *data)
 GPtrArray *sites_visit(const Sites *sites, const Wait *wait, GError **error)
 {
     const Conf *conf = sites->conf;
-    GPtrArray *visited = g_ptr_array_new_with_free_func((GDestroyNotify)site_free);
-    g_autoptr(GPtrArray) errands = g_ptr_array_new_with_free_func(g_free);
+    GPtrArray *visited;
+    g_autoptr(GPtrArray) errands = NULL;
 
+    if (sites->host != NULL && conf_store_called(conf, sites->host, error) == NULL)
+        return NULL;
+    visited = g_ptr_array_new_with_free_func((GDestroyNotify)site_free);
+    errands = g_ptr_array_new_with_free_func(g_free);
     for (guint i = 0; i < conf->stores->len; i++) {
         const ConfStore *where = g_ptr_array_index(conf->stores, i);
         Errand *errand;
@@ -69,11 +73,6 @@ GPtrArray *sites_visit(const Sites *sites, const Wait *wait, GError **error)
         *errand = (Errand){ .sites = sites, .site = site };
         g_ptr_array_add(errands, errand);
         g_ptr_array_add(visited, site);
-    }
-    if (visited->len == 0 && sites->host != NULL) {
-        fail(error, ZX_ERROR_NOT_FOUND, "store %s is not in the configuration", sites->host);
-        g_ptr_array_unref(visited);
-        return NULL;
     }
     threads_join(threads_start(errands, visit_site));
     if (!wait_stopped(wait))

@@ -346,9 +346,8 @@ bool batch_run(Operation *op, GError **error)
 {
     g_autoptr(GArray) places = NULL;
 
-    if (directory_server(op->servers, op->request->destination) == NULL)
-        return fail(error, ZX_ERROR_NOT_FOUND, "no server %s in the directory",
-                    op->request->destination);
+    if (directory_server_called(op->servers, op->request->destination, error) == NULL)
+        return false;
     places = op->again != NULL ? batch_take_up(op, error) : select_all(op, error);
     return places != NULL && (op->looking || batch_go(op, places, error));
 }

@@ -87,10 +87,10 @@ bool fit_time_zone(const Store *source, const Store *target, GError **error)
 
 bool fit_destination(const Operation *op, const char *name, GError **error)
 {
-    const ServerInfo *server = directory_server(op->servers, name);
+    const ServerInfo *server = directory_server_called(op->servers, name, error);
 
     if (server == NULL)
-        return fail(error, ZX_ERROR_NOT_FOUND, "no server %s in the directory", name);
+        return false;
     return server->mailbox ||
            fail(error, ZX_ERROR_REFUSED,
                 "%s has no mailbox service enabled (zimbraServiceEnabled)", server->hostname);

@@ -382,15 +382,6 @@ bool operation_gate(Operation *op, const Wait *wait, HeldUp *held_up, void *data
     return said != NULL;
 }
 
-static const ServerInfo *server_called(Operation *op, const char *hostname, GError **error)
-{
-    const ServerInfo *server = directory_server(op->servers, hostname);
-
-    if (server == NULL)
-        fail(error, ZX_ERROR_NOT_FOUND, "no server %s in the directory", hostname);
-    return server;
-}
-
 void operation_gone(Operation *op, const char *hostname, GError *why)
 {
     g_hash_table_replace(op->gone, g_ascii_strdown(hostname, -1), why);
@@ -447,7 +438,7 @@ Store *operation_store(Operation *op, const char *hostname, GError **error)
     Store *store = g_hash_table_lookup(op->stores, key);
     const ServerInfo *server;
 
-    if (store != NULL || (server = server_called(op, hostname, error)) == NULL)
+    if (store != NULL || (server = directory_server_called(op->servers, hostname, error)) == NULL)
         return store;
     if (op->looking)
         return look_into(op, server, key, error);
@@ -466,7 +457,7 @@ Store *operation_store_rest(Operation *op, const char *hostname, char **missing,
     const ServerInfo *server;
 
     *missing = NULL;
-    if (store != NULL || (server = server_called(op, hostname, error)) == NULL)
+    if (store != NULL || (server = directory_server_called(op->servers, hostname, error)) == NULL)
         return store;
     store = store_open_rest(op->conf, server, missing, error);
     if (store != NULL)

@@ -1,7 +1,10 @@
 /* plan.c - which accounts are meant, which of them cannot go and why. Changes nothing. Every refusal says what an administrator can do about it. */
+#include "core/base/file.h"
+#include "core/move/list.h"
 #include "core/move/move.h"
 #include "core/move/select.h"
 #include <string.h>
+#include <unistd.h>
 
 static void skip(MailboxResult *result, const char *why)
 {
@@ -128,10 +131,12 @@ typedef struct Found {
 
 static void add_account(Found *found, Account *account)
 {
-    if (g_hash_table_add(found->seen, account->id))
-        g_ptr_array_add(found->accounts, account);
-    else
+    if (g_hash_table_contains(found->seen, account->id)) {
         account_free(account);
+        return;
+    }
+    g_hash_table_add(found->seen, account->id);
+    g_ptr_array_add(found->accounts, account);
 }
 
 static bool add_address(Found *found, const char *address, GError **error)
@@ -156,28 +161,63 @@ static bool add_domain(Found *found, const char *domain, GError **error)
     return true;
 }
 
-static bool add_file(Found *found, const char *path, GError **error)
-{
-    g_autofree char *text = NULL;
-    g_autoptr(GPtrArray) list = NULL;
-    GError *problem = NULL;
-    gsize length;
+/* What a file asks for that the directory does not know: the first few by name, to be mended at
+ * once. */
+typedef struct Unknown {
+    guint count;
+    GString *text;
+} Unknown;
 
-    if (!g_file_get_contents(strcmp(path, "-") == 0 ? "/dev/stdin" : path, &text, &length, &problem)) {
-        fail(error, ZX_ERROR_INPUT, "input_file %s: %s", path, problem->message);
-        g_error_free(problem);
-        return false;
-    }
-    list = select_listed(text, length, error);
-    if (list == NULL)
-        return fail_prefix(error, "input_file %s", path);
+static void add_unknown(Unknown *unknown, const Listed *listed)
+{
+    enum { NAMED = 10 };
+
+    if (unknown->count++ < NAMED)
+        g_string_append_printf(unknown->text, "\nline %u: %s", listed->line, listed->who);
+    else if (unknown->count == NAMED + 1)
+        g_string_append(unknown->text, "\n...");
+}
+
+static bool add_list(Found *found, const char *path, const GPtrArray *list, GError **error)
+{
+    g_autoptr(GString) text = g_string_new(NULL);
+    Unknown unknown = { .text = text };
+
     for (guint i = 0; i < list->len; i++) {
         const Listed *listed = g_ptr_array_index(list, i);
+        GError *problem = NULL;
 
-        if (!add_address(found, listed->address, error))
+        if (add_address(found, listed->who, &problem))
+            continue;
+        if (!g_error_matches(problem, ZX_ERROR, ZX_ERROR_NOT_FOUND)) {
+            g_propagate_error(error, problem);
             return fail_prefix(error, "%s:%u", path, listed->line);
+        }
+        g_error_free(problem);
+        add_unknown(&unknown, listed);
     }
-    return true;
+    return unknown.count == 0 || fail(error, ZX_ERROR_NOT_FOUND,
+                                      "%s: no account in the directory for %u of %u addresses%s",
+                                      path, unknown.count, list->len, text->str);
+}
+
+static bool add_file(Found *found, const char *file, GError **error)
+{
+    bool is_stdin = strcmp(file, "-") == 0;
+    const char *path = is_stdin ? "stdin" : file;
+    g_autoptr(GPtrArray) list = NULL;
+    g_autofree char *text = NULL;
+    gsize length;
+
+    if (is_stdin ? !file_read_fd(STDIN_FILENO, path, &text, &length, error)
+                 : !file_read(path, &text, &length, error))
+        return fail_prefix(error, "input_file");
+    list = list_read(path, text, length, error);
+    if (list == NULL)
+        return false;
+    if (list->len == 0)
+        operation_note(found->op, "input_file %s has no address", path);
+    return add_list(found, path, list, error);
 }
 
 static bool find_accounts(Found *found, GError **error)
@@ -297,6 +337,9 @@ GPtrArray *plan_select(Operation *op, GError **error)
     g_autoptr(GHashTable) seen = g_hash_table_new(g_str_hash, g_str_equal);
     Found found = { .op = op, .seen = seen, .accounts = accounts };
 
+    if (op->request->source_host != NULL &&
+        directory_server_called(op->servers, op->request->source_host, error) == NULL)
+        return NULL;
     if (!find_accounts(&found, error))
         return NULL;
     arrange(op, accounts);

@@ -86,39 +86,6 @@ GPtrArray *globs_idle(const Globs *globs)
     return idle;
 }
 
-static void listed_free(void *data)
-{
-    Listed *listed = data;
-
-    g_free(listed->address);
-    g_free(listed);
-}
-
-GPtrArray *select_listed(const char *text, size_t length, GError **error)
-{
-    static const char mark[] = "\xef\xbb\xbf";
-    g_auto(GStrv) lines = NULL;
-    GPtrArray *list;
-
-    if (strlen(text) != length) {
-        fail(error, ZX_ERROR_INPUT, "not a text file");
-        return NULL;
-    }
-    lines = g_strsplit(text + (g_str_has_prefix(text, mark) ? strlen(mark) : 0), "\n", -1);
-    list = g_ptr_array_new_with_free_func(listed_free);
-    for (unsigned i = 0; lines[i] != NULL; i++) {
-        const char *address = g_strstrip(lines[i]);
-        Listed *listed;
-
-        if (*address == '\0' || *address == '#')
-            continue;
-        listed = g_new(Listed, 1);
-        *listed = (Listed){ g_strdup(address), i + 1 };
-        g_ptr_array_add(list, listed);
-    }
-    return list;
-}
-
 Order select_order(const char *word)
 {
     static const char *const words[] = { "given", "name", "size_asc", "size_desc", "last_login" };

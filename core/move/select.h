@@ -15,15 +15,6 @@ bool globs_match(Globs *globs, const Account *account);
 /* Those that matched no account so far; of char *, borrowed. */
 GPtrArray *globs_idle(const Globs *globs);
 
-/* An address of an input_file. */
-typedef struct Listed {
-    char *address;
-    unsigned line;
-} Listed;
-/* One address a line; blank lines and # comments are passed over, and so is the mark that some editors put
- * before a text. Of Listed; INPUT if it is no text: nothing behind a NUL must be left out unseen. */
-GPtrArray *select_listed(const char *text, size_t length, GError **error) MUST_USE;
-
 typedef enum Order {
     ORDER_GIVEN,
     ORDER_NAME,

@@ -1,5 +1,6 @@
 /* directory.c - see directory.h: what the master says. Replicas are asked in replicas.c. */
 #include "core/zimbra/directory_inside.h"
+#include "conf/units.h"
 #include <string.h>
 
 LdapConn *directory_connect(const Conf *conf, const char *url, unsigned timeout_s, GError **error)
@@ -184,6 +185,27 @@ const ServerInfo *directory_server(const GPtrArray *servers, const char *hostnam
         if (g_ascii_strcasecmp(server->hostname, hostname) == 0)
             return server;
     }
+    return NULL;
+}
+
+const ServerInfo *directory_server_called(const GPtrArray *servers, const char *hostname,
+                                          GError **error)
+{
+    const ServerInfo *server = directory_server(servers, hostname);
+    g_autoptr(GPtrArray) names = g_ptr_array_new();
+    const char *near;
+
+    if (server != NULL)
+        return server;
+    for (guint i = 0; i < servers->len; i++)
+        g_ptr_array_add(names, ((const ServerInfo *)g_ptr_array_index(servers, i))->hostname);
+    g_ptr_array_add(names, NULL);
+    near = units_nearest(hostname, (const char *const *)names->pdata);
+    if (near != NULL)
+        fail(error, ZX_ERROR_NOT_FOUND, "no server %s in the directory, did you mean %s?", hostname,
+             near);
+    else
+        fail(error, ZX_ERROR_NOT_FOUND, "no server %s in the directory\nsee: getServers", hostname);
     return NULL;
 }
 

@@ -26,6 +26,9 @@ typedef struct ServerInfo {
 const GPtrArray *directory_servers(Directory *directory, GError **error) MUST_USE;
 /* By service host name, without regard to case; NULL if none. */
 const ServerInfo *directory_server(const GPtrArray *servers, const char *hostname);
+/* The same for a name that a person typed: NOT_FOUND with the one that was probably meant. */
+const ServerInfo *directory_server_called(const GPtrArray *servers, const char *hostname,
+                                          GError **error) MUST_USE;
 /* zimbraMemcachedClientServerList over config and servers: what mailboxd itself caches in;
  * "host:port". */
 char **directory_client_memcached(Directory *directory, GError **error) MUST_USE;

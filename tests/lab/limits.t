@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import os
+import subprocess
 import sys
 import tempfile
 import time
@@ -14,7 +15,7 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from zxlab.held import Held  # noqa: E402
 from zxlab.lab import Lab  # noqa: E402
 from zxlab.moves import Scene, exits, led_back, says  # noqa: E402
-from zxlab.tap import done, is_, ok, wait_for  # noqa: E402
+from zxlab.tap import diag, done, is_, ok, wait_for  # noqa: E402
 
 lab = Lab.shared(mode=os.environ.get("MODE", "asan"))
 one, two = lab.stores[:2]
@@ -63,6 +64,12 @@ ok({box["reason"] for box in json.loads(result.stdout)["response"]["mailboxes"] 
    {f"home is {two.name}"}, "who lives elsewhere is skipped")
 result = lab.zxmove("--host", one.name, "doMailboxMove", two.name, "accounts", scene.addresses[there])
 says(result, "already there", "--host")
+for words in (["sourceHost", "store1"], ["sourceHost", "elsewhere.test"]):
+    result = lab.zxmove("plan", two.name, "accounts", scene.addresses[there], *words)
+    exits(result, 1, f"{' '.join(words)}: no such server")
+    says(result, "no server " + words[1], "it says so, and moves nobody")
+result = lab.zxmove("plan", "store2", "accounts", scene.addresses[there])
+says(result, f"no server store2 in the directory, did you mean {two.name}?", "it knows what was meant")
 result = lab.zxmove("--host", one.name, "doMailboxMove", two.name, "accounts", "a@x", "sourceHost", two.name)
 exits(result, 64, "two stores to come from")
 with two.db() as connection, connection.cursor() as cursor:
@@ -72,12 +79,25 @@ name = name.decode() if isinstance(name, bytes) else name
 box = moved(scene.move(account, two, "blob_destination_volume", name), "blob_destination_volume after the first copy")
 ok(any(f"blob_destination_volume {name} is not followed" in note for note in box["notes"]), "comes too late, and it says so")
 account = scene.mailbox("volume", one, messages=2, rich=False)
-with tempfile.NamedTemporaryFile("w", suffix=".csv", encoding="utf-8") as file:
-    file.write(f"# tonight\r\n\r\n{scene.addresses[account].upper()}\r\n")
+alias = f"alias@{scene.domain}"
+lab.directory.set(lab.directory.account(account)[0], zimbraMailAlias=alias)
+with tempfile.NamedTemporaryFile("w", suffix=".csv", encoding="utf-8-sig") as file:
+    file.write(f"# tonight\r\nname;account\r\n\r\nAnn;{scene.addresses[account].upper()}\r\n\"Ann, again\";"
+               f"\"{scene.addresses[account]}\"\r\nAnn;{alias} # the same\r\nAnn;{account}\r\n")
     file.flush()
-    box = moved(lab.zxmove("doMailboxMove", two.name, "input_file", file.name, "blob_destination_volume",
-                           name),
-                "input_file as Windows writes it; blob_destination_volume by name")
+    result = lab.zxmove("doMailboxMove", two.name, "input_file", file.name, "blob_destination_volume", name)
+    says(result, "1 moved, 0 failed, 0 skipped", "in a file four times, by three names: moved once")
+    box = moved(result, "input_file as a spreadsheet of Windows writes it; blob_destination_volume by name")
+with tempfile.NamedTemporaryFile("w", encoding="utf-8") as file:
+    file.write("".join(f"{who}@{scene.domain}\n" for who in ("none1", "many0", "none2")))
+    file.flush()
+    result = lab.zxmove("plan", two.name, "input_file", file.name)
+    exits(result, 1, "addresses that the directory does not know")
+    says(result, f"{file.name}: no account in the directory for 2 of 3 addresses\nline 1: none1@{scene.domain}\n"
+         f"line 3: none2@{scene.domain}\n", "it names them all, with their lines")
+result = lab.zxmove("plan", two.name, "input_file", "/nonexistent")
+exits(result, 66, "no such file")
+says(result, "input_file: /nonexistent: No such file or directory\n", "it says so")
 with two.db() as connection, connection.cursor() as cursor:
     cursor.execute(f"SELECT DISTINCT locator FROM mboxgroup{(box['destination_mailbox'] - 1) % two.groups + 1}.mail_item"
                    " WHERE mailbox_id = %s AND blob_digest IS NOT NULL", (box["destination_mailbox"],))
@@ -101,6 +121,23 @@ with one.db() as connection, connection.cursor() as cursor:
 is_(set(copies("due", "true")), {"many0"}, "due true: one is")
 ok(scene.addresses[many[0]] in [row["account"] for row in json.loads(lab.zxmove("getMovedMailboxes", "format", "json").stdout)],
    "format json")
+
+# One store is gone: the others' are listed all the same.
+with tempfile.TemporaryDirectory(prefix="zxmove-limits-") as directory:
+    path = os.path.join(directory, "zxmove.yaml")
+    with open(lab.conf_path, encoding="utf-8") as file:
+        text = file.read().replace(f"address: {two.address}", "address: 127.0.0.99", 1)
+    with open(path, "w", encoding="utf-8", opener=lambda name, flags: os.open(name, flags, 0o600)) as file:
+        file.write(text)
+    result = subprocess.run([lab.program, "--config", path, "--json", "getMovedMailboxes"], capture_output=True,
+                            text=True, check=False, timeout=60)
+exits(result, 5, "getMovedMailboxes while a store is gone")
+answer = json.loads(result.stdout)["response"]
+ok({copy["store"] for copy in answer["mailboxes"]} >= {one.name}, "lists those of the others") or diag(result.stdout)
+is_({missed["server"] for missed in answer["unreached"]}, {two.name}, "and says which was not asked")
+result = lab.zxmove("--host", "nosuch.test", "getMovedMailboxes")
+exits(result, 1, "of a store that is none")
+says(result, "store nosuch.test is not in the configuration", "it says so")
 
 # What old scripts call.
 result = lab.zxmove("runBulkDelete", "volumes", "1,2")

@@ -268,7 +268,7 @@ static void meanings(void **state G_GNUC_UNUSED)
         { "doMailboxMove s accounts ann@one.test,anna", "store1.lab.test", "anna@one.test" },
         { "doMailboxMove s accounts bo", "store1?[2J?lab", "boris@one.test" },
         { "doMailboxMove s stages data,acc", "brings the rest and moves the mailbox", "account" },
-        { "doMailboxMove s input_file", "a file with one address in a line", "input_file" },
+        { "doMailboxMove s input_file", "a file with one address in a line, or a table with a column account or email", "input_file" },
         { "doMailboxMove s compress t", "default", "true" },
         { "doMailboxMove s input_file lists/a", "file", "a.txt" },
         { "doMailboxMove s input_file=lists/a", "file", "a.txt" },

@@ -40,27 +40,6 @@ static void check_globs(void **state G_GNUC_UNUSED)
     assert_string_equal(g_ptr_array_index(idle, 0), "never@a");
 }
 
-static void check_listed(void **state G_GNUC_UNUSED)
-{
-    static const char text[] = "\xef\xbb\xbf ann@a \r\n# ben@a\n\n\tcat#d@a";
-    g_autoptr(GPtrArray) list = select_listed(text, strlen(text), NULL);
-    g_autoptr(GPtrArray) none = select_listed("", 0, NULL);
-    g_autoptr(GError) error = NULL;
-    const Listed *first, *last;
-
-    assert_int_equal(list->len, 2);
-    first = g_ptr_array_index(list, 0);
-    last = g_ptr_array_index(list, 1);
-    assert_string_equal(first->address, "ann@a");
-    assert_int_equal(first->line, 1);
-    assert_string_equal(last->address, "cat#d@a");
-    assert_int_equal(last->line, 4);
-    assert_int_equal(none->len, 0);
-    /* What stands behind a NUL was never seen, and the list taken for whole. */
-    assert_null(select_listed("ann@a\n\0ben@a\n", 13, &error));
-    assert_int_equal(error_code(error), ZX_ERROR_INPUT);
-}
-
 static void check_order(void **state G_GNUC_UNUSED)
 {
     static const struct {
@@ -125,7 +104,6 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(check_globs),
-        cmocka_unit_test(check_listed),
         cmocka_unit_test(check_order),
         cmocka_unit_test(check_quota),
     };

@@ -221,6 +221,9 @@ static void nearest(void **state G_GNUC_UNUSED)
     assert_string_equal(units_nearest("ignore", names), "ignore_retention");
     assert_null(units_nearest("bandwidth", names));
     assert_null(units_nearest("", names));
+    assert_null(units_nearest("foo", (const char *const[]){ "log", NULL }));
+    assert_null(units_nearest("doExport", (const char *const[]){ "report", NULL }));
+    assert_string_equal(units_nearest("shs", (const char *const[]){ "log", "ssh", NULL }), "ssh");
 }
 
 int main(void)
