@@ -233,6 +233,9 @@ bool command_run(Session *session, const char *const *words, Result *result,
 bool command_understood(const char *const *words);
 
 char *docs_list(void);
+/* What each verb of a group does, by the first word of its name, or of "all"; NULL: no such group.
+ * g_free. */
+char *docs_group(const char *word);
 char *docs_page(const Command *command);
 /* USAGE with this message, and the page of @command as its hint; returns false. */
 bool fail_page(GError **error, const Command *command, const char *fmt, ...) G_GNUC_PRINTF(3, 4);

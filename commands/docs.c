@@ -107,53 +107,107 @@ char *docs_default(const Arg *arg)
     return g_strdup(arg->unset != NULL ? arg->unset : "");
 }
 
+#define PAGE_WIDTH 78
+
 /* A word of a sentence: after a blank, or on a new line where this one is full. */
-static void append_item(GString *out, const char *item)
+static void append_item(GString *out, const char *item, int indent)
 {
     const char *line = strrchr(out->str, '\n');
     size_t column = line != NULL ? strlen(line + 1) : out->len;
 
-    g_string_append_c(out, column + strlen(item) > 78 ? '\n' : ' ');
-    g_string_append(out, item);
+    if (column + strlen(item) > PAGE_WIDTH)
+        g_string_append_printf(out, "\n%*s%s", indent, "", item);
+    else
+        g_string_append_printf(out, " %s", item);
 }
 
-/* Verbs of one group stand together, under its name, in the table's order. */
-static void append_group(GString *out, const char *group, int width)
+/* The groups, in the table's order (of char *, borrowed). */
+static GPtrArray *groups(void)
 {
-    g_string_append_printf(out, "%s\n", group);
+    GPtrArray *list = g_ptr_array_new();
+
     for (const Command *const *command = commands; *command != NULL; command++)
-        if (!((*command)->flags & COMMAND_HIDDEN) && strcmp((*command)->group, group) == 0)
-            g_string_append_printf(out, "  %-*s  %s\n", width, (*command)->name,
-                                   (*command)->summary);
+        if (!((*command)->flags & COMMAND_HIDDEN) &&
+            !g_ptr_array_find_with_equal_func(list, (*command)->group, g_str_equal, NULL))
+            g_ptr_array_add(list, (char *)(uintptr_t)(*command)->group); /* never changed */
+    return list;
+}
+
+static bool is_of(const Command *command, const char *group)
+{
+    return !(command->flags & COMMAND_HIDDEN) && strcmp(command->group, group) == 0;
+}
+
+/* The verbs of a group in a few lines, by name only. */
+static void append_names(GString *out, const char *group)
+{
+    enum { NAMES_AT = 15 };
+
+    g_string_append_printf(out, "%-*s", NAMES_AT - 1, group);
+    for (const Command *const *command = commands; *command != NULL; command++)
+        if (is_of(*command, group))
+            append_item(out, (*command)->name, NAMES_AT);
+    g_string_append_c(out, '\n');
+}
+
+static void append_switches(GString *out)
+{
+    g_string_append(out, "Switches, before the verb:");
+    for (const Switch *known = switch_rows; known->name != NULL; known++) {
+        g_autofree char *item =
+            g_strjoin(" ", known->name, known->value, NULL); /* value: NULL ends it */
+
+        append_item(out, item, 0);
+    }
+    g_string_append_c(out, '\n');
 }
 
 char *docs_list(void)
 {
     GString *out = g_string_new("zxmove moves mailboxes between the stores of one Zimbra.\n\n");
-    g_autoptr(GHashTable) shown = g_hash_table_new(g_str_hash, g_str_equal);
+    g_autoptr(GPtrArray) list = groups();
+
+    for (guint i = 0; i < list->len; i++)
+        append_names(out, g_ptr_array_index(list, i));
+    g_string_append(
+        out, "\nzxmove [switches] verb [values] [parameter VALUE[,VALUE]] ...  one command\n"
+             "zxmove -f FILE                                                commands of a file\n"
+             "zxmove                                                        a shell\n");
+    append_switches(out);
+    g_string_append(out,
+                    "\nhelp all      what each of these verbs does (help moving: of one group)\n"
+                    "help VERB     its parameters; help VERB PARAMETER: what one of them means\n"
+                    "Lines written for zxsuite run as they are. More: man zxmove, "
+                    "man zxmove.conf.\n");
+    return g_string_free(out, FALSE);
+}
+
+static void append_group(GString *out, const char *group, int width)
+{
+    g_string_append_printf(out, "%s\n", group);
+    for (const Command *const *command = commands; *command != NULL; command++)
+        if (is_of(*command, group))
+            g_string_append_printf(out, "  %-*s  %s\n", width, (*command)->name,
+                                   (*command)->summary);
+}
+
+char *docs_group(const char *word)
+{
+    bool all = g_ascii_strcasecmp(word, "all") == 0;
+    g_autoptr(GString) out = g_string_new(NULL);
+    g_autoptr(GPtrArray) list = groups();
     int width = 0;
 
     for (const Command *const *command = commands; *command != NULL; command++)
         width = MAX(width, (int)strlen((*command)->name));
-    for (const Command *const *command = commands; *command != NULL; command++)
-        if (!((*command)->flags & COMMAND_HIDDEN) &&
-            g_hash_table_add(shown,
-                             (char *)(uintptr_t)(*command)->group)) /* a key, never changed */
-            append_group(out, (*command)->group, width);
-    g_string_append(
-        out, "\nzxmove [switches] verb [values] [parameter VALUE[,VALUE]] ...  one command\n"
-             "zxmove -f FILE                                                commands of a file\n"
-             "zxmove                                                        a shell\n\n"
-             "Switches, before the verb:");
-    for (const Switch *known = switch_rows; known->name != NULL; known++) {
-        g_autofree char *item =
-            g_strjoin(" ", known->name, known->value, NULL); /* value: NULL ends it */
+    for (guint i = 0; i < list->len; i++) {
+        const char *group = g_ptr_array_index(list, i);
+        g_autofree char *first = g_strndup(group, strcspn(group, " "));
 
-        append_item(out, item);
+        if (all || g_ascii_strcasecmp(word, first) == 0)
+            append_group(out, group, width);
     }
-    g_string_append(out, "\n\nLines written for zxsuite run as they are. More: man zxmove, "
-                         "man zxmove.conf.\n");
-    return g_string_free(out, FALSE);
+    return out->len > 0 ? g_string_free(g_steal_pointer(&out), FALSE) : NULL;
 }
 
 /* Longer ones go on in the next row: with the other columns a page is 100 wide. */
@@ -221,7 +275,10 @@ static void append_parameters(GString *out, const Command *command)
         if (!(arg->flags & ARG_ABSENT))
             append_row(out, &widths, name, docs_type(arg), expected, fallback);
     }
-    g_string_append(out, "\n(M) == mandatory parameter, (O) == optional parameter\n\n");
+    g_string_append_printf(out,
+                           "\n(M) == mandatory parameter, (O) == optional parameter\n"
+                           "help %s PARAMETER: what one of them means\n\n",
+                           command->name);
 }
 
 /* What other versions have: named, so that nobody looks for it. */
@@ -238,7 +295,7 @@ static void append_absent(GString *out, const Command *command)
             continue;
         g_string_append(out,
                         any ? "," : "Not in this version, only the default where one is shown:");
-        append_item(out, item);
+        append_item(out, item, 0);
         any = true;
     }
     if (any)
@@ -275,6 +332,17 @@ char *docs_page(const Command *command)
     return g_string_free(out, FALSE);
 }
 
+#define SCREEN_LINES 22
+
+static unsigned count_lines(const char *text)
+{
+    unsigned count = 0;
+
+    for (; *text != '\0'; text++)
+        count += *text == '\n';
+    return count;
+}
+
 bool fail_page(GError **error, const Command *command, const char *fmt, ...)
 {
     g_autofree char *page = docs_page(command);
@@ -284,6 +352,9 @@ bool fail_page(GError **error, const Command *command, const char *fmt, ...)
     va_start(args, fmt);
     message = g_strdup_vprintf(fmt, args);
     va_end(args);
+    /* Of a page that is longer than a screen only the end is seen. */
+    if (count_lines(page) > SCREEN_LINES)
+        return fail(error, ZX_ERROR_USAGE, "%s\n\n%s\n%s", message, page, message);
     return fail(error, ZX_ERROR_USAGE, "%s\n\n%s", message, page);
 }
 

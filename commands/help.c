@@ -17,6 +17,8 @@ static bool run_help(Session *session G_GNUC_UNUSED, void *data, Result *result,
 
     if (request->verb == NULL) {
         result->text = docs_list();
+    } else if (request->parameter == NULL && (result->text = docs_group(request->verb)) != NULL) {
+        /* No verb is called as a group is. */
     } else {
         command = command_get(request->verb, error);
         if (command == NULL)
@@ -36,7 +38,8 @@ static bool run_help(Session *session G_GNUC_UNUSED, void *data, Result *result,
 /* clang-format off */
 static const Arg help_args[] = {
     ARG(HelpRequest, verb, .name = "verb", .type = ARG_VERB, .flags = ARG_POSITIONAL,
-        .expected = "doMailboxMove", .help = "the command to explain"),
+        .values = "all|moving|operations|old|first|looking|shell", .expected = "doMailboxMove, all, moving",
+        .help = "the command to explain, or all of a group"),
     ARG(HelpRequest, parameter, .name = "parameter", .type = ARG_TEXT, .flags = ARG_POSITIONAL,
         .offers = OFFERS_PARAMETERS, .expected = "stages", .help = "the parameter of it to explain"),
     { 0 },
@@ -46,10 +49,11 @@ static const Arg help_args[] = {
 const Command cmd_help = {
     .name = "help",
     .group = "Shell",
-    .summary = "this list; help VERB; help VERB PARAMETER",
+    .summary = "all verbs; help all; help VERB; help VERB PARAMETER",
     .args = help_args,
     .request_size = sizeof(HelpRequest),
-    .examples = (const char *const[]){ "help doMailboxMove", "help doMailboxMove stages", NULL },
+    .examples = (const char *const[]){ "help all", "help doMailboxMove",
+                                       "help doMailboxMove stages", NULL },
     .run = run_help,
 };
 

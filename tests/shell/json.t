@@ -43,7 +43,7 @@ is_(schema.of_event({"type": "progress", "time": "x", "schema": 1, "items": 1.5}
 # Every verb has its part in the document. COVERED are those that this test runs, LAB those of tests/lab/json.t
 # and rollback.t, LOOK those of tests/lab/look.t
 # trust.t and check.t.
-verbs = re.findall(r"^  (\w+)  ", place.run("help").stdout, re.M)
+verbs = re.findall(r"^  (\w+)  ", place.run("help", "all").stdout, re.M)
 LAB = {"doMailboxMove", "plan", "doRollback", "doPurgeMailboxes", "doRecover", "getMovedMailboxes", "report"}
 OPERATIONS = {"getAllOperations", "monitor", "doStopOperation", "doStopAllOperations", "doSuspend", "doResume", "setOperation",
               "doCompleteMove", "getOperationLog", "getUnfinishedOperationLog", "getNotification"}  # operations.t

@@ -26,7 +26,7 @@ sections = re.findall(r"^[A-Z][A-Z ]+[A-Z]$", page, re.M)
 for section in ("NAME", "SYNOPSIS", "DESCRIPTION", "COMMANDS", "ENVIRONMENT", "FILES", "EXIT STATUS", "EXAMPLES",
                 "SEE ALSO"):
     ok(section in sections, f"zxmove(1) has {section}")
-verbs = re.findall(r"^  ([a-z]\w+)  ", place.run("help").stdout, re.M)
+verbs = re.findall(r"^  ([a-z]\w+)  ", place.run("help", "all").stdout, re.M)
 ok(len(verbs) > 5, "help names the verbs")
 for verb in verbs:
     ok(f"\n   {verb}\n" in page, f"zxmove(1) has {verb}")

@@ -25,7 +25,10 @@ def refused(words, status, text, name):
 # Help: from the tables alone.
 result = place.run("--config", "/nonexistent", "help")
 is_(result.returncode, 0, "help needs no configuration")
-ok(re.search(r"^  doMailboxMove +move mailboxes", result.stdout, re.M), "help lists the verbs")
+ok(re.search(r"^Moving +doMailboxMove ", result.stdout, re.M), "help lists the verbs")
+for words in (["help", "all"], ["help", "Moving"]):
+    ok(re.search(r"^  doMailboxMove +move mailboxes", place.run(*words).stdout, re.M),
+       f"{' '.join(words)} says what they do")
 for words in (["--help"], ["-h"], ["zxsuite", "powerstore", "help"], ["zxmove", "help"], ["help", "powerstore"]):
     is_(place.run(*words).stdout, result.stdout, f"{' '.join(words)} is help")
 page = place.run("help", "doMailboxMove").stdout

@@ -68,7 +68,9 @@ static unsigned lines_of(const char *text)
 
 static void pages(void **state G_GNUC_UNUSED)
 {
-    g_autofree char *list = docs_list();
+    g_autofree char *list = docs_list(), *all = docs_group("all");
+    g_auto(GStrv) words = NULL;
+    unsigned lines = 0;
     g_autofree char *move = docs_page(&cmd_do_mailbox_move);
     g_autofree char *purge = docs_page(&cmd_do_purge_mailboxes);
     g_autofree char *stages =
@@ -76,7 +78,25 @@ static void pages(void **state G_GNUC_UNUSED)
 
     assert_non_null(strstr(list, "doMailboxMove"));
     assert_null(strstr(list, "__docs"));
-    assert_true(lines_of(list) <= 64); /* one screen of most terminals */
+    assert_true(lines_of(list) <= 23); /* one screen, and the prompt */
+    for (const Command *const *command = commands; *command != NULL; command++)
+        if (!((*command)->flags & COMMAND_HIDDEN)) {
+            assert_non_null(strstr(list, (*command)->name));
+            assert_non_null(strstr(all, (*command)->summary));
+        }
+    assert_true(lines_of(all) > 30);
+    /* Each that the Tab key offers for a group is one. */
+    words = g_strsplit(args_find(&cmd_help, "verb")->values, "|", -1);
+    for (char **word = words; *word != NULL; word++) {
+        g_autofree char *group = docs_group(*word);
+
+        assert_non_null(group);
+        assert_true(lines_of(group) > 1);
+        assert_null(command_find(*word));
+        lines += strcmp(*word, "all") != 0 ? lines_of(group) : 0;
+    }
+    assert_int_equal(lines, lines_of(all));
+    assert_null(docs_group("nosuch"));
     assert_non_null(strstr(move, "Syntax:\n   zxmove doMailboxMove {destinationHost} [attr1"));
     assert_non_null(strstr(move, "PARAMETER LIST\n\nNAME "));
     assert_non_null(strstr(move, "\ndestinationHost(M) "));
