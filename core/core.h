@@ -172,7 +172,7 @@ typedef struct Event {
     const char *operation;       /* its uuid */
     const char *account;         /* address, NULL for the operation */
     const char *text;            /* STATE: step name; PROGRESS: what is counted; NOTE: sentence */
-    const char *cause;           /* STATE: why it is so, or NULL */
+    const char *cause;           /* STATE: why it is so, PROGRESS: what holds it up; or NULL */
     unsigned index, total;       /* which of the mailboxes; SELECTED: how many will be tried */
     bool listed;                 /* SELECTED: a store has a row of the operation */
     uint64_t done, expected, done_bytes, expected_bytes; /* PROGRESS; SELECTED: bytes of them all, 0: unknown */

@@ -76,7 +76,7 @@ static void set_mailbox(json_t *object, const FlightMailbox *mailbox, int64_t no
 {
     set_text(object, "account", mailbox->account);
     set_text(object, "state", mailbox->state);
-    set_text(object, "cause", mailbox->cause);
+    set_text(object, "cause", mailbox->cause != NULL ? mailbox->cause : mailbox->held_up);
     set_text(object, "part", mailbox->part);
     set_number(object, "items", mailbox->items);
     if (mailbox->items_expected != 0)

@@ -17,6 +17,7 @@ static void mailbox_free(void *data)
     g_free(mailbox->state);
     g_free(mailbox->cause);
     g_free(mailbox->part);
+    g_free(mailbox->held_up);
     g_free(mailbox);
 }
 
@@ -107,6 +108,7 @@ static void take_state(Flight *flight, const Event *event)
     set_text(&mailbox->state, event->text);
     set_text(&mailbox->cause, event->cause);
     set_text(&mailbox->part, NULL);
+    set_text(&mailbox->held_up, NULL);
     mailbox->items = mailbox->items_expected = mailbox->bytes = mailbox->bytes_expected = 0;
     mailbox->in_bytes = false;
     if (event->mailbox_bytes != 0)
@@ -121,6 +123,7 @@ static void take_progress(Flight *flight, const Event *event, int64_t now)
     uint64_t more;
 
     set_text(&mailbox->part, event->text);
+    set_text(&mailbox->held_up, event->cause);
     mailbox->items = event->done;
     mailbox->items_expected = event->expected;
     /* Rows come after all blobs, which may have been there before, and may be fewer bytes on the

@@ -118,6 +118,8 @@ static char *state_text(const FlightMailbox *mailbox)
 
     if (mailbox->cause != NULL)
         return g_strdup_printf("%s, %s", state, mailbox->cause);
+    if (mailbox->held_up != NULL)
+        return g_strdup(mailbox->held_up);
     if (mailbox->part != NULL)
         /* Which table says little, and every name is of another length. */
         return g_strdup_printf("%s %s", state,
@@ -140,7 +142,7 @@ static Row *mailbox_row(const Flight *flight, const FlightMailbox *mailbox, int6
     Row *row = g_new0(Row, 1);
 
     row->share = flight_mailbox_share(mailbox);
-    row->ink = mailbox->cause != NULL ? INK_CAUSE : INK_NONE;
+    row->ink = mailbox->cause != NULL || mailbox->held_up != NULL ? INK_CAUSE : INK_NONE;
     if (flight->mailboxes > 1)
         row->text[MARK] = g_strdup_printf("[%u/%u]", mailbox->index, flight->mailboxes);
     row->text[WHO] = g_strdup(mailbox->account);

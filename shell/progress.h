@@ -32,6 +32,7 @@ typedef struct FlightMailbox {
     unsigned index;
     char *state, *cause; /* "copy"; why it is so, or NULL */
     char *part;          /* what the items are: "blobs", a table, or NULL */
+    char *held_up;       /* what holds the copy up: "throttled, bandwidth 2.0 MB/s", or NULL */
     uint64_t items, items_expected, bytes, bytes_expected; /* of this round; expected 0: unknown */
     uint64_t size; /* of the whole mailbox by its row; 0: unknown */
     double share;  /* of its size, that is done; never falls */

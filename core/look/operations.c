@@ -87,6 +87,10 @@ static OperationLook *look_new(const char *store, const Rows *rows, unsigned i)
         .notes = g_ptr_array_new_with_free_func(g_free),
     };
     look->ended_yet = look->ended != 0;
+    /* Only of one that is at work, and has nothing else to say. */
+    if (look->cause == NULL && g_strcmp0(look->state, "running") == 0)
+        look->cause = g_steal_pointer(&sum.held_up);
+    g_free(sum.held_up);
     if (strcmp(rows_text(rows, i, WANTED), "go") != 0)
         look->wanted = text(rows, i, WANTED);
     else if (rows_u64(rows, i, COMPLETE) != 0)

@@ -80,6 +80,8 @@ RowsMap copy_rows_map(const Move *move)
 static void on_blobs(void *data, const BlobsCount *count)
 {
     Move *move = data;
+    g_autofree char *cause =
+        move->window_began == 0 ? throttle_cause(&move->op->common->throttle) : NULL;
 
     operation_pace(move->op);
     space_written(move, COMING_BLOBS, count->copied_bytes);
@@ -88,6 +90,7 @@ static void on_blobs(void *data, const BlobsCount *count)
     operation_emit(move->op, &(Event){ .type = EVENT_PROGRESS,
                                        .account = move->account->address,
                                        .text = "blobs",
+                                       .cause = cause,
                                        .index = move->index,
                                        .total = move->total,
                                        .done = count->copied,

@@ -10,6 +10,7 @@ typedef struct Throttle {
     Pace pace;
     char *text;      /* what it was read from; NULL: off */
     int64_t free_at; /* monotonic us: before, nothing more is asked for */
+    int64_t held_at; /* monotonic us: when something was last refused; 0: never */
 } Throttle;
 
 void throttle_init(Throttle *throttle);
@@ -18,5 +19,7 @@ void throttle_clear(Throttle *throttle);
 void throttle_follow(Throttle *throttle, const char *text);
 /* May @bytes be asked for now? Then they are counted. Never waits. */
 bool throttle_take(Throttle *throttle, uint64_t bytes);
+/* "throttled, bandwidth 2M" if that is what holds the copy up now, else NULL. g_free. */
+char *throttle_cause(Throttle *throttle);
 
 #endif

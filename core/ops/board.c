@@ -5,9 +5,10 @@
 
 /* A mailbox in flight, as its last events showed it. */
 typedef struct Aloft {
-    char *account, *state, *cause, *part;
+    char *account, *state, *cause, *part, *held_up;
     unsigned index;
     uint64_t done, expected, done_bytes, expected_bytes, size;
+    uint64_t there; /* of its size, what is at the destination; never falls */
 } Aloft;
 
 struct Board {
@@ -24,6 +25,7 @@ static void aloft_free(Aloft *aloft)
     g_free(aloft->state);
     g_free(aloft->cause);
     g_free(aloft->part);
+    g_free(aloft->held_up);
     g_free(aloft);
 }
 
@@ -74,10 +76,20 @@ static void take_state(Board *board, const Event *event)
     set_text(&aloft->state, event->text);
     set_text(&aloft->cause, event->cause);
     set_text(&aloft->part, NULL);
+    set_text(&aloft->held_up, NULL);
     aloft->index = event->index;
     aloft->done = aloft->expected = aloft->done_bytes = aloft->expected_bytes = 0;
     if (event->mailbox_bytes != 0)
         aloft->size = event->mailbox_bytes;
+}
+
+/* Rows come after all blobs, and are counted, not measured. */
+static uint64_t part_of(uint64_t size, const Event *event)
+{
+    if (event->expected_bytes == 0)
+        return size;
+    return (uint64_t)((double)size * (double)MIN(event->done_bytes, event->expected_bytes) /
+                      (double)event->expected_bytes);
 }
 
 static void take_progress(Board *board, const Event *event)
@@ -86,11 +98,14 @@ static void take_progress(Board *board, const Event *event)
 
     if (g_strcmp0(aloft->part, event->text) != 0)
         set_text(&aloft->part, event->text);
+    if (g_strcmp0(aloft->held_up, event->cause) != 0)
+        set_text(&aloft->held_up, event->cause);
     aloft->index = event->index;
     aloft->done = event->done;
     aloft->expected = event->expected;
     aloft->done_bytes = event->done_bytes;
     aloft->expected_bytes = event->expected_bytes;
+    aloft->there = MAX(aloft->there, part_of(aloft->size, event));
 }
 
 static void take_end(Board *board, const Event *event)
@@ -132,12 +147,13 @@ void board_take(Board *board, const Event *event)
 
 static json_t *aloft_value(const Aloft *aloft)
 {
-    return json_pack("{s:s, s:i, s:s?, s:s?, s:s?, s:I, s:I, s:I, s:I, s:I}", "account",
+    return json_pack("{s:s, s:i, s:s?, s:s?, s:s?, s:s?, s:I, s:I, s:I, s:I, s:I, s:I}", "account",
                      aloft->account, "index", (int)aloft->index, "state", aloft->state, "cause",
-                     aloft->cause, "part", aloft->part, "done", (json_int_t)aloft->done, "expected",
-                     (json_int_t)aloft->expected, "done_bytes", (json_int_t)aloft->done_bytes,
-                     "expected_bytes", (json_int_t)aloft->expected_bytes, "size",
-                     (json_int_t)aloft->size);
+                     aloft->cause, "part", aloft->part, "held_up", aloft->held_up, "done",
+                     (json_int_t)aloft->done, "expected", (json_int_t)aloft->expected, "done_bytes",
+                     (json_int_t)aloft->done_bytes, "expected_bytes",
+                     (json_int_t)aloft->expected_bytes, "size", (json_int_t)aloft->size, "there",
+                     (json_int_t)aloft->there);
 }
 
 char *board_text(Board *board, uint64_t *seen)
@@ -185,9 +201,18 @@ static BoardSum sum_of(const json_t *object)
 
 BoardSum board_sum(const char *text)
 {
-    json_t *object = text != NULL ? json_loads(text, 0, NULL) : NULL;
+    json_t *object = text != NULL ? json_loads(text, 0, NULL) : NULL, *item;
     BoardSum sum = sum_of(object);
+    size_t i;
 
+    json_array_foreach(json_object_get(object, "aloft"), i, item)
+    {
+        const char *held_up = text_of(item, "held_up");
+
+        sum.bytes_done += number(item, "there");
+        if (sum.held_up == NULL)
+            sum.held_up = g_strdup(held_up);
+    }
     json_decref(object);
     return sum;
 }
@@ -240,7 +265,7 @@ static void tell_aloft(const json_t *item, const char *operation, unsigned total
     if (event.text == NULL)
         return;
     event.type = EVENT_PROGRESS;
-    event.cause = NULL;
+    event.cause = text_of(item, "held_up");
     event.done = number(item, "done");
     event.expected = number(item, "expected");
     event.done_bytes = number(item, "done_bytes");

@@ -19,7 +19,9 @@ char *board_text(Board *board, uint64_t *seen);
 /* The counts of a board's text. */
 typedef struct BoardSum {
     unsigned mailboxes, done, failed;
-    uint64_t bytes, bytes_done; /* of the mailboxes by their rows; 0: unknown */
+    /* Of the mailboxes by their rows; what is there of those in flight counts. 0: unknown. */
+    uint64_t bytes, bytes_done;
+    char *held_up; /* what holds a copy up; NULL: nothing. g_free */
 } BoardSum;
 /* NULL or what is no board: all zero. */
 BoardSum board_sum(const char *text);

@@ -50,12 +50,21 @@ static void there_and_back(void **state G_GNUC_UNUSED)
     assert_null(again); /* nothing has happened since */
     board_take(board, &(Event){ .type = EVENT_STATE, .account = "a@x", .text = "copy", .index = 1,
                                 .total = 2, .mailbox_bytes = 100 });
-    board_take(board, &(Event){ .type = EVENT_PROGRESS, .account = "a@x", .text = "blobs",
-                                .index = 1, .total = 2, .done = 3, .expected = 9 });
+    board_take(board, &(Event){ .type = EVENT_PROGRESS,
+                                .account = "a@x",
+                                .text = "blobs",
+                                .index = 1,
+                                .total = 2,
+                                .done = 3,
+                                .expected = 9,
+                                .expected_bytes = 900 });
     second = board_text(board, &seen);
     lines = told(second, table);
     assert_string_equal(lines, "selected - - 0/2 0 of 0;state a@x copy 1/2 0 of 0;"
                                "progress a@x blobs 1/2 3 of 9;");
+    sum = board_sum(second);
+    assert_int_equal(sum.bytes_done, 0);
+    assert_null(sum.held_up);
     same = told(second, table);
     assert_string_equal(same, "progress a@x blobs 1/2 3 of 9;"); /* what is no news is not told again */
 
@@ -75,6 +84,67 @@ static void there_and_back(void **state G_GNUC_UNUSED)
     assert_int_equal(board_sum(NULL).mailboxes, 0);
     result_free(ended);
     board_free(board);
+}
+
+static void note_cause(void *data, const Event *event)
+{
+    g_string_append_printf(data, "%s;", event->cause != NULL ? event->cause : "-");
+}
+
+/* A copy that is held up says by what, here and to whoever watches; what is there of a mailbox in
+ * flight counts, and never falls. */
+static void in_flight(void **state G_GNUC_UNUSED)
+{
+    static const struct {
+        Event event;
+        uint64_t done;
+        const char *causes;
+    } cases[] = {
+        { { .type = EVENT_STATE, .text = "copy", .mailbox_bytes = 100 }, 0, "-;" },
+        { { .type = EVENT_PROGRESS,
+            .text = "blobs",
+            .done_bytes = 30,
+            .expected_bytes = 60,
+            .cause = "throttled, bandwidth 2.0 MB/s" },
+          50,
+          "-;throttled, bandwidth 2.0 MB/s;" },
+        { { .type = EVENT_PROGRESS, .text = "blobs", .done_bytes = 45, .expected_bytes = 60 },
+          75,
+          "-;-;" },
+        { { .type = EVENT_PROGRESS, .text = "mail_item", .done = 7 }, 100, "-;-;" },
+        { { .type = EVENT_STATE, .text = "copy" }, 100, "-;" },
+        { { .type = EVENT_PROGRESS,
+            .text = "blobs",
+            .done_bytes = 1,
+            .expected_bytes = 2,
+            .cause = "throttled" },
+          100,
+          "-;throttled;" },
+        { { .type = EVENT_STATE, .text = "window", .cause = "why" }, 100, "why;" },
+    };
+    g_autoptr(Board) board = board_new();
+    uint64_t seen = 0;
+
+    board_take(board, &(Event){ .type = EVENT_SELECTED, .total = 1, .expected_bytes = 100 });
+    for (guint i = 0; i < G_N_ELEMENTS(cases); i++) {
+        g_autoptr(GHashTable) table =
+            g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
+        g_autoptr(GString) causes = g_string_new(NULL);
+        g_autofree char *text = NULL;
+        Event event = cases[i].event;
+        BoardSum sum;
+
+        event.account = "a@x";
+        board_take(board, &event);
+        text = board_text(board, &seen);
+        sum = board_sum(text);
+        assert_int_equal(sum.bytes_done, cases[i].done);
+        assert_string_equal(sum.held_up != NULL ? sum.held_up : "",
+                            event.type == EVENT_PROGRESS && event.cause != NULL ? event.cause : "");
+        board_tell(text, "uuid", table, note_cause, causes);
+        assert_string_equal(causes->str + strlen("-;"), cases[i].causes); /* of the selection */
+        g_free(sum.held_up);
+    }
 }
 
 static void limits(void **state G_GNUC_UNUSED)
@@ -199,6 +269,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(there_and_back),
+        cmocka_unit_test(in_flight),
         cmocka_unit_test(limits),
         cmocka_unit_test(results),
         cmocka_unit_test(wholes),

@@ -198,6 +198,31 @@ static char *join(GPtrArray *lines)
 
 #define LONG "andre\xcc\x81-with-a-very-long-name@subdomain.company.ru"
 
+/* A copy that bandwidth holds up says so instead of what it is at, for as long as it is so. */
+static void held_up(void **state G_GNUC_UNUSED)
+{
+    static const struct {
+        const char *cause, *shown;
+    } cases[] = {
+        { NULL, "copy blobs" },
+        { "throttled, bandwidth 2.0 MB/s", "throttled, bandwidth 2.0 MB/s" },
+        { NULL, "copy blobs" },
+    };
+    Flight flight;
+
+    begin(&flight);
+    TELL(&flight, S, .type = EVENT_STATE, .account = "a@x", .index = 1, .text = "copy");
+    for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
+        g_autoptr(GPtrArray) lines = NULL;
+
+        TELL(&flight, 2 * S, .type = EVENT_PROGRESS, .account = "a@x", .index = 1, .text = "blobs",
+             .cause = cases[i].cause, .done_bytes = MB, .expected_bytes = 4 * MB);
+        lines = meter_lines(&flight, &(Look){ .columns = 200, .rows = 9, .utf8 = true }, 3 * S);
+        assert_non_null(strstr(g_ptr_array_index(lines, 1), cases[i].shown));
+    }
+    flight_clear(&flight);
+}
+
 /* Mid-flight, seven seconds in; one of them throttled. */
 static void midflight(Flight *flight)
 {
@@ -413,6 +438,7 @@ int main(void)
         cmocka_unit_test(names_are_plain),
         cmocka_unit_test(rates),
         cmocka_unit_test(tables),
+        cmocka_unit_test(held_up),
         cmocka_unit_test(no_line_is_too_long),
         cmocka_unit_test(no_more_lines_than_rows),
         cmocka_unit_test(a_single_mailbox),
