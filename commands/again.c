@@ -149,7 +149,7 @@ static bool run(Session *session, void *data, Result *result, GError **error)
     if (strcmp(request->format, "csv") == 0)
         result->text = as_csv(&saved, request->only);
     else if (strcmp(request->format, "json") == 0) {
-        g_autofree char *json = json_dumps(result->response, JSON_INDENT(2));
+        g_autofree char *json = json_dumps(result->response, JSON_INDENT(2) | JSON_DECIMALS);
 
         result->text = g_strconcat(json, "\n", NULL);
     } else

@@ -86,6 +86,8 @@ typedef struct Arg {
 
 /* A name for a program to look at before it trusts the keys of doc/json.md. */
 #define JSON_SCHEMA 1
+/* For jansson: milliseconds with their tenth, not with what a double makes of it. */
+#define JSON_DECIMALS JSON_REAL_PRECISION(12)
 
 /* What a verb found or did. Zero it; result_clear frees it. */
 typedef struct Result {

@@ -160,7 +160,7 @@ static void keep_report(Session *session, Report *report, const ReportText *text
     if (report->report_path == NULL)
         report->report_path = g_build_filename(directory, name, NULL);
     object = report_json(report, text);
-    json = json_dumps(object, JSON_INDENT(2));
+    json = json_dumps(object, JSON_INDENT(2) | JSON_DECIMALS);
     json_decref(object);
     g_mkdir_with_parents(directory, 0700); /* a failure is file_replace's to tell */
     if (json != NULL && file_replace(report->report_path, json, 0600, &error))

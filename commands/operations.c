@@ -72,7 +72,7 @@ static void show_moved(const MovedRequest *request, const Looked *looked, json_t
     if (strcmp(request->format, "csv") == 0) {
         result->text = moved_csv(list);
     } else if (strcmp(request->format, "json") == 0) {
-        g_autofree char *json = json_dumps(list, JSON_INDENT(2));
+        g_autofree char *json = json_dumps(list, JSON_INDENT(2) | JSON_DECIMALS);
 
         result->text = g_strconcat(json, "\n", NULL);
     } else if (json_array_size(list) == 0 && looked->unreached->len == 0) {

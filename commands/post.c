@@ -36,7 +36,7 @@ static char *post_text(const Post *post)
                        text_json(post->operation), "subject", text_json(post->subject), "body",
                        text_json(post->body), "table", text_json(post->table), "since",
                        (json_int_t)(g_get_real_time() / G_USEC_PER_SEC));
-    text = json_dumps(object, JSON_INDENT(2));
+    text = json_dumps(object, JSON_INDENT(2) | JSON_DECIMALS);
     json_decref(object);
     return text;
 }
@@ -104,7 +104,7 @@ static void set_problem(const Conf *conf, const char *operation, const char *pro
         json_object_set_new(report, "mail_problem", text_json(problem));
     else
         json_object_del(report, "mail_problem");
-    text = json_dumps(report, JSON_INDENT(2));
+    text = json_dumps(report, JSON_INDENT(2) | JSON_DECIMALS);
     json_decref(report);
     if (text != NULL && !file_replace(path, text, 0600, &ignored))
         return; /* it says what was true when it was written */

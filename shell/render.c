@@ -1,4 +1,5 @@
 /* render.c - results and errors as text or JSON; stdout carries results, stderr the talk. */
+#include "conf/units.h"
 #include "shell/shell.h"
 #include <string.h>
 
@@ -40,6 +41,24 @@ static char *scalar_text(const json_t *value)
     g_assert_not_reached();
 }
 
+/* Bytes by the name of their key: "bytes", "bytes_done", "free_bytes". */
+static bool is_size(const char *key)
+{
+    return strcmp(key, "bytes") == 0 || g_str_has_prefix(key, "bytes_") ||
+           g_str_has_suffix(key, "_bytes");
+}
+
+/* Which is there for programs only: the same is beside it as people write it. */
+static bool is_double(json_t *object, const char *key)
+{
+    g_autofree char *shown = strcmp(key, "bytes") == 0 ? g_strdup("size")
+                             : g_str_has_suffix(key, "_bytes")
+                                 ? g_strndup(key, strlen(key) - strlen("_bytes"))
+                                 : NULL;
+
+    return shown != NULL && json_object_get(object, shown) != NULL;
+}
+
 /* A list of plain values as one would type it; NULL if it holds more. */
 static char *list_text(const json_t *list)
 {
@@ -58,10 +77,15 @@ static char *list_text(const json_t *list)
 }
 
 /* What stands beside a name on its line; NULL if it needs lines of its own. */
-static char *value_text(const json_t *value)
+static char *value_text(const char *key, const json_t *value)
 {
-    return json_is_array(value) && json_array_size(value) > 0 ? list_text(value)
-                                                              : scalar_text(value);
+    if (json_is_array(value))
+        return json_array_size(value) > 0 ? list_text(value) : g_strdup("-");
+    if (json_is_string(value) && json_string_length(value) == 0)
+        return g_strdup("-");
+    if (json_is_integer(value) && is_size(key))
+        return units_format_size((uint64_t)MAX(json_integer_value(value), 0));
+    return scalar_text(value);
 }
 
 /* zxsuite's layout: a block for each object, indented, names padded to one width. */
@@ -90,15 +114,17 @@ static void walk(GString *out, json_t *value, int depth)
     }
     json_object_foreach(value, key, member)
     {
-        g_autofree char *text = value_text(member);
+        g_autofree char *text = value_text(key, member);
 
-        if (text != NULL)
+        if (text != NULL && !is_double(value, key))
             width = MAX(width, (int)strlen(key));
     }
     json_object_foreach(value, key, member)
     {
-        g_autofree char *text = value_text(member);
+        g_autofree char *text = value_text(key, member);
 
+        if (is_double(value, key))
+            continue;
         if (text != NULL) {
             g_string_append_printf(out, "%*s%-*s  %s\n", indent, "", width, key, text);
             continue;
@@ -136,7 +162,7 @@ static json_t *error_json(const GError *error)
 static void print_json(FILE *out, json_t *object)
 {
     json_object_set_new(object, "schema", json_integer(JSON_SCHEMA));
-    json_dumpf(object, out, JSON_COMPACT);
+    json_dumpf(object, out, JSON_COMPACT | JSON_DECIMALS);
     fputc('\n', out);
     fflush(out);
     json_decref(object);

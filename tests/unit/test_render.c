@@ -540,8 +540,22 @@ static void lists(void **state G_GNUC_UNUSED)
     result.response =
         json_pack("{s:[s,s], s:[], s:s}", "stages", "blobs", "account", "none", "verb", "x");
     check(render_text(&result), "stages  blobs,account\n"
-                                "none\n\n"
+                                "none    -\n"
                                 "verb    x\n");
+    result_clear(&result);
+    /* Numbers that are there for programs. */
+    result.response =
+        json_pack("{s:s, s:i, s:s, s:i, s:i, s:s, s:s, s:[{s:s, s:i}]}", "free", "2.0 MB",
+                  "free_bytes", 2 << 20, "size", "1.0 KB", "bytes", 1024, "bytes_done", 1536,
+                  "bytesSaved", "n/a", "why", "", "list", "x", "y", "bytes", 3);
+    check(render_text(&result), "free        2.0 MB\n"
+                                "size        1.0 KB\n"
+                                "bytes_done  1.5 KB\n"
+                                "bytesSaved  n/a\n"
+                                "why         -\n"
+                                "list\n\n"
+                                "        x      y\n"
+                                "        bytes  3 B\n");
     result_clear(&result);
 }
 
