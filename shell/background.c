@@ -16,6 +16,7 @@
 typedef struct Child {
     pid_t pid;
     char operation[37];
+    bool told; /* its end was seen: nothing more is said of it */
 } Child;
 static GArray *children; /* of Child; NULL: none yet */
 
@@ -153,7 +154,6 @@ bool background_start(void *data, const char *operation, Result *result, GError 
 {
     Shell *shell = data;
     g_autofree char *output = output_file(shell->session.conf, operation);
-    g_autofree char *left = background_left(); /* takes leave of those that have ended */
     g_autofree char *line = NULL;
     int channel;
     pid_t pid;
@@ -166,6 +166,48 @@ bool background_start(void *data, const char *operation, Result *result, GError 
     return take_answer(line, operation, pid, output, result, error);
 }
 
+/* What became of a process, by how it ended. */
+static void append_end(GString *out, const Child *child, int how)
+{
+    const ErrorStatus *known = error_statuses;
+
+    if (!WIFEXITED(how)) {
+        g_string_append_printf(out,
+                               "the process of operation %s died (signal %d); see: "
+                               "getUnfinishedOperationLog\n",
+                               child->operation, WIFSIGNALED(how) ? WTERMSIG(how) : 0);
+        return;
+    }
+    while (known->meaning != NULL && known->status != WEXITSTATUS(how))
+        known++;
+    g_string_append_printf(out, "operation %.8s has ended: %s; see: report %.8s\n",
+                           child->operation,
+                           WEXITSTATUS(how) == 0    ? "done"
+                           : known->meaning != NULL ? known->meaning
+                                                    : "failed",
+                           child->operation);
+}
+
+char *background_ended(const char *seen)
+{
+    GString *out = g_string_new(NULL);
+
+    for (guint i = 0; children != NULL && i < children->len;) {
+        Child *child = &g_array_index(children, Child, i);
+        int how = 0;
+
+        child->told = child->told || g_strcmp0(child->operation, seen) == 0;
+        if (waitpid(child->pid, &how, WNOHANG) == 0) {
+            i++;
+            continue;
+        }
+        if (!child->told)
+            append_end(out, child, how);
+        g_array_remove_index(children, i);
+    }
+    return g_string_free(out, out->len == 0);
+}
+
 char *background_left(void)
 {
     GString *out = g_string_new(NULL);
@@ -173,7 +215,7 @@ char *background_left(void)
     for (guint i = 0; children != NULL && i < children->len;) {
         const Child *child = &g_array_index(children, Child, i);
 
-        if (waitpid(child->pid, NULL, WNOHANG) != 0) {
+        if (child->told || waitpid(child->pid, NULL, WNOHANG) != 0) {
             g_array_remove_index(children, i);
             continue;
         }
@@ -196,7 +238,7 @@ static bool begun; /* said so, or there is nobody to be told any more */
 
 static void answer(json_t *object)
 {
-    g_autofree char *text = json_dumps(object, JSON_COMPACT);
+    g_autofree char *text = json_dumps(object, JSON_COMPACT | JSON_DECIMALS);
     g_autofree char *line = g_strconcat(text, "\n", NULL);
     const char *at = line;
     size_t left = strlen(line);

@@ -13,5 +13,8 @@ bool background_start(void *data, const char *operation, Result *result, GError 
 int background_run(Shell *shell);
 /* Those that this shell has started and that have not ended, as lines; NULL: none. */
 char *background_left(void);
+/* Those that have ended since it was asked last, as lines; NULL: none. @seen: whose end was shown,
+ * so that it need not be told; or NULL. */
+char *background_ended(const char *seen);
 
 #endif

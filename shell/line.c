@@ -348,6 +348,16 @@ static json_t *list_past(void *data, unsigned last)
     return list;
 }
 
+/* What this shell began in the background and has ended meanwhile; @seen is known. */
+static void tell_ended(const Shell *shell, const char *seen)
+{
+    g_autofree char *ended = background_ended(seen);
+    g_autofree char *plain = ended != NULL ? render_plain(ended) : NULL;
+
+    if (plain != NULL && !shell->base.quiet)
+        fputs(plain, stderr);
+}
+
 /* The next line is the first of a command. */
 static void begin_command(Prompt *prompt)
 {
@@ -374,9 +384,12 @@ int line_run(Shell *shell)
     command = prompt.command;
     sigaction(SIGINT, &ignore, &before); /* a command at work has its own (stop.c) */
     while (!shell->session.leave) {
-        int length = 0;
+        g_autofree char *shown = NULL;
+        int length = 0, status;
         const char *line;
 
+        if (command->len == 0)
+            tell_ended(shell, NULL);
         el_set(prompt.el, EL_PREP_TERM, 1); /* before the prompt: who sees it types keys */
         line = el_gets(prompt.el, &length);
         if (prompt.abandoned) {
@@ -395,7 +408,10 @@ int line_run(Shell *shell)
             continue;
         }
         remember(&prompt, shell, command->str);
-        shell_line(shell, command->str, NULL);
+        status = shell_line(shell, command->str, NULL);
+        shown = progress_take_shown(shell->progress);
+        if (status != error_exit_status(ZX_ERROR_INTERRUPTED)) /* it was watched to its end */
+            tell_ended(shell, shown);
         begin_command(&prompt);
     }
     left = background_left();

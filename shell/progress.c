@@ -29,6 +29,7 @@ struct Progress {
     bool ending, dirty;
     GQueue said; /* of Said */
     Flight flight;
+    char *shown_last; /* the operation of the command before; NULL: it had none */
     bool quiet, json, detailed;
     bool terminal, colour;
     int64_t shown; /* when the lines were drawn or written last */
@@ -58,6 +59,7 @@ Progress *progress_new(void)
 void progress_free(Progress *progress)
 {
     flight_clear(&progress->flight);
+    g_free(progress->shown_last);
     screen_close(&progress->screen);
     g_mutex_clear(&progress->mutex);
     g_cond_clear(&progress->wake);
@@ -119,7 +121,7 @@ static void push_json(Progress *progress, FILE *out, json_t *object)
     g_autofree char *text = NULL;
 
     json_object_set_new(object, "schema", json_integer(JSON_SCHEMA));
-    text = json_dumps(object, JSON_COMPACT);
+    text = json_dumps(object, JSON_COMPACT | JSON_DECIMALS);
     json_decref(object);
     push(progress, out, g_strconcat(text, "\n", NULL));
 }
@@ -226,7 +228,14 @@ void progress_end(Progress *progress)
 
         screen_erase(&progress->screen, look.columns);
     }
+    g_free(progress->shown_last);
+    progress->shown_last = g_steal_pointer(&progress->flight.operation);
     flight_clear(&progress->flight);
+}
+
+char *progress_take_shown(Progress *progress)
+{
+    return g_steal_pointer(&progress->shown_last);
 }
 
 /* A sentence for stderr; @on_event: with --progress --json it is one of the events, on stdout. */

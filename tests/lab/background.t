@@ -5,6 +5,7 @@ goes away, Ctrl-C; killed, found, told by mail, and taken up again."""
 import contextlib
 import json
 import os
+import re
 import signal
 import sys
 
@@ -232,6 +233,30 @@ try:
     result = result_of(uuid)
     for name in ("hal", "ida"):
         moved_clean(result, before, ids[name], one, two, f"resumed: {name}")
+
+    # Who began it in the shell is told of its end, unless it was watched.
+    with Window(lab.dir, f"{lab.program} --config {lab.conf_path}; echo ended $?") as window:
+        def told(uuid):
+            """A line about its end is on the screen; each Enter may bring it."""
+            window.keys("Enter")
+            return f"operation {uuid} has ended: done; see: report {uuid}" in window.shows(
+                lambda screen: screen.endswith("zxmove>"), "a prompt")
+
+        def begun(screen):
+            """Another one goes on, and the prompt is there."""
+            found = re.findall(r"stop it with:  doStopOperation (\w+)", screen)
+            return screen.endswith("zxmove>") and found and found[-1] not in seen
+
+        window.shows(lambda screen: "zxmove>" in screen, "a prompt")
+        seen = []
+        for words in ("monitor {}", "version"):
+            window.keys(f"doMailboxMove {one.name} accounts {scene.address('hal')} stages data", "Enter")
+            seen.append(re.findall(r"doStopOperation (\w+)", window.shows(begun, "the prompt again"))[-1])
+            window.keys(words.format(seen[-1]), "Enter")
+            comes(seen[-1], "done", f"{words.split()[0]}: it ends")
+        wait_for(lambda: told(seen[1]), 60, "the shell to tell of the end")
+        ok(True, "the shell tells of the end")
+        is_(told(seen[0]), False, "  not of one that was watched to its end")
 finally:
     lab.stop()
 done()
