@@ -200,8 +200,10 @@ static void append_done(GString *out, const Report *report, const ReportText *te
     if (strcmp(word, "purged") == 0)
         memcpy(word, "done", 5);
     g_string_append_printf(out, "%-9s  %s", word, counts);
-    if (report->mailboxes->len == totals->skipped && !text->recover)
-        g_string_append(out, text->purge ? "   nothing to purge" : "   nothing to move");
+    if (report->mailboxes->len == totals->skipped)
+        g_string_append(out, text->purge     ? "   nothing to purge"
+                             : text->recover ? "   nothing to recover"
+                                             : "   nothing to move");
     else if (text->purge && text->dry_run)
         g_string_append_printf(out, "   %s to be freed", size);
     else if (!text->recover && !text->plan)

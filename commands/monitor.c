@@ -239,7 +239,8 @@ static bool run(Session *session, void *data, Result *result, GError **error)
 
     if (operation == NULL)
         return false;
-    if (request->operation == NULL)
+    /* Of several mailboxes the first line of progress names it. */
+    if (request->operation == NULL && operation->mailboxes < 2)
         session_note(session, "operation %s", operation->operation);
     return operation_watch(session, operation, result, error);
 }

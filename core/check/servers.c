@@ -1,4 +1,5 @@
 /* servers.c - doCheck: this host, the directory, first contact, and the servers beside the stores. */
+#include "conf/units.h"
 #include "core/check/check.h"
 #include "core/net/ldap.h"
 #include "core/net/memcached.h"
@@ -7,8 +8,8 @@
 #include <netdb.h>
 #include <string.h>
 #include <sys/resource.h>
-#include <sys/statfs.h>
 #include <sys/socket.h>
+#include <sys/statfs.h>
 #include <unistd.h>
 
 /* This host. */
@@ -20,21 +21,21 @@ void test_state_dir(Check *check, const CheckTest *test)
     static const long remote[] = { 0x6969 /* NFS */, 0x517B /* SMB */, (long)0xFF534D42 /* CIFS */,
                                    (long)0xFE534D42 /* SMB2 */, 0x65735546 /* FUSE */ };
     const char *path = check->conf->state_dir;
+    g_autofree char *free_text = NULL;
     struct statfs fs;
     uint64_t available;
 
     if (statfs(path, &fs) != 0 && statfs("/", &fs) != 0)
         return;
     available = (uint64_t)fs.f_bavail * (uint64_t)fs.f_bsize;
+    free_text = units_format_size(available);
     for (guint i = 0; i < G_N_ELEMENTS(remote); i++)
         if ((long)fs.f_type == remote[i])
             check_add(check, test, CHECK_WARN, path, "it is not on a local disk");
     if (available < STATE_BYTES)
-        check_add(check, test, CHECK_WARN, path, "%" G_GUINT64_FORMAT " MB are free",
-                  available >> 20);
+        check_add(check, test, CHECK_WARN, path, "%s are free", free_text);
     else
-        check_add(check, test, CHECK_OK, path, "%" G_GUINT64_FORMAT " MB are free",
-                  available >> 20);
+        check_add(check, test, CHECK_OK, path, "%s are free", free_text);
 }
 
 /* For each store: ssh, agent, databases with their forwards, SOAP; what a mailbox in flight has beside. */

@@ -2,6 +2,7 @@
  * out. */
 #include "core/base/log.h"
 #include "core/move/move.h"
+#include <errno.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -65,7 +66,11 @@ bool operation_log_open(Operation *op, GError **error)
                      .keep = conf->log.keep };
 
     if (g_mkdir_with_parents(directory, 0700) != 0)
-        return fail(error, ZX_ERROR_STATE, "%s: cannot be made", directory);
+        return fail(
+            error, ZX_ERROR_STATE,
+            "%s: cannot be made: %s\nlogs and reports are kept below state_dir: set it to a "
+            "directory that can be written",
+            directory, g_strerror(errno));
     if (conf->log.keep_days != 0)
         thin_out(directory, conf->log.keep_days);
     if (plan.target == LOG_TO_FILE)

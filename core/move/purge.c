@@ -594,8 +594,7 @@ bool purge_run(Operation *op, const PurgeRequest *request, GError **error)
     }
     g_clear_error(&first);
     if (op->report->mailboxes->len == 0 && !is_all(request) && !leftover_only(request))
-        return fail(error, ZX_ERROR_NOT_FOUND,
-                    "no retained copy of %s on %s: see getMovedMailboxes", request->mailbox,
-                    request->host != NULL ? request->host : "any store");
+        return fail(error, ZX_ERROR_NOT_FOUND, "no old copy of %s on %s\nsee: getMovedMailboxes",
+                    request->mailbox, request->host != NULL ? request->host : "any store");
     return true;
 }

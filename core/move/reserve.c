@@ -302,7 +302,8 @@ const Volume *reserve_choose_volume(const Store *store, const char *wanted, GErr
         if (strcmp(((Volume *)g_ptr_array_index(store->volumes, i))->name, wanted) == 0)
             volume = g_ptr_array_index(store->volumes, i);
     if (volume == NULL || volume->type == VOLUME_INDEX || volume->store_type != 1) {
-        fail(error, ZX_ERROR_REFUSED, "%s has no message volume %s of files", store->name,
+        fail(error, ZX_ERROR_REFUSED,
+             "%s has no volume %s that keeps messages in files: see getAllVolumes", store->name,
              wanted != NULL ? wanted : "current_primary");
         return NULL;
     }

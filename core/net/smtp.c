@@ -152,7 +152,7 @@ bool smtp_send(const SmtpTarget *target, const char *const *to, const char *subj
             g_error("out of memory for a message");
         add_part(parts, "text/plain; charset=utf-8", NULL, body);
         if (attachment != NULL)
-            add_part(parts, "text/plain; charset=utf-8", attachment_name, attachment);
+            add_part(parts, "text/csv; charset=utf-8", attachment_name, attachment);
         headers = message_headers(target, to, subject);
         curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, problem);
         rc = perform(curl, target, to, headers, parts, &status);

@@ -10,8 +10,8 @@ typedef struct SmtpTarget {
     unsigned timeout_s;
 } SmtpTarget;
 
-/* @to ends with NULL. @attachment may be NULL; @attachment_name is its file name. UTF-8 throughout;
- * header values that hold a line break are refused (USAGE). */
+/* @to ends with NULL. @attachment (CSV) may be NULL; @attachment_name is its file name. UTF-8
+ * throughout; header values that hold a line break are refused (USAGE). */
 bool smtp_send(const SmtpTarget *target, const char *const *to, const char *subject,
                const char *body, const char *attachment_name, const char *attachment,
                GError **error) MUST_USE;

@@ -237,7 +237,8 @@ static SoapReply *log_in(Soap *soap, const Wait *wait)
     if (reply->outcome != SOAP_ANSWER) {
         g_autofree char *message = g_steal_pointer(&reply->message);
 
-        reply->message = g_strdup_printf("cannot log in as %s: %s", soap->user, message);
+        reply->message = g_strdup_printf("cannot log in as %s (admin.user and its password): %s",
+                                         soap->user, message);
         return g_steal_pointer(&reply);
     }
     node = soap_child(reply->body, "authToken");

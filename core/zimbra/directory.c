@@ -13,8 +13,18 @@ LdapConn *directory_connect(const Conf *conf, const char *url, unsigned timeout_
         .starttls = conf->ldap.starttls,
         .timeout_s = timeout_s,
     };
+    GError *problem = NULL;
+    LdapConn *conn = ldap_conn_open(&target, &problem);
 
-    return ldap_conn_open(&target, error);
+    if (conn != NULL)
+        return conn;
+    if (error_code(problem) == ZX_ERROR_DENIED) {
+        fail(error, ZX_ERROR_DENIED, "%s (ldap.bind_dn and its password)", problem->message);
+        g_error_free(problem);
+    } else {
+        g_propagate_error(error, problem);
+    }
+    return NULL;
 }
 
 GPtrArray *directory_search(Directory *directory, const char *base, LdapScope scope,
@@ -60,6 +70,13 @@ Directory *directory_open(const Conf *conf, GError **error)
 {
     g_autoptr(Directory) directory = g_new0(Directory, 1);
 
+    if (conf->path == NULL && conf->ldap.master == NULL) {
+        fail(
+            error, ZX_ERROR_REFUSED,
+            "there is no configuration: neither ~/.config/zxmove/zxmove.yaml nor "
+            "/etc/zxmove/zxmove.yaml\n--config FILE names another; what it holds: man zxmove.conf");
+        return NULL;
+    }
     if (conf->ldap.master == NULL) {
         fail(error, ZX_ERROR_REFUSED,
              "the configuration names no LDAP master: set ldap.master to ldap://host:port");
@@ -205,7 +222,7 @@ const ServerInfo *directory_server_called(const GPtrArray *servers, const char *
         fail(error, ZX_ERROR_NOT_FOUND, "no server %s in the directory, did you mean %s?", hostname,
              near);
     else
-        fail(error, ZX_ERROR_NOT_FOUND, "no server %s in the directory\nsee: getServers", hostname);
+        fail(error, ZX_ERROR_NOT_FOUND, "no server %s in the directory: see getServers", hostname);
     return NULL;
 }
 

@@ -50,7 +50,9 @@ try:
     def parts(mail):
         """Its text and its table."""
         text = mail.get_body(("plain",)).get_content()
-        return text, next(mail.iter_attachments()).get_content()
+        table = next(mail.iter_attachments())
+        is_(table.get_content_type(), "text/csv", "a table is attached")
+        return text, table.get_content()
 
     # The sender of notifications is no mailbox that moves; a batch goes on without it.
     configure(**{"from": scene.address("sender")})
