@@ -36,7 +36,16 @@ bool session_read_again(Session *session, GError **error)
 
 Core *session_core(Session *session, GError **error)
 {
-    if (session_conf(session, error) != NULL && session->core == NULL)
+    /* NULL: of no command, but of a process that has only a task. */
+    const Switches *switches = session->switches;
+    const char *host = switches != NULL ? switches->host : NULL;
+
+    if (session_conf(session, error) == NULL)
+        return NULL;
+    /* A slip of the pen would find nothing to do anywhere, and call it done. */
+    if (host != NULL && conf_store_called(session->conf, host, error) == NULL)
+        return NULL;
+    if (session->core == NULL)
         session->core = core_open(session->conf, error);
     return session->core;
 }

@@ -135,9 +135,10 @@ exits(result, 5, "getMovedMailboxes while a store is gone")
 answer = json.loads(result.stdout)["response"]
 ok({copy["store"] for copy in answer["mailboxes"]} >= {one.name}, "lists those of the others") or diag(result.stdout)
 is_({missed["server"] for missed in answer["unreached"]}, {two.name}, "and says which was not asked")
-result = lab.zxmove("--host", "nosuch.test", "getMovedMailboxes")
-exits(result, 1, "of a store that is none")
-says(result, "store nosuch.test is not in the configuration", "it says so")
+for words in (["getMovedMailboxes"], ["doPurgeMailboxes", "all", "dry_run", "true"]):
+    result = lab.zxmove("--host", "nosuch.test", *words)
+    exits(result, 1, f"{words[0]} of a store that is none")
+    says(result, "store nosuch.test is not in the configuration", "it says so")
 
 # What old scripts call.
 result = lab.zxmove("runBulkDelete", "volumes", "1,2")
