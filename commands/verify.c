@@ -205,7 +205,8 @@ static void append_table(GString *out, const VerifyTable *table, bool marked)
     if (marked)
         append_marks(out, table->marks);
     else
-        g_string_append_printf(out, "%s rows, %s in the mailbox in use", old, new);
+        g_string_append_printf(out, "%s row%s, %s in the mailbox in use", old,
+                               table->old_rows == 1 ? "" : "s", new);
     g_string_append_c(out, '\n');
 }
 
