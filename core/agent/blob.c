@@ -358,23 +358,28 @@ static bool link_older(Agent *agent, const WireFrame *frame, Tree *tree, const B
                        uint32_t older, struct stat *st, GError **error)
 {
     BlobRef old = *ref;
-    char name[NAME_SIZE];
+    char name[NAME_SIZE], there[NAME_SIZE];
     ContentIs is;
     bool linked = false;
     int from, fd;
 
     old.mailbox = older;
     blob_name(ref, name);
+    blob_name(ref, there);
     from = blob_dir(agent, tree, older, ref->item, TREE_LOOK);
     if (from >= 0)
         from = fcntl(from, F_DUPFD_CLOEXEC, 0); /* the next look-up may close it */
     if (from < 0)
         return false;
-    fd = open_file(from, name, st);
+    fd = open_file(from, there, st);
+    if (fd < 0 && errno == ENOENT) {
+        old_name(ref, there);
+        fd = open_file(from, there, st);
+    }
     if (fd >= 0 && judge(fd, st, &old, &is, NULL) && content_matches(&is, ref)) {
         int to = blob_dir(agent, tree, ref->mailbox, ref->item, make_for(frame));
 
-        linked = to >= 0 && linkat(from, name, to, name, 0) == 0;
+        linked = to >= 0 && linkat(from, there, to, name, 0) == 0;
         if (linked && (frame->flags & AGENT_DURABLE) != 0)
             agent_unsynced(agent, to, fd, error);
     }
