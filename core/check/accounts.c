@@ -124,15 +124,15 @@ void test_host_pool(Check *check, const CheckTest *test)
 
 /* Mailboxes. */
 
-/* One reason of many accounts is their stores', which other tests tell. */
+/* One reason of many accounts is their stores', which other tests tell: before these fit nothing else is looked
+ * at. Its words may be others by now, such as how far clocks are apart. */
 static bool is_of_stores(Check *check, const MailboxResult *result)
 {
-    g_autoptr(GError) ignored = NULL, why = NULL;
+    g_autoptr(GError) ignored = NULL;
     Store *source = operation_store(&check->op, result->source, &ignored);
 
     return source == NULL || check->target == NULL ||
-           (!plan_check_stores(&check->op, source, check->target, &why) &&
-            strcmp(why->message, result->reason) == 0);
+           !plan_check_stores(&check->op, source, check->target, NULL);
 }
 
 void test_mailbox(Check *check, const CheckTest *test)

@@ -226,6 +226,19 @@ def resumed():
     says(result, "2 moved, 0 failed", "and moves the rest")
 
 
+def not_equal():
+    """What differs after the last differences were brought: the proof says so, and nobody is switched."""
+    account = plain("notequal")
+    before = scene.snapshot(account)
+    held = Held(scene, account, two, "delta:applied")
+    held.wait()
+    execute(two, "UPDATE zimbra.mailbox SET item_id_checkpoint = item_id_checkpoint - 1 WHERE account_id = %s", account)
+    result = held.go()
+    led_back(result, before, account, "a row that differs", 1)
+    says(result, "is not proven equal", "the reason is told")
+    moved_clean(scene.move(account, two), before, account, one, two, "the next run mends it")
+
+
 def threshold():
     """So many unreadable blobs, whatever they are a part of."""
     accounts = [plain("threshold1", messages=60), plain("threshold2")]
@@ -343,8 +356,8 @@ lab = Lab.create("items", mode=os.environ.get("MODE", "asan"))
 try:
     one, two = lab.stores
     scene = Scene(lab, strangers=False)
-    for test in (gate, told, killed, five_percent, in_flight, resumed, threshold, overwrite, older_state, verify, ignore_partial,
-                 bandwidth, as_they_are):
+    for test in (gate, told, killed, five_percent, in_flight, resumed, not_equal, threshold, overwrite, older_state, verify,
+                 ignore_partial, bandwidth, as_they_are):
         if len(sys.argv) < 2 or test.__name__ in sys.argv[1:]:
             test()
 finally:

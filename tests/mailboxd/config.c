@@ -99,6 +99,8 @@ static bool from_json(json_t *root, GError **error)
            text(ldap, "bind_dn", &loaded.ldap.bind_dn, error) &&
            text(ldap, "password", &loaded.ldap.password, error) &&
            list(root, "memcached", &loaded.memcached, error) &&
+           (json_object_get(root, "reindexing") == NULL ||
+            list(root, "reindexing", &loaded.reindexing, error)) &&
            (json_object_get(root, "network_moves") == NULL ||
             list(root, "network_moves", &loaded.network_moves, error)) &&
            addresses(root, error) &&
@@ -235,6 +237,7 @@ void config_free(void)
         g_free(texts[i]);
     g_strfreev(loaded.ldap.urls);
     g_strfreev(loaded.memcached);
+    g_strfreev(loaded.reindexing);
     g_strfreev(loaded.network_moves);
     g_clear_pointer(&loaded.addresses, g_hash_table_unref);
     loaded = (Config){ 0 };

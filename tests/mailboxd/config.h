@@ -28,6 +28,7 @@ typedef struct Config {
     unsigned account_cache_ms;
     unsigned lock_timeout_ms;
     char *version, *db_version; /* what it claims to be: "10.1.0", "118" */
+    char **reindexing;          /* accounts whose mailboxes are being indexed anew for as long as it runs */
     char **network_moves;       /* accounts that Network Edition's mover is at work on; NULL: open source */
     unsigned index_merge_ms;    /* how long a merge takes, so that tests can meet one */
 

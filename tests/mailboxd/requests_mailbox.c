@@ -154,6 +154,9 @@ static xmlNode *reindex_act(Mailbox *mailbox, const char *action, GError **error
         return reindex_start(mailbox, error) ? reindex_answer("started", NULL) : NULL;
     if (strcmp(action, "status") == 0) {
         status = reindex_status(mailbox);
+        if (config->reindexing != NULL &&
+            g_strv_contains((const char *const *)config->reindexing, mailbox->account_id))
+            status.running = true;
         return status.running ? reindex_answer("running", &status) : reindex_answer("idle", NULL);
     }
     if (strcmp(action, "cancel") == 0)
