@@ -260,9 +260,9 @@ def kept_up_to_date(scene):
     accounts = [scene.mailbox(f"h{number}", one, messages=20) for number in range(2)]
     process = scene.start_move(accounts, two, "hold", "true", "threads", "2", fail="hold:soon=fail",
                                stages="data,account")
-    wait_for(lambda: row()[1] == "held", 60, "the operation to be held")
-    operation, _, cause = row()
-    ok("doCompleteMove" in cause, "and to say for what") or diag(cause)
+    held = wait_for(lambda: [found for found in [row()] if found[1] == "held"], 60, "the operation to be held")
+    operation, _, cause = held[0]
+    ok("doCompleteMove" in str(cause), "and to say for what") or diag(str(cause))
     number = copied(accounts[0])
     with Sql(two) as sql:
         staged = int(sql.text(f"SELECT COUNT(*) FROM zxmove.staged WHERE account_id = '{accounts[0]}'")[0][0])
