@@ -85,9 +85,9 @@ def tabs_until(condition):
     return screens[-1]
 
 
-def tab_until_completed():
-    """The same until the line is another."""
-    before = shell.screen()
+def tab_until_completed(typed):
+    """The same until the line that ends so, once it is shown, is another."""
+    before = shell.shows(lambda screen: screen.endswith(typed))
     tabs_until(lambda screen: screen != before)
 
 
@@ -180,7 +180,7 @@ try:
     clear(shell)
     lab.slapd.cont()
     shell.type(f"doMailboxMove {two} accounts bor")
-    tab_until_completed()
+    tab_until_completed("accounts bor")
     ok(shell.ends("accounts boris@company.test"), "it goes on: its answer is there")
     clear(shell)
 
@@ -193,7 +193,7 @@ try:
     clear(shell)
     lab.slapd.start()
     shell.type(f"doMailboxMove {two} domains comp")
-    tab_until_completed()
+    tab_until_completed("domains comp")
     ok(shell.ends("domains company.test"), "it is back")
     clear(shell)
 

@@ -67,7 +67,7 @@ def row(operation=None, columns="uuid, state, cause"):
     """The operation's row at the destination; the last one, if none is named."""
     with Sql(two) as sql:
         which = f"WHERE uuid = '{operation}'" if operation else "ORDER BY started DESC LIMIT 1"
-        return sql.text(f"SELECT {columns} FROM zxmove.operation {which}")[0]
+        return (sql.text(f"SELECT {columns} FROM zxmove.operation {which}") or [(None, None, None)])[0]
 
 
 def order(operation, **columns):
@@ -255,6 +255,13 @@ def copied(account, item=None):
                             f" AND type = 5{one_item}")[0][0])
 
 
+def held_by_somebody(store, account):
+    """Whether the account has a claim, or its lock a holder."""
+    with Sql(store) as sql:
+        return sql.text(f"SELECT EXISTS (SELECT 1 FROM zxmove.claim WHERE account_id = '{account}')"
+                        f" OR IS_USED_LOCK('zxmove.{account}') IS NOT NULL")[0][0] != "0"
+
+
 def kept_up_to_date(scene):
     """hold: rounds go on, nobody moves before he is released; what another operation moves is left alone."""
     accounts = [scene.mailbox(f"h{number}", one, messages=20) for number in range(2)]
@@ -274,6 +281,8 @@ def kept_up_to_date(scene):
     before = scene.snapshot(*accounts)
     other = wait_for(lambda: (lambda r: r.returncode == 0 and r)(scene.move(accounts[1], two, stages="data,account")),
                      60, "another operation to move one of them meanwhile")
+    # A round that looked where it lives before it moved claims it once more, and sees.
+    wait_for(lambda: not any(held_by_somebody(store, accounts[1]) for store in (one, two)), 60, "nobody to hold it")
     moved_clean(other, before, accounts[1], one, two, "held is not claimed")
     is_(home(lab, accounts[0]).name, one.name, "nobody else moved")
     order(operation, complete=1, wanted_by="test")
