@@ -84,7 +84,8 @@ void crew_count_moved(Operation *lane, MailboxResult *result)
     Store *target = operation_store(lane, result->destination, &problem);
     g_autoptr(Rows) row = NULL;
 
-    if (lane->again != NULL && result->outcome == OUTCOME_SKIPPED && target != NULL)
+    if (lane->again != NULL && result->outcome == OUTCOME_SKIPPED && target != NULL &&
+        store_revive(target, &problem))
         row = db_query(target->control, &problem,
                        "SELECT source_mailbox, destination_mailbox,"
                        " CAST(UNIX_TIMESTAMP(changed) * 1000 AS UNSIGNED) FROM zxmove.fence"

@@ -50,7 +50,9 @@ static void skip_if_finished(Operation *op, const Account *account, MailboxResul
     GError *problem = NULL;
     Store *store = operation_store(op, account->mail_host, &problem);
 
-    if (store != NULL && (store->bare || move_nothing_unfinished(store, account, &problem))) {
+    /* It may be hours since it was last asked. */
+    if (store != NULL && (op->looking || store_revive(store, &problem)) &&
+        (store->bare || move_nothing_unfinished(store, account, &problem))) {
         skip(result, "already there");
         return;
     }
