@@ -65,8 +65,8 @@ def _signal(victims, number):
                 pass
 
 
-def _stands_still(pid):
-    """Whether every thread is stopped: SIGSTOP reaches them one by one."""
+def _states(pid):
+    """What its threads do, as in proc(5)."""
     states = []
     for path in glob.glob(f"/proc/{pid}/task/*/stat"):
         try:
@@ -74,7 +74,17 @@ def _stands_still(pid):
                 states.append(file.read().rpartition(b")")[2].split()[0])
         except (FileNotFoundError, ProcessLookupError):
             pass
-    return all(state in (b"T", b"t", b"Z", b"X") for state in states)
+    return states
+
+
+def _stands_still(pid):
+    """Whether every thread is stopped: SIGSTOP reaches them one by one."""
+    return all(state in (b"T", b"t", b"Z", b"X") for state in _states(pid))
+
+
+def _is_paused(pid):
+    """Whether somebody has stopped it with a signal: not a debugger, which does so for a moment."""
+    return b"T" in _states(pid)
 
 
 def _gone(victims, seconds):
@@ -90,7 +100,9 @@ def stop_all(processes, number=signal.SIGTERM, seconds=30):
     """Ends several at once with a signal, everything below them too; what is left then is killed."""
     victims = [victim for process in processes for victim in process._victims()]
     _signal(victims, number)
-    _signal(victims, signal.SIGCONT)  # a paused one could not end
+    # A paused one could not end. Nobody else gets this signal: it would take the SIGSTOP away by which a sanitizer
+    # at its end holds the program it looks through for leaks, and the two would wait for each other.
+    _signal([victim for victim in victims if _is_paused(victim[0])], signal.SIGCONT)
     if not _gone(victims, SLOW * seconds):
         _signal(victims, signal.SIGKILL)
         if not _gone(victims, SLOW * 10):
