@@ -13,11 +13,9 @@ static bool target_is_not_home(Move *move, GError **error)
 
     if (now == NULL)
         return false;
-    if (now->mail_host == NULL || g_ascii_strcasecmp(now->mail_host, move->source->name) != 0)
-        return fail(error, ZX_ERROR_CHANGED, "%s lives on %s now, not on %s",
-                    move->account->address, now->mail_host != NULL ? now->mail_host : "no store",
-                    move->source->name);
-    return true;
+    return account_lives_on(now, move->source->name) ||
+           fail(error, ZX_ERROR_CHANGED, "%s lives on %s now, not on %s", move->account->address,
+                account_home(now), move->source->name);
 }
 
 static bool mark(Move *move, const char *state, GError **error)

@@ -19,13 +19,12 @@ static Home home_by_master(Move *move, GError **error)
 
     if (now == NULL)
         return HOME_UNKNOWN;
-    if (now->mail_host != NULL && g_ascii_strcasecmp(now->mail_host, move->target->name) == 0)
+    if (account_lives_on(now, move->target->name))
         return HOME_TARGET;
-    if (now->mail_host != NULL && g_ascii_strcasecmp(now->mail_host, move->source->name) == 0)
+    if (account_lives_on(now, move->source->name))
         return HOME_SOURCE;
     fail(error, ZX_ERROR_CHANGED, "the directory says that %s lives on %s, neither %s nor %s",
-         now->address, now->mail_host != NULL ? now->mail_host : "no store", move->source->name,
-         move->target->name);
+         now->address, account_home(now), move->source->name, move->target->name);
     return HOME_UNKNOWN;
 }
 

@@ -141,7 +141,7 @@ static bool is_not_home(Operation *op, const Store *store, const char *account_i
         return false;
     if (now->mail_host == NULL)
         return fail(error, ZX_ERROR_CHANGED, "%s has no home any more", now->address);
-    if (g_ascii_strcasecmp(now->mail_host, store->name) == 0)
+    if (account_lives_on(now, store->name))
         return fail(error, ZX_ERROR_CHANGED, "%s lives on %s: its mailbox there is not an old copy",
                     now->address, store->name);
     return true;

@@ -372,8 +372,7 @@ static bool nobody_lives_in_it(Purge *purge, GError **error)
         g_error_free(problem);
         return account_is_gone(purge, error);
     }
-    if (purge->account != NULL && purge->account->mail_host != NULL &&
-        g_ascii_strcasecmp(purge->account->mail_host, purge->store->name) == 0 &&
+    if (purge->account != NULL && account_lives_on(purge->account, purge->store->name) &&
         lies_beside(purge->copy, &is_it, NULL) && !is_it) {
         g_error_free(problem);
         return true;
@@ -498,8 +497,7 @@ static bool purge_directory(Purge *purge, GError **error)
 
 static bool open_home(Purge *purge, GError **error)
 {
-    bool here = purge->account == NULL ||
-                g_ascii_strcasecmp(purge->account->mail_host, purge->store->name) == 0;
+    bool here = purge->account == NULL || account_lives_on(purge->account, purge->store->name);
 
     return here || purge_open_home(purge, error);
 }

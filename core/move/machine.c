@@ -338,15 +338,13 @@ bool move_begin_claims(Move *move, GError **error)
 static bool find_home(Move *move, bool *there, GError **error)
 {
     g_autoptr(Account) now = directory_account(move->op->directory, move->account->id, error);
-    const char *home;
 
     if (now == NULL)
         return false;
-    home = now->mail_host != NULL ? now->mail_host : "no store";
-    *there = g_ascii_strcasecmp(home, move->target->name) == 0;
-    return *there || g_ascii_strcasecmp(home, move->source->name) == 0 ||
-           fail(error, ZX_ERROR_CHANGED, "%s lives on %s now, not on %s", now->address, home,
-                move->source->name);
+    *there = account_lives_on(now, move->target->name);
+    return *there || account_lives_on(now, move->source->name) ||
+           fail(error, ZX_ERROR_CHANGED, "%s lives on %s now, not on %s", now->address,
+                account_home(now), move->source->name);
 }
 
 #define LONGEST_BACKOFF_MS 60000 /* cutover_retries may be many */

@@ -70,11 +70,11 @@ bool plan_may_go(Operation *op, const Account *account, MailboxResult *result)
         skip(result, "external account: it has no mail host");
         return false;
     }
-    if (g_ascii_strcasecmp(account->mail_host, result->destination) == 0) {
+    if (account_lives_on(account, result->destination)) {
         skip_if_finished(op, account, result);
         return false;
     }
-    if (op->rolling_back && g_ascii_strcasecmp(account->mail_host, result->source) != 0) {
+    if (op->rolling_back && !account_lives_on(account, result->source)) {
         refuse(result, NULL,
                "it lives on %s by now, and was to be taken back from %s. To take it to %s: "
                "doMailboxMove %s accounts %s",
@@ -82,7 +82,7 @@ bool plan_may_go(Operation *op, const Account *account, MailboxResult *result)
                account->address);
         return false;
     }
-    if (wanted != NULL && g_ascii_strcasecmp(account->mail_host, wanted) != 0) {
+    if (wanted != NULL && !account_lives_on(account, wanted)) {
         g_autofree char *why = g_strdup_printf("home is %s", account->mail_host);
 
         skip(result, why);

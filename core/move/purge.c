@@ -57,11 +57,10 @@ bool purge_home_is_elsewhere(Purge *purge, GError **error)
         return false;
     if (purge->account->mail_host == NULL)
         return fail(error, ZX_ERROR_REFUSED, "the account has no mail host");
-    if (g_ascii_strcasecmp(purge->account->mail_host, purge->store->name) == 0)
+    if (account_lives_on(purge->account, purge->store->name))
         return fail(error, ZX_ERROR_REFUSED, "the account lives on %s: this is no old copy",
                     purge->store->name);
-    if (purge->home != NULL &&
-        g_ascii_strcasecmp(purge->account->mail_host, purge->home->name) != 0)
+    if (purge->home != NULL && !account_lives_on(purge->account, purge->home->name))
         return fail(error, ZX_ERROR_CHANGED, "the account moved to %s meanwhile",
                     purge->account->mail_host);
     return true;

@@ -200,16 +200,12 @@ static void assume_the_worst(Move *move)
                                    (int64_t)move->op->conf->net_timeout_s * G_USEC_PER_SEC;
 }
 
-static bool is_home(const Account *account, const char *host)
-{
-    return account->mail_host != NULL && g_ascii_strcasecmp(account->mail_host, host) == 0;
-}
-
 static Way way_of(const Move *move, bool force)
 {
-    if (is_home(move->account, move->fence->destination_host))
+    if (account_lives_on(move->account, move->fence->destination_host))
         return WAY_FORWARD;
-    if (!is_home(move->account, move->fence->source_host) || move->fence->state == FENCE_COMMITTED)
+    if (!account_lives_on(move->account, move->fence->source_host) ||
+        move->fence->state == FENCE_COMMITTED)
         return WAY_REFUSED;
     if (move->fence->state == FENCE_COMMITTING && !force)
         return WAY_IN_DOUBT;
@@ -234,10 +230,9 @@ static char *explain(const Move *move, Way way)
                                "%s) did not do: nothing is"
                                " touched. Look where the mail is, set zimbraMailHost to that "
                                "store, and run doRecover again",
-                               move->account->mail_host != NULL ? move->account->mail_host
-                                                                : "no store",
-                               move->fence->operation, move->fence->source_host,
-                               move->fence->destination_host, fence_state_name(move->fence->state));
+                               account_home(move->account), move->fence->operation,
+                               move->fence->source_host, move->fence->destination_host,
+                               fence_state_name(move->fence->state));
     case WAY_BACK:
         break;
     }
@@ -317,7 +312,7 @@ static bool take_over(Move *move, const Fence *known, bool force, GError **error
         return false;
     if (source != NULL && !rescue_is_over(source, known->account_id, error))
         return false;
-    source_is_home = !is_home(move->account, known->destination_host);
+    source_is_home = !account_lives_on(move->account, known->destination_host);
     move->fence = fence_take_over(known, source, target, source_is_home, error);
     if (move->fence == NULL)
         return false;

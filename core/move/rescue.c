@@ -26,11 +26,6 @@ typedef struct Rescue {
     int64_t asked;
 } Rescue;
 
-static bool is(const char *host, const char *other)
-{
-    return host != NULL && g_ascii_strcasecmp(host, other) == 0;
-}
-
 /* The home is gone. */
 
 /* Refusing to answer is an answer. */
@@ -75,7 +70,7 @@ static bool is_gone(Operation *op, const char *host, GError **error)
 
 static bool home_is_gone(Operation *op, Rescue *rescue, const char *host, GError **error)
 {
-    if (rescue->dead != NULL && is(host, rescue->dead) &&
+    if (rescue->dead != NULL && g_ascii_strcasecmp(host, rescue->dead) == 0 &&
         g_get_monotonic_time() - rescue->asked < DEAD_FOR_US)
         return true;
     if (!is_gone(op, host, error))
@@ -90,11 +85,10 @@ static bool home_is_gone(Operation *op, Rescue *rescue, const char *host, GError
 
 static bool may_be_rescued(const Departure *departure, const Account *account, GError **error)
 {
-    if (!is(account->mail_host, departure->to))
+    if (!account_lives_on(account, departure->to))
         return fail(error, ZX_ERROR_REFUSED,
                     "it lives on %s, where operation %s did not put it (that was %s)",
-                    account->mail_host != NULL ? account->mail_host : "no store",
-                    departure->operation, departure->to);
+                    account_home(account), departure->operation, departure->to);
     if (!departure->finished && !departure->past_commit)
         return fail(error, ZX_ERROR_CONFLICT,
                     "operation %s left this account unfinished. Run:\n"
@@ -295,7 +289,7 @@ static bool shows_home(Move *move)
     g_autoptr(GError) ignored = NULL;
     g_autoptr(Account) now = by_master(move, &ignored);
 
-    return now != NULL && is(now->mail_host, move->target->name);
+    return now != NULL && account_lives_on(now, move->target->name);
 }
 
 /* Only what the master shows counts. A refusal is one if nothing before it may still land. */
@@ -309,11 +303,11 @@ static bool change_home(Move *move, GError **error)
         g_autoptr(Account) now = by_master(move, &problem);
         Sent sent = SENT_UNKNOWN;
 
-        if (now != NULL && is(now->mail_host, move->target->name))
+        if (now != NULL && account_lives_on(now, move->target->name))
             return true;
-        if (now != NULL && !is(now->mail_host, move->fence->source_host))
+        if (now != NULL && !account_lives_on(now, move->fence->source_host))
             return fail(error, ZX_ERROR_CHANGED, "the directory says that it lives on %s now",
-                        now->mail_host != NULL ? now->mail_host : "no store");
+                        account_home(now));
         if (now != NULL && claim_check(&move->claim, &problem))
             sent = send_home(move, now, &problem);
         if (sent == SENT_DONE && failpoint("rescue:sent", &problem)) {
@@ -604,7 +598,8 @@ static const char *nothing_to_do(const Candidate *candidate)
 {
     if (candidate->nothing != NULL)
         return candidate->nothing;
-    return is(candidate->account->mail_host, candidate->departure->from) ? "already there" : NULL;
+    return account_lives_on(candidate->account, candidate->departure->from) ? "already there"
+                                                                            : NULL;
 }
 
 /* Who is to be tried has a line in the report of which nothing is decided. */
@@ -781,14 +776,13 @@ static bool may_go_on(Move *move, const RecoverRequest *request, GError **error)
 {
     g_autoptr(GError) why = NULL;
 
-    if (is(move->account->mail_host, move->fence->destination_host))
+    if (account_lives_on(move->account, move->fence->destination_host))
         return true;
-    if (!is(move->account->mail_host, move->fence->source_host))
+    if (!account_lives_on(move->account, move->fence->source_host))
         return fail(error, ZX_ERROR_REFUSED,
                     "the directory says that %s is home, which operation %s did not do: nothing is"
                     " touched",
-                    move->account->mail_host != NULL ? move->account->mail_host : "no store",
-                    move->fence->operation);
+                    account_home(move->account), move->fence->operation);
     if (move->fence->state != FENCE_COMMITTING || request->force)
         return true;
     return is_gone(move->op, move->fence->source_host, &why) ||
@@ -800,7 +794,7 @@ static bool may_go_on(Move *move, const RecoverRequest *request, GError **error)
 
 static bool goes_back(const Move *move, const RecoverRequest *request)
 {
-    return !is(move->account->mail_host, move->fence->destination_host) &&
+    return !account_lives_on(move->account, move->fence->destination_host) &&
            (move->fence->state != FENCE_COMMITTING || request->force);
 }
 
@@ -815,7 +809,7 @@ static bool go(Move *move, const RecoverRequest *request, GError **error)
         return fence_set(move->target, fence, FENCE_UNDONE, error);
     }
     move->result->outcome = OUTCOME_FINISHED;
-    move->in_doubt = !is(move->account->mail_host, fence->destination_host);
+    move->in_doubt = !account_lives_on(move->account, fence->destination_host);
     if (!mailbox_row_find(move->target->control, fence->account_id, &move->source_mailbox,
                           &move->source_group, NULL, error) ||
         (move->in_doubt && !change_home(move, error)))

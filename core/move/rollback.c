@@ -89,11 +89,6 @@ static GPtrArray *departures(Operation *op, const char *account_id, const char *
     return g_steal_pointer(&found);
 }
 
-static bool is(const char *host, const char *other)
-{
-    return host != NULL && g_ascii_strcasecmp(host, other) == 0;
-}
-
 /* Whether the operation was a rollback: its row is on one of the stores that mailboxes went back
  * to. */
 static bool was_rollback(Operation *op, const char *operation, bool *was, GError **error)
@@ -172,17 +167,16 @@ static bool may_go_back(const Departure *departure, const Account *account,
 {
     g_autofree char *why = NULL;
 
-    if (is(account->mail_host, departure->from))
+    if (account_lives_on(account, departure->from))
         return false;
     if (!departure->finished)
         return fail(error, ZX_ERROR_CONFLICT,
                     "operation %s left this account unfinished. Run:\n"
                     "  zxmove doRecover accounts %s dry_run false",
                     departure->operation, departure->address);
-    if (!is(account->mail_host, departure->to)) {
+    if (!account_lives_on(account, departure->to)) {
         why = g_strdup_printf("it lives on %s, where operation %s did not put it (that was %s)",
-                              account->mail_host != NULL ? account->mail_host : "no store",
-                              departure->operation, departure->to);
+                              account_home(account), departure->operation, departure->to);
         return by_a_move(departure, error, why);
     }
     return copy_will_do(departure, request, error);
@@ -252,7 +246,7 @@ static void judge_again(Operation *op G_GNUC_UNUSED, const RollbackRequest *requ
 static void look_at_host(const RollbackRequest *request, Candidate *candidate)
 {
     if (request->host != NULL && candidate->problem == NULL &&
-        !is(candidate->account->mail_host, request->host))
+        !account_lives_on(candidate->account, request->host))
         candidate->nothing = "it does not live on the store of --host";
 }
 
@@ -278,7 +272,7 @@ static void consider(Operation *op, const RollbackRequest *request, const Accoun
              " status account %s",
              account->address);
     if (candidate.problem == NULL && !request->from_old_copy &&
-        is(account->mail_host, candidate.departure->to) &&
+        account_lives_on(account, candidate.departure->to) &&
         was_rollback(op, candidate.departure->operation, &was, &candidate.problem) && was)
         candidate.nothing = "rolled back already";
     look_at_host(request, &candidate);

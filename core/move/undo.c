@@ -62,11 +62,6 @@ static bool end_lock(Move *move, GError **error)
            fail(error, ZX_ERROR_FAILED, "%s still answers mail.MAINTENANCE", move->source->name);
 }
 
-static bool lives_on(const Account *now, const Store *store)
-{
-    return now->mail_host != NULL && g_ascii_strcasecmp(now->mail_host, store->name) == 0;
-}
-
 /* Whatever we believe: of an account that lives elsewhere the mailbox at the source is an old copy, which
  * stays locked (hazard 47), and the row at the destination may be all it has. A master that does not answer
  * keeps nobody out. */
@@ -77,9 +72,9 @@ static bool still_home(Move *move, GError **error)
 
     if (now == NULL)
         log_warning("%s", problem->message);
-    return now == NULL || lives_on(now, move->source) ||
+    return now == NULL || account_lives_on(now, move->source->name) ||
            fail(error, ZX_ERROR_CHANGED, "%s lives on %s now: nothing is undone", now->address,
-                now->mail_host != NULL ? now->mail_host : "no store");
+                account_home(now));
 }
 
 static bool release_lock(Move *move, GError **error)
@@ -157,9 +152,8 @@ static bool restore_status(Move *move, GError **error)
     now = settled_account(move, error);
     if (now == NULL)
         return false;
-    if (!lives_on(now, move->source))
-        return fail(error, ZX_ERROR_BUG, "undo with %s as home",
-                    now->mail_host != NULL ? now->mail_host : "nothing");
+    if (!account_lives_on(now, move->source->name))
+        return fail(error, ZX_ERROR_BUG, "undo with %s as home", account_home(now));
     return give_back(move, now, move->source, error);
 }
 
@@ -239,7 +233,7 @@ static bool take_back_at_home(Move *move, GError **error)
 
     if (now == NULL)
         return false;
-    if (lives_on(now, move->source)) {
+    if (account_lives_on(now, move->source->name)) {
         if (!release_lock(move, error) || !restore_status(move, error))
             return false;
         flush(move, move->target, move->source);
@@ -247,17 +241,17 @@ static bool take_back_at_home(Move *move, GError **error)
     }
     if (!move->status_written)
         return true;
-    if (lives_on(now, move->target)) {
+    if (account_lives_on(now, move->target->name)) {
         if (!give_back(move, now, move->target, error))
             return false;
         flush(move, move->source, move->target);
         return true;
     }
     if (strcmp(now->status, "maintenance") == 0)
-        move_note(move, "%s lives on %s now and is in maintenance: if nobody else wants that,"
-                        " zmprov ma %s zimbraAccountStatus %s",
-                  now->address, now->mail_host != NULL ? now->mail_host : "no store", now->address,
-                  move->fence->account_status);
+        move_note(move,
+                  "%s lives on %s now and is in maintenance: if nobody else wants that,"
+                  " zmprov ma %s zimbraAccountStatus %s",
+                  now->address, account_home(now), now->address, move->fence->account_status);
     return true;
 }
 

@@ -345,9 +345,8 @@ static bool choose(Operation *op, char *const *accounts, Verification *verificat
         copy->old_store = g_strdup("");
         copy->new_store = g_strdup(account->mail_host);
         copy->code = ZX_ERROR_NOT_FOUND;
-        copy->reason =
-            g_strdup_printf("no store has a record of an old copy of it; it lives on %s",
-                            account->mail_host != NULL ? account->mail_host : "no store");
+        copy->reason = g_strdup_printf("no store has a record of an old copy of it; it lives on %s",
+                                       account_home(account));
     }
     return true;
 }

@@ -20,9 +20,9 @@ static bool look_again(Move *move, GError **error)
 
     if (now == NULL)
         return false;
-    if (now->mail_host == NULL || g_ascii_strcasecmp(now->mail_host, move->source->name) != 0)
+    if (!account_lives_on(now, move->source->name))
         return fail(error, ZX_ERROR_CHANGED, "%s lives on %s now, not on %s", now->address,
-                    now->mail_host != NULL ? now->mail_host : "no store", move->source->name);
+                    account_home(now), move->source->name);
     if (!account_transport_matches(now, move->source->name))
         return fail(error, ZX_ERROR_REFUSED, "%s: its transport became %s", now->address,
                     now->transport);

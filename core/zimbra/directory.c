@@ -554,6 +554,16 @@ GHashTable *directory_ids_at(Directory *directory, const char *host, GError **er
     return ids;
 }
 
+bool account_lives_on(const Account *account, const char *host)
+{
+    return account->mail_host != NULL && g_ascii_strcasecmp(account->mail_host, host) == 0;
+}
+
+const char *account_home(const Account *account)
+{
+    return account->mail_host != NULL ? account->mail_host : "no store";
+}
+
 bool account_status_may_change(const Account *account)
 {
     static const char *const changeable[] = { "active", "locked", "lockout", "maintenance", NULL };

@@ -78,6 +78,10 @@ bool directory_change_home(Directory *directory, const Account *account, const S
 /* The ids, lowercase, of all accounts whose home is @host: a set. */
 GHashTable *directory_ids_at(Directory *directory, const char *host, GError **error) MUST_USE;
 
+/* Whether @host is its home. */
+bool account_lives_on(const Account *account, const char *host);
+/* Its home for a message: "no store" if it has none. */
+const char *account_home(const Account *account);
 /* Section 6.6: may the status of this account be written? Not when raw is closed or pending, nor in
  * a closed domain. */
 bool account_status_may_change(const Account *account);
