@@ -23,15 +23,6 @@ typedef struct Crew {
     GPtrArray *threads; /* of GThread: all that were begun */
 } Crew;
 
-static void set_problem(MailboxResult *result, Outcome outcome, GError *problem)
-{
-    result->outcome = outcome;
-    result->code = error_code(problem);
-    g_free(result->reason);
-    result->reason = g_strdup(problem->message);
-    g_error_free(problem);
-}
-
 static bool open_store(Operation *lane, const char *name, Store **store, GError **error)
 {
     *store = operation_store(lane, name, error);
@@ -55,7 +46,7 @@ static bool move_account(Operation *lane, Account *account, MailboxResult *resul
         return false;
     }
     if (!opened || !plan_check_stores(lane, source, target, &problem)) {
-        set_problem(result, OUTCOME_FAILED, problem);
+        result_decide(result, OUTCOME_FAILED, problem);
         account_free(account);
         return true;
     }
@@ -136,7 +127,7 @@ static bool run_one(const Crew *crew, Operation *lane, guint index)
     begin_anew(result);
     account = directory_account(lane->directory, result->account_id, &problem);
     if (account == NULL)
-        set_problem(result, OUTCOME_FAILED, problem);
+        result_decide(result, OUTCOME_FAILED, problem);
     else if (!plan_may_go(lane, account, result)) {
         crew_count_moved(lane, result);
         account_free(account);
@@ -320,9 +311,9 @@ static void set_not_reached(const Crew *crew, guint index)
         fail(&problem, ZX_ERROR_DATA, "the operation ended itself before this mailbox was begun");
     else
         fail(&problem, wait_stop_code(op->wait), "stopped before this mailbox was begun");
-    set_problem(g_ptr_array_index(op->report->mailboxes,
-                                  g_array_index(crew->job->places, guint, index)),
-                OUTCOME_NOT_REACHED, problem);
+    result_decide(
+        g_ptr_array_index(op->report->mailboxes, g_array_index(crew->job->places, guint, index)),
+        OUTCOME_NOT_REACHED, problem);
 }
 
 void crew_run(Operation *op, const CrewJob *job)

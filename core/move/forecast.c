@@ -341,10 +341,7 @@ static Store *store_or_risk(Operation *op, GHashTable *gone, const char *name)
 static void refuse(MailboxResult *result, const char *test, GError *problem)
 {
     result->test = test;
-    result->outcome = OUTCOME_FAILED;
-    result->code = error_code(problem);
-    result->reason = g_strdup(problem->message);
-    g_error_free(problem);
+    result_decide(result, OUTCOME_FAILED, problem);
 }
 
 static MailboxResult *result_of(Operation *op, const Account *account)

@@ -384,11 +384,9 @@ static void judge(Purge *purge)
         result->outcome = OUTCOME_KEPT;
     if (problem == NULL)
         return;
-    result->code = error_code(problem);
-    result->reason = g_strdup(problem->message);
     result->bytes_freed = 0;
     log_warning("kept: %s", problem->message);
-    g_error_free(problem);
+    result_decide(result, result->outcome, problem);
 }
 
 /* What all copies of one run share. */

@@ -418,10 +418,9 @@ static bool judge_unasked(Operation *op, const RecoverRequest *request, const ch
     }
     if (request->accounts == NULL && request->operation == NULL) {
         result = operation_add_result(op, store, "", store, "");
-        result->code = error_code(problem);
-        result->reason = g_strdup(problem->message);
-    }
-    g_error_free(problem);
+        result_decide(result, OUTCOME_FAILED, problem);
+    } else
+        g_error_free(problem);
     return true;
 }
 

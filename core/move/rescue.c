@@ -563,18 +563,13 @@ static bool rescue_claimed(Move *move, Rescue *rescue, const Departure *departur
 
 static void set_failed(Move *move, GError *problem)
 {
-    MailboxResult *result = move->result;
+    bool open = move->in_doubt || move->committed;
 
-    result->outcome =
-        move->in_doubt || move->committed ? OUTCOME_IN_DOUBT : OUTCOME_FAILED;
-    result->code = error_code(problem);
-    g_free(result->reason);
-    result->reason = g_strdup(problem->message);
     log_error("%s", problem->message);
     if (move->committed)
         move_note(move, "%s is home; finish with: zxmove doRecover accounts %s dry_run false",
                   move->target->name, move->account->address);
-    g_error_free(problem);
+    result_decide(move->result, open ? OUTCOME_IN_DOUBT : OUTCOME_FAILED, problem);
 }
 
 /* A look takes no claim. */
@@ -582,15 +577,6 @@ static bool take(Move *move, GError **error)
 {
     return move->op->looking || claim_take(&move->claim, move->account->id, move->op->uuid,
                                            move->target, NULL, move->op->conf->lease_s, error);
-}
-
-static void decide(MailboxResult *result, Outcome outcome, GError *problem)
-{
-    result->outcome = outcome;
-    result->code = error_code(problem);
-    g_free(result->reason);
-    result->reason = g_strdup(problem->message);
-    g_error_free(problem);
 }
 
 /* Why there is nothing to do; NULL: there is. */
@@ -631,7 +617,7 @@ static void rescue_account(Operation *op, Rescue *rescue, const Candidate *candi
     if (store != NULL && store_revive(store, &problem))
         account = directory_account(op->directory, departure->account_id, &problem);
     if (account == NULL) {
-        decide(result, OUTCOME_FAILED, problem);
+        result_decide(result, OUTCOME_FAILED, problem);
         return;
     }
     move = move_new(op, account, store, store, result);
@@ -692,8 +678,8 @@ static void set_not_reached(Operation *op, const Rescue *rescue)
             fail(&problem, wait_stop_code(op->wait), "stopped before its turn");
         else
             fail(&problem, ZX_ERROR_CHANGED, "no store has a record any more of a move of it");
-        decide(g_ptr_array_index(op->report->mailboxes, GPOINTER_TO_UINT(place) - 1),
-               wait_stopped(op->wait) ? OUTCOME_NOT_REACHED : OUTCOME_FAILED, problem);
+        result_decide(g_ptr_array_index(op->report->mailboxes, GPOINTER_TO_UINT(place) - 1),
+                      wait_stopped(op->wait) ? OUTCOME_NOT_REACHED : OUTCOME_FAILED, problem);
     }
 }
 
@@ -867,9 +853,7 @@ void rescue_recover(Operation *op, const RecoverRequest *request, Fence *known,
         account = directory_account(op->directory, known->account_id, &problem);
     if (account == NULL) {
         fence_free(known);
-        result->code = error_code(problem);
-        result->reason = g_strdup(problem->message);
-        g_error_free(problem);
+        result_decide(result, OUTCOME_FAILED, problem);
     } else {
         move = move_new(op, account, store, store, result);
         move->index = index;

@@ -197,9 +197,7 @@ void rollback_tell(Operation *op, const Candidate *candidate, const char *nothin
         result->reason = g_strdup(nothing);
         return;
     }
-    result->code = error_code(problem);
-    result->reason = g_strdup(problem->message);
-    g_error_free(problem);
+    result_decide(result, OUTCOME_FAILED, problem);
 }
 
 static void judge(Operation *op, const RollbackRequest *request, const Candidate *candidate,
@@ -234,12 +232,10 @@ static void judge_again(Operation *op G_GNUC_UNUSED, const RollbackRequest *requ
         (void)may_go_back(candidate->departure, candidate->account, request, &problem);
     if (problem == NULL)
         return;
-    if (result != NULL) {
-        result->outcome = OUTCOME_FAILED;
-        result->code = error_code(problem);
-        result->reason = g_strdup(problem->message);
-    }
-    g_error_free(problem);
+    if (result != NULL)
+        result_decide(result, OUTCOME_FAILED, problem);
+    else
+        g_error_free(problem);
 }
 
 /* --host: whoever lives on another store is not meant. */
@@ -341,12 +337,10 @@ static void miss_stores(Operation *op, const GArray *places)
     for (guint i = 0; i < places->len; i++) {
         MailboxResult *result =
             g_ptr_array_index(op->report->mailboxes, g_array_index(places, guint, i));
-        g_autoptr(GError) problem = NULL;
+        GError *problem = NULL;
 
-        if (result->reason != NULL || operation_reach(op, result->destination, &problem) != NULL)
-            continue;
-        result->code = error_code(problem);
-        result->reason = g_strdup(problem->message);
+        if (result->reason == NULL && operation_reach(op, result->destination, &problem) == NULL)
+            result_decide(result, OUTCOME_FAILED, problem);
     }
 }
 

@@ -45,6 +45,15 @@ void result_free(MailboxResult *result)
     g_free(result);
 }
 
+void result_decide(MailboxResult *result, Outcome outcome, GError *problem)
+{
+    result->outcome = outcome;
+    result->code = error_code(problem);
+    g_free(result->reason);
+    result->reason = g_strdup(problem->message);
+    g_error_free(problem);
+}
+
 const char *mailbox_outcome(Outcome outcome)
 {
     static const char *const names[OUTCOMES] = {

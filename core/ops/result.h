@@ -8,6 +8,8 @@
 MailboxResult *result_new(const char *address, const char *account_id, const char *source,
                           const char *destination);
 void result_free(MailboxResult *result);
+/* It ended so, because of @problem, which is taken. */
+void result_decide(MailboxResult *result, Outcome outcome, GError *problem);
 
 /* g_free. */
 char *result_text(const MailboxResult *result);
