@@ -423,6 +423,8 @@ bool caches_drop_mailboxd_keys(Move *move, GError **error) MUST_USE;
 void caches_drop_routes(Move *move);
 
 /* undo.c */
+/* Ends the lock-out at @store, and sees that it is gone. */
+bool lock_end(Move *move, Store *store, GError **error) MUST_USE;
 /* Leads back: lock released, status restored, rows invisible. An undo that could not be completed
  * says so in
  * @error and leaves the fence unfinished for doRecover. */

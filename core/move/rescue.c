@@ -379,30 +379,7 @@ static bool forget_caches(Move *move, GError **error)
  * is no lock, and nothing to end. */
 static bool end_lock(Move *move, GError **error)
 {
-    g_autofree char *why = NULL;
-
-    switch (admin_lockout(move->target->soap, move->account->id, false, &move->claim.wait, error)) {
-    case LOCKOUT_DONE:
-    case LOCKOUT_NONE:
-        break;
-    case LOCKOUT_ALREADY:
-    case LOCKOUT_REFUSED:
-    case LOCKOUT_UNKNOWN:
-        return false;
-    }
-    switch (admin_probe(move->target->soap, move->account->id, &move->claim.wait, &why)) {
-    case PROBE_LOCKED:
-        return fail(error, ZX_ERROR_FAILED, "%s still answers mail.MAINTENANCE",
-                    move->target->name);
-    case PROBE_UNKNOWN:
-        return fail(error, ZX_ERROR_CONNECT, "%s", why);
-    case PROBE_UNMAPPED:
-    case PROBE_WRONG_HOST:
-    case PROBE_NO_SUCH_MBOX:
-    case PROBE_CACHED:
-        break;
-    }
-    return failpoint("rescue:unlocked", error);
+    return lock_end(move, move->target, error) && failpoint("rescue:unlocked", error);
 }
 
 static bool answers(Move *move, GError **error)
@@ -480,28 +457,21 @@ static bool forward(Move *move, GError **error)
 
 static bool begin_fence(Move *move, const Departure *departure, const Fence *left, GError **error)
 {
-    const Account *account = move->account;
-    const bool touched = left != NULL && left->status_touched;
+    Fence *fence = fence_new(move->account, move->op->uuid, departure->to, departure->from);
 
-    move->fence = g_new0(Fence, 1);
-    *move->fence = (Fence){
-        .account_id = g_strdup(account->id),
-        .operation = g_strdup(move->op->uuid),
-        .address = g_strdup(account->address),
-        .state = FENCE_FENCED,
-        .lease = lease_new(),
-        .account_status = g_strdup(touched ? left->account_status : account->status),
-        .mail_status = g_strdup(touched ? left->mail_status : account->mail_status),
-        .status_touched = touched,
-        .transport = g_strdup(account->transport),
-        .source_host = g_strdup(departure->to),
-        .destination_host = g_strdup(departure->from),
-        .source_mailbox = departure->new_mailbox,
-        .destination_mailbox = departure->mailbox,
-        .rescue = true,
-    };
-    return fence_begin(move->fence, NULL, move->target, error) &&
-           failpoint("rescue:fenced", error) && claim_check(&move->claim, error);
+    fence->rescue = true;
+    fence->source_mailbox = departure->new_mailbox;
+    fence->destination_mailbox = departure->mailbox;
+    if (left != NULL && left->status_touched) {
+        g_free(fence->account_status);
+        g_free(fence->mail_status);
+        fence->account_status = g_strdup(left->account_status);
+        fence->mail_status = g_strdup(left->mail_status);
+        fence->status_touched = true;
+    }
+    move->fence = fence;
+    return fence_begin(fence, NULL, move->target, error) && failpoint("rescue:fenced", error) &&
+           claim_check(&move->claim, error);
 }
 
 /* The directory was not changed, and will not be: nothing else was touched. */

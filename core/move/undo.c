@@ -25,11 +25,10 @@ static void await_abandoned_start(Move *move)
 }
 
 /* No answer is no proof that the lock is gone. */
-static bool look_at_lock(Move *move, bool *locked, GError **error)
+static bool look_at_lock(Move *move, Store *store, bool *locked, GError **error)
 {
     g_autofree char *why = NULL;
-    Probe probe =
-        admin_probe(move->source->soap, move->account->id, &move->claim.wait, &why);
+    Probe probe = admin_probe(store->soap, move->account->id, &move->claim.wait, &why);
 
     *locked = probe == PROBE_LOCKED;
     return probe != PROBE_UNKNOWN || fail(error, ZX_ERROR_CONNECT, "%s", why);
@@ -41,11 +40,11 @@ static void unanswered(Move *move)
     move->late_until = g_get_monotonic_time() + STATUS_GRACE_US;
 }
 
-static bool end_lock(Move *move, GError **error)
+bool lock_end(Move *move, Store *store, GError **error)
 {
     bool locked;
 
-    switch (admin_lockout(move->source->soap, move->account->id, false, &move->claim.wait, error)) {
+    switch (admin_lockout(store->soap, move->account->id, false, &move->claim.wait, error)) {
     case LOCKOUT_DONE:
     case LOCKOUT_NONE:
         break;
@@ -56,10 +55,10 @@ static bool end_lock(Move *move, GError **error)
     case LOCKOUT_REFUSED:
         return false;
     }
-    if (!look_at_lock(move, &locked, error))
+    if (!look_at_lock(move, store, &locked, error))
         return false;
     return !locked ||
-           fail(error, ZX_ERROR_FAILED, "%s still answers mail.MAINTENANCE", move->source->name);
+           fail(error, ZX_ERROR_FAILED, "%s still answers mail.MAINTENANCE", store->name);
 }
 
 /* Whatever we believe: of an account that lives elsewhere the mailbox at the source is an old copy, which
@@ -85,15 +84,15 @@ static bool release_lock(Move *move, GError **error)
     if (!move->lock_tried)
         return true;
     await_abandoned_start(move);
-    if (!claim_may_act(&move->claim, error) || !look_at_lock(move, &locked, error))
+    if (!claim_may_act(&move->claim, error) || !look_at_lock(move, move->source, &locked, error))
         return false;
     /* A server that stood still begins with this question and the start at the same time. */
     if (!locked && move->lock_doubt_until != 0) {
         wait_pause(&wait, SECOND_LOOK_MS);
-        if (!look_at_lock(move, &locked, error))
+        if (!look_at_lock(move, move->source, &locked, error))
             return false;
     }
-    if (locked && (!still_home(move, error) || !end_lock(move, error)))
+    if (locked && (!still_home(move, error) || !lock_end(move, move->source, error)))
         return false;
     move->lock_tried = move->lock_ours = false;
     move->lock_doubt_until = 0;

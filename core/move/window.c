@@ -72,25 +72,13 @@ static bool warm(Move *move, GError **error)
 static bool record(Move *move, GError **error)
 {
     const Account *account = move->account;
-    bool touch = account_status_may_change(account) && strcmp(account->status, "maintenance") != 0;
 
     g_clear_pointer(&move->fence, fence_free);
-    move->fence = g_new0(Fence, 1);
-    *move->fence = (Fence){
-        .account_id = g_strdup(account->id),
-        .operation = g_strdup(move->op->uuid),
-        .address = g_strdup(account->address),
-        .state = FENCE_FENCED,
-        .lease = lease_new(),
-        .account_status = g_strdup(account->status),
-        .mail_status = g_strdup(account->mail_status),
-        .transport = g_strdup(account->transport),
-        .status_touched = touch,
-        .source_host = g_strdup(move->source->name),
-        .destination_host = g_strdup(move->target->name),
-        .source_mailbox = move->source_mailbox,
-        .destination_mailbox = move->target_mailbox,
-    };
+    move->fence = fence_new(account, move->op->uuid, move->source->name, move->target->name);
+    move->fence->status_touched =
+        account_status_may_change(account) && strcmp(account->status, "maintenance") != 0;
+    move->fence->source_mailbox = move->source_mailbox;
+    move->fence->destination_mailbox = move->target_mailbox;
     return fence_begin(move->fence, move->source, move->target, error);
 }
 

@@ -1,6 +1,7 @@
 /* fence.c - see fence.h. */
 #include "core/ops/fence.h"
 #include "core/base/failpoint.h"
+#include "core/ops/claim.h"
 #include <string.h>
 
 static const char *const state_names[] = { "fenced",    "proven", "committing",
@@ -25,6 +26,24 @@ void fence_free(Fence *fence)
     g_free(fence->destination_host);
     g_free(fence->proven);
     g_free(fence);
+}
+
+Fence *fence_new(const Account *account, const char *operation, const char *source_host,
+                 const char *destination_host)
+{
+    Fence *fence = g_new0(Fence, 1);
+
+    fence->account_id = g_strdup(account->id);
+    fence->operation = g_strdup(operation);
+    fence->address = g_strdup(account->address);
+    fence->state = FENCE_FENCED;
+    fence->lease = lease_new();
+    fence->account_status = g_strdup(account->status);
+    fence->mail_status = g_strdup(account->mail_status);
+    fence->transport = g_strdup(account->transport);
+    fence->source_host = g_strdup(source_host);
+    fence->destination_host = g_strdup(destination_host);
+    return fence;
 }
 
 #define FENCE_INSERT                                                                               \

@@ -10,6 +10,7 @@
 #ifndef ZX_OPS_FENCE_H
 #define ZX_OPS_FENCE_H
 
+#include "core/zimbra/directory.h"
 #include "core/zimbra/store.h"
 
 typedef enum FenceState {
@@ -42,6 +43,10 @@ typedef struct Fence {
                   */
 } Fence;
 void fence_free(Fence *fence);
+/* As the directory shows the account now, in state fenced, under a lease that nobody had before;
+ * what is to be done to it is the caller's to say. */
+Fence *fence_new(const Account *account, const char *operation, const char *source_host,
+                 const char *destination_host);
 
 /* Writes the row in state fenced on both stores, durable on both. @source NULL: of a rescue. */
 bool fence_begin(const Fence *fence, Store *source, Store *destination, GError **error) MUST_USE;
