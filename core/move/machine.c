@@ -4,7 +4,7 @@
 #include "core/base/failpoint.h"
 #include "core/base/log.h"
 #include "core/move/ahead.h"
-#include "core/move/rollback.h"
+#include "core/move/left_behind.h"
 #include <string.h>
 
 typedef enum StepFlags {
@@ -361,8 +361,8 @@ void move_run(Move *move)
     GError *problem = NULL;
     bool over, there = false;
 
-    rescue_deliver(move->source, move->target);
-    rescue_deliver(move->target, move->source);
+    left_behind_deliver(move->source, move->target);
+    left_behind_deliver(move->target, move->source);
     if (!move_begin_claims(move, &problem) ||
         !move_nothing_unfinished(move->source, move->account, &problem) ||
         !move_nothing_unfinished(move->target, move->account, &problem) ||

@@ -1,11 +1,11 @@
 /* purge.c - the old copy of a mailbox that moved away goes, after everything that makes it
  * superfluous has been proved again (doc/platform.md 5.4); else it is kept and the report says why.
  * Through mailboxd where its memory has the mailbox, behind its back where it has not. */
+#include "core/move/purge.h"
+#include "conf/units.h"
 #include "core/base/failpoint.h"
 #include "core/base/log.h"
-#include "core/move/purge.h"
-#include "core/move/rollback.h"
-#include "conf/units.h"
+#include "core/move/left_behind.h"
 #include <stdlib.h>
 #include <string.h>
 
@@ -508,7 +508,7 @@ static void hear_of_strays(Operation *op)
         if (operation_reach(op, where->name, &problem) == NULL)
             log_warning("%s: %s", where->name, problem->message);
     }
-    rescue_deliver_all(op);
+    left_behind_deliver_all(op);
 }
 
 static void add_result(Operation *op, const Copy *copy)

@@ -3,6 +3,7 @@
  * `committing`, forward only, unless a person says that the request is dead (doc/platform.md 9.6).
  */
 #include "core/base/log.h"
+#include "core/move/left_behind.h"
 #include "core/move/rollback.h"
 #include <string.h>
 
@@ -503,7 +504,7 @@ bool recover_run(Operation *op, const RecoverRequest *request, GError **error)
     bool good;
 
     /* What is delivered closes what the store had left open. */
-    if (rescue_deliver_all(op)) {
+    if (left_behind_deliver_all(op)) {
         forget_all(fences);
         unasked = collect_all(op, request, fences, &first);
     }

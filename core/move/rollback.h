@@ -1,7 +1,7 @@
 /* rollback.h - doRollback: who left which store, and who can go back there.
  *
  *   rollback   by a move in the other direction, like any other               rollback.c
- *   rescue     to the old copy as it is, the present home being gone          rescue.c
+ *   rescue     to the old copy as it is, the present home being gone          rescue.h
  */
 #ifndef ZX_MOVE_ROLLBACK_H
 #define ZX_MOVE_ROLLBACK_H
@@ -49,10 +49,5 @@ bool rescue_is_over(Store *store, const char *account_id, GError **error) MUST_U
 /* What a rescue that ended left: finished or undone. @known is taken. */
 void rescue_recover(Operation *op, const RecoverRequest *request, Fence *known,
                     MailboxResult *result, unsigned index, unsigned total);
-
-/* Records of mailboxes that rescues left behind go to the stores they are on, between all stores that the
- * operation has open; or between two. What fails is tried by the next one. */
-bool rescue_deliver_all(Operation *op); /* true: there was one */
-bool rescue_deliver(Store *from, Store *to);
 
 #endif
