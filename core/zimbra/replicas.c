@@ -37,33 +37,57 @@ static LdapConn *other_server(Directory *directory, const char *url, GError **er
     return conn;
 }
 
-bool directory_caught_up(Directory *directory, const char *url, const char *account_id,
-                         const char *attribute, const char *value, const Wait *wait, GError **error)
+/* Whether a server shows what is @wanted by now. */
+typedef bool Look(LdapConn *conn, const void *wanted, bool *shown, GError **error);
+
+/* Again and again until it does, or @wait is over. */
+static bool look_until(Directory *directory, const char *url, Look *look, const void *wanted,
+                       const Wait *wait, GError **error)
 {
-    const char *wanted[] = { attribute, NULL };
-    g_autofree char *filter =
-        ldap_filter("(&(objectClass=zimbraAccount)(zimbraId=%s))", account_id);
     GError *problem = NULL;
+    bool shown = false;
     LdapConn *conn;
 
     if (is_silent(directory, url))
         return fail(error, ZX_ERROR_CONNECT, "%s did not answer a moment ago", url);
     conn = other_server(directory, url, &problem);
-    if (conn == NULL)
-        return set_silent(directory, url, problem, error);
-    for (;;) {
-        g_autoptr(GPtrArray) found = ldap_conn_search(conn, "", LDAP_SUB, filter, wanted, &problem);
-        const char *shown;
-
-        if (found == NULL)
-            return set_silent(directory, url, problem, error);
-        shown = found->len == 1 ? ldap_entry_get(g_ptr_array_index(found, 0), attribute) : NULL;
-        if (shown != NULL && g_ascii_strcasecmp(shown, value) == 0)
+    while (conn != NULL && look(conn, wanted, &shown, &problem)) {
+        if (shown)
             return true;
         if (!wait_check(wait, url, error))
             return false;
         wait_pause(wait, 20);
     }
+    return set_silent(directory, url, problem, error);
+}
+
+typedef struct Value {
+    const char *filter, *attribute, *value;
+} Value;
+
+static bool look_for_value(LdapConn *conn, const void *data, bool *shown, GError **error)
+{
+    const Value *wanted = data;
+    const char *attributes[] = { wanted->attribute, NULL };
+    g_autoptr(GPtrArray) found =
+        ldap_conn_search(conn, "", LDAP_SUB, wanted->filter, attributes, error);
+    const char *value;
+
+    if (found == NULL)
+        return false;
+    value = found->len == 1 ? ldap_entry_get(g_ptr_array_index(found, 0), wanted->attribute) : NULL;
+    *shown = value != NULL && g_ascii_strcasecmp(value, wanted->value) == 0;
+    return true;
+}
+
+bool directory_caught_up(Directory *directory, const char *url, const char *account_id,
+                         const char *attribute, const char *value, const Wait *wait, GError **error)
+{
+    g_autofree char *filter =
+        ldap_filter("(&(objectClass=zimbraAccount)(zimbraId=%s))", account_id);
+    const Value wanted = { .filter = filter, .attribute = attribute, .value = value };
+
+    return look_until(directory, url, look_for_value, &wanted, wait, error);
 }
 
 /* The server id of a CSN: "20261122035817.218986Z#000000#000#000000". */
@@ -127,39 +151,36 @@ static bool in_step(const Marks *master, const Marks *other)
     return true;
 }
 
+typedef struct Step {
+    const char *filter; /* of the account */
+    const Marks *master;
+} Step;
+
+static bool look_for_step(LdapConn *conn, const void *data, bool *shown, GError **error)
+{
+    const Step *wanted = data;
+    g_auto(Marks) other = { 0 };
+
+    other.tree = ldap_conn_search(conn, "", LDAP_BASE, "(objectClass=*)", tree_wanted, error);
+    if (other.tree != NULL)
+        other.account = ldap_conn_search(conn, "", LDAP_SUB, wanted->filter, account_wanted, error);
+    if (other.account == NULL)
+        return false;
+    *shown = in_step(wanted->master, &other);
+    return true;
+}
+
 bool directory_in_step(Directory *directory, const char *url, const char *account_id,
                        const Wait *wait, GError **error)
 {
     g_autofree char *filter =
         ldap_filter("(&(objectClass=zimbraAccount)(zimbraId=%s))", account_id);
     g_auto(Marks) master = { 0 };
-    GError *problem = NULL;
-    LdapConn *conn;
 
     master.tree = directory_search(directory, "", LDAP_BASE, "(objectClass=*)", tree_wanted, error);
-    if (master.tree == NULL)
-        return false;
-    master.account = directory_search(directory, "", LDAP_SUB, filter, account_wanted, error);
-    if (master.account == NULL)
-        return false;
-    if (is_silent(directory, url))
-        return fail(error, ZX_ERROR_CONNECT, "%s did not answer a moment ago", url);
-    conn = other_server(directory, url, &problem);
-    if (conn == NULL)
-        return set_silent(directory, url, problem, error);
-    for (;;) {
-        g_auto(Marks) other = { 0 };
-
-        other.tree =
-            ldap_conn_search(conn, "", LDAP_BASE, "(objectClass=*)", tree_wanted, &problem);
-        if (other.tree != NULL)
-            other.account = ldap_conn_search(conn, "", LDAP_SUB, filter, account_wanted, &problem);
-        if (other.account == NULL)
-            return set_silent(directory, url, problem, error);
-        if (in_step(&master, &other))
-            return true;
-        if (!wait_check(wait, url, error))
-            return false;
-        wait_pause(wait, 20);
-    }
+    if (master.tree != NULL)
+        master.account = directory_search(directory, "", LDAP_SUB, filter, account_wanted, error);
+    return master.account != NULL &&
+           look_until(directory, url, look_for_step,
+                      &(const Step){ .filter = filter, .master = &master }, wait, error);
 }
