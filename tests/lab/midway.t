@@ -4,30 +4,19 @@ volume behind its row is found; two connections a store; no transaction at the d
 
 import os
 import sys
-import threading
 from collections import Counter
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from zxlab.blobs import make_directory, read_volumes  # noqa: E402
 from zxlab.check import Expect  # noqa: E402
+from zxlab.connections import USER, Most, connections, user_of_its_own  # noqa: E402
 from zxlab.held import Held  # noqa: E402
 from zxlab.lab import Lab  # noqa: E402
 from zxlab.moves import Scene, exits, mailbox_id, moved_clean  # noqa: E402
 from zxlab.tap import done, is_, ok, wait_for  # noqa: E402
 from zxlab.truth import Sql  # noqa: E402
 
-USER, PASSWORD = "mover", "laboratory"  # who the product is in MariaDB, to tell its connections from others
 TABLES = ("mail_item", "tag", "tagged_item", "tombstone", "revision")
-
-
-def user_of_its_own():
-    """The product logs in to the stores' MariaDB as somebody who is nobody else."""
-    for store in lab.stores:
-        with store.db() as connection, connection.cursor() as cursor:
-            cursor.execute(f"CREATE USER {USER}@'%' IDENTIFIED BY '{PASSWORD}'")
-            cursor.execute(f"GRANT ALL PRIVILEGES ON *.* TO {USER}@'%' WITH GRANT OPTION")
-    with open(lab.conf_path, "a", encoding="utf-8") as conf:
-        conf.write(f"mariadb:\n  user: {USER}\n  password: {PASSWORD}\n")
 
 
 def transactions(store):
@@ -37,36 +26,11 @@ def transactions(store):
                             f" ON p.ID = t.trx_mysql_thread_id WHERE p.USER = '{USER}'")[0][0])
 
 
-class Connections:
-    """The most connections that the product has at once to each store, looked at all the while."""
-
-    def __init__(self):
-        self.most = Counter()
-        self._over = threading.Event()
-        self._thread = threading.Thread(target=self._watch)
-
-    def __enter__(self):
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_):
-        self._over.set()
-        self._thread.join()
-
-    def _watch(self):
-        asked = {store.name: Sql(store) for store in lab.stores}
-        while not self._over.wait(0.01):
-            for name, sql in asked.items():
-                now = sql.text(f"SELECT COUNT(*) FROM information_schema.PROCESSLIST WHERE USER = '{USER}'")
-                self.most[name] = max(self.most[name], int(now[0][0]))
-
-
 def alone():
     """Waits until no connection of a move that has ended is left: it would count as one of the next."""
     for store in lab.stores:
         with Sql(store) as sql:
-            wait_for(lambda s=sql: s.text("SELECT COUNT(*) FROM information_schema.PROCESSLIST"
-                                          f" WHERE USER = '{USER}'")[0][0] == "0", 20, "connections to end")
+            wait_for(lambda s=sql: connections(s) == 0, 20, "connections to end")
 
 
 def rows(store, mailbox, group):
@@ -163,12 +127,12 @@ lab = Lab.create("midway", mode=os.environ.get("MODE", "asan"))
 try:
     one, two = lab.stores
     scene = Scene(lab)
-    user_of_its_own()
-    with Connections() as connections:
+    user_of_its_own(lab)
+    with Most(lab.stores) as seen:
         for case in (one_moment, carried, reserved):
             alone()
             case()
-    is_(dict(connections.most), {one.name: 2, two.name: 3},
+    is_(dict(seen.most), {one.name: 2, two.name: 3},
         "two connections a store are the most it ever had, and one for the row of the operation")
 finally:
     lab.stop()

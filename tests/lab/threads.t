@@ -7,13 +7,12 @@ import json
 import os
 import subprocess
 import sys
-import threading
 import time
-from collections import Counter
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from zxlab.blobs import read_volumes  # noqa: E402
 from zxlab.check import Expect, check_move, check_unmoved  # noqa: E402
+from zxlab.connections import USER, Most, user_of_its_own  # noqa: E402
 from zxlab.held import Held  # noqa: E402
 from zxlab.lab import Lab  # noqa: E402
 from zxlab.load import Load, check_accepted  # noqa: E402
@@ -22,45 +21,12 @@ from zxlab.snapshot import own_tables  # noqa: E402
 from zxlab.tap import diag, done, is_, ok, wait_for  # noqa: E402
 from zxlab.truth import Sql  # noqa: E402
 
-USER, PASSWORD = "mover", "laboratory"  # who the product is in MariaDB, to tell its connections from others
-
-
-def user_of_its_own():
-    """The product logs in to the stores' MariaDB as somebody who is nobody else."""
-    for store in lab.stores:
-        with store.db() as connection, connection.cursor() as cursor:
-            cursor.execute(f"CREATE USER {USER}@'%' IDENTIFIED BY '{PASSWORD}'")
-            cursor.execute(f"GRANT ALL PRIVILEGES ON *.* TO {USER}@'%' WITH GRANT OPTION")
-    with open(lab.conf_path, "a", encoding="utf-8") as conf:
-        conf.write(f"mariadb:\n  user: {USER}\n  password: {PASSWORD}\n")
-
-
-class Watch:
-    """The most connections the product has at once to each store, and the most accounts in flight."""
-
-    def __init__(self):
-        self.most = Counter()
-        self._over = threading.Event()
-        self._thread = threading.Thread(target=self._watch)
-
-    def __enter__(self):
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_):
-        self._over.set()
-        self._thread.join()
-
-    def _watch(self):
-        asked = {store.name: Sql(store) for store in (one, two)}
-        names = ", ".join(f"'{account}'" for account in watched)
-        while not self._over.wait(0.02):
-            for name, sql in asked.items():
-                now = sql.text(f"SELECT COUNT(*) FROM information_schema.PROCESSLIST WHERE USER = '{USER}'")
-                self.most[name] = max(self.most[name], int(now[0][0]))
-            now = asked[two.name].text(f"SELECT COUNT(*) FROM zxmove.claim WHERE account_id IN ({names})") \
-                if "claim" in own_tables(asked[two.name]) else [("0",)]
-            self.most["claims"] = max(self.most["claims"], int(now[0][0]))
+def claims(asked):
+    """How many of the watched accounts are in flight; of a store that nothing was moved to yet none."""
+    sql = asked[two.name]
+    names = ", ".join(f"'{account}'" for account in watched)
+    return int(sql.text(f"SELECT COUNT(*) FROM zxmove.claim WHERE account_id IN ({names})")[0][0]) \
+        if "claim" in own_tables(sql) else 0
 
 
 def row(operation=None, columns="uuid, state, cause"):
@@ -136,7 +102,7 @@ def four_lanes(scene):
     loads = {name: Load(lab, accounts[name], mails=4, changes=6, seed=number).start()
              for number, name in enumerate(names) if name != "m4"}
     gate = os.path.join(lab.dir, "run", "gate-four")
-    with Watch() as watch:
+    with Most((one, two), claims=claims) as watch:
         process = lab.zxmove_start("--json", *scene.words(accounts.values(), two, "threads", "4", stages="data,account"),
                                    fail="copy:intent=wait", env={"ZX_FAIL_FILE": gate})
         wait_for(lambda: in_flight(accounts.values()) == 4, 60, "four to be in flight at once")
@@ -328,7 +294,7 @@ lab = Lab.create("threads", mode=os.environ.get("MODE", "asan"))
 watched = []
 try:
     one, two = lab.stores[:2]
-    user_of_its_own()
+    user_of_its_own(lab)
     only = sys.argv[1:]
     for case in (four_lanes, changed_meanwhile, cannot_open, stopped, kept_up_to_date, at_their_time, refusals, places):
         if not only or case.__name__ in only:
