@@ -103,6 +103,11 @@ bool blobs_in_older_copy(const BlobsJob *job, const OlderCopy *copy, uint64_t *b
 bool blobs_proved(const BlobsJob *job, const GPtrArray *trouble, bool *equal, char **difference,
                   GError **error) MUST_USE;
 
+/* The same of what a comparison found, after that was seen to: *found (g_free) is what is left of
+ * it; NULL: nothing. */
+bool blobs_difference(const BlobsJob *job, const ManifestDiff *diff, const GPtrArray *trouble,
+                      char **found, GError **error) MUST_USE;
+
 /* Why a mailbox with this trouble must not be cut over; NULL: it may. */
 char *blobs_refusal(const BlobsJob *job, const GPtrArray *trouble);
 

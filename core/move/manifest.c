@@ -281,7 +281,7 @@ bool manifest_records(const BlobsJob *job, ManifestRecords *out, GError **error)
     return true;
 }
 
-int manifest_order(const ManifestRow *a, const ManifestRow *b)
+static int order_of(const ManifestRow *a, const ManifestRow *b)
 {
     if (a->item_id != b->item_id)
         return a->item_id < b->item_id ? -1 : 1;
@@ -290,7 +290,26 @@ int manifest_order(const ManifestRow *a, const ManifestRow *b)
 
 bool manifest_same(const ManifestRow *a, const ManifestRow *b)
 {
-    return manifest_order(a, b) == 0 && a->size == b->size && strcmp(a->digest, b->digest) == 0;
+    return order_of(a, b) == 0 && a->size == b->size && strcmp(a->digest, b->digest) == 0;
+}
+
+void manifest_merge(const GArray *rows, const GArray *staged, ManifestOnRow *copy,
+                    ManifestOnRow *remove, void *data)
+{
+    unsigned i = 0, j = 0;
+
+    while (i < rows->len || j < staged->len) {
+        const ManifestRow *row = i < rows->len ? &g_array_index(rows, ManifestRow, i) : NULL;
+        const ManifestRow *have = j < staged->len ? &g_array_index(staged, ManifestRow, j) : NULL;
+        int order = row == NULL ? 1 : have == NULL ? -1 : order_of(row, have);
+
+        if (order > 0 && remove != NULL)
+            remove(data, have, have);
+        if (order <= 0 && copy != NULL && (order < 0 || !manifest_same(row, have)))
+            copy(data, row, order < 0 ? NULL : have);
+        i += order <= 0;
+        j += order >= 0;
+    }
 }
 
 static bool fill_row(const Rows *rows, unsigned at, ManifestRow *row, GError **error)
@@ -347,7 +366,7 @@ static void add_source_row(GArray *rows, const ManifestRow *row)
 {
     ManifestRow *last = rows->len == 0 ? NULL : &g_array_index(rows, ManifestRow, rows->len - 1);
 
-    if (last == NULL || manifest_order(last, row) != 0) {
+    if (last == NULL || order_of(last, row) != 0) {
         g_array_append_val(rows, *row);
         return;
     }

@@ -67,8 +67,12 @@ bool manifest_locators_fit(const BlobsJob *job, GError **error) MUST_USE;
 bool manifest_read(const BlobsJob *job, Db *source, uint32_t from, uint32_t to, GArray **rows,
                    GArray **staged, GError **error) MUST_USE;
 
-/* Order of copy: -1, 0, 1. */
-int manifest_order(const ManifestRow *a, const ManifestRow *b);
+/* What both sides of a range mean: @copy is told of rows whose blob has to come (@staged: another
+ * state of it that is recorded, or NULL), @remove of records that no row calls for (both are the
+ * record). Either may be NULL. */
+typedef void ManifestOnRow(void *data, const ManifestRow *row, const ManifestRow *staged);
+void manifest_merge(const GArray *rows, const GArray *staged, ManifestOnRow *copy,
+                    ManifestOnRow *remove, void *data);
 /* The same blob with the same content? */
 bool manifest_same(const ManifestRow *a, const ManifestRow *b);
 
