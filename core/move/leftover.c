@@ -353,9 +353,10 @@ static bool not_in_memory(Purge *purge, GError **error)
         return true;
     if (!purge_ask_mailboxd(purge, error))
         return false;
-    return (purge->probe != PROBE_LOCKED && purge->probe != PROBE_CACHED) ||
+    return !purge_in_memory(purge) ||
            fail(error, ZX_ERROR_REFUSED,
-                "mailboxd of %s has it in memory: restart mailboxd there first", purge->store->name);
+                "mailboxd of %s has it in memory: restart mailboxd there first",
+                purge->store->name);
 }
 
 /* A partial copy is none that the account lives in: its home is elsewhere, or it lives here beside it

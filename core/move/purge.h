@@ -1,8 +1,8 @@
-/* purge.h - a copy on its way out, of whatever kind it is; private to purge.c and leftover.c.
+/* purge.h - a copy on its way out, of whatever kind it is; private to purge*.c and leftover.c.
  *
- *   a copy that a move left      its record says what it was, and everything is proved again   purge.c
- *   what nobody will miss        its account is gone, or the move that made it never came to an
- *                                end; or a person names its id                                leftover.c
+ *   a copy that a move left      its record says what it was, and everything is proved again
+ * purge.c what nobody will miss        its account is gone, or the move that made it never came to
+ * an end; or a person names its id                                leftover.c
  */
 #ifndef ZX_MOVE_PURGE_H
 #define ZX_MOVE_PURGE_H
@@ -59,16 +59,24 @@ bool leftover_purge(Purge *purge, GError **error) MUST_USE;
 bool purge_names_id(const PurgeRequest *request); /* one store's mailbox id is named */
 bool purge_find(Store *store, const char *wanted, GPtrArray *copies, GError **error) MUST_USE;
 void purge_state(const Purge *purge, const char *state);
-bool purge_home_is_elsewhere(Purge *purge, GError **error) MUST_USE;
-bool purge_open_home(Purge *purge, GError **error) MUST_USE;
-bool purge_nothing_unfinished(const Purge *purge, GError **error) MUST_USE;
-bool purge_home_has_the_mailbox(const Purge *purge, GError **error) MUST_USE;
-bool purge_ask_mailboxd(Purge *purge, GError **error) MUST_USE;
 /* Adds up what goes with the copy; REFUSED if it is more than may go. */
 bool purge_count_bytes(Purge *purge, GError **error) MUST_USE;
 bool purge_set_state(Purge *purge, const char *state, GError **error) MUST_USE;
 Deletion purge_deletion(Purge *purge);
 /* Through mailboxd or behind its back, by what it has in memory. */
 bool purge_delete(Purge *purge, GError **error) MUST_USE;
+
+/* purge_proof.c */
+/* Asked of the master, last thing before the locks, after them, and before the deletion. */
+bool purge_home_is_elsewhere(Purge *purge, GError **error) MUST_USE;
+bool purge_open_home(Purge *purge, GError **error) MUST_USE;
+bool purge_nothing_unfinished(const Purge *purge, GError **error) MUST_USE;
+bool purge_home_has_the_mailbox(const Purge *purge, GError **error) MUST_USE;
+/* Into purge->probe. */
+bool purge_ask_mailboxd(Purge *purge, GError **error) MUST_USE;
+/* Whether mailboxd can write to the copy, by that; what it has not in memory it does not open. */
+bool purge_in_memory(const Purge *purge);
+/* All of it, of a copy that a move left; under its locks. */
+bool purge_prove(Purge *purge, GError **error) MUST_USE;
 
 #endif
