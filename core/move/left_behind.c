@@ -59,10 +59,11 @@ static bool deliver(Store *from, Store *to, bool *any, GError **error)
                  " WHERE store = ?",
                  DB_ARGS(db_text(to->name)));
 
-    for (unsigned i = 0; rows != NULL && i < rows_count(rows); i++)
+    for (unsigned i = 0; rows != NULL && i < rows_count(rows); i++) {
         if (!deliver_one(from, to, rows, i, error))
             return false;
-    *any = rows != NULL && rows_count(rows) > 0;
+        *any = true;
+    }
     return rows != NULL;
 }
 

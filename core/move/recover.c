@@ -506,6 +506,7 @@ bool recover_run(Operation *op, const RecoverRequest *request, GError **error)
     /* What is delivered closes what the store had left open. */
     if (left_behind_deliver_all(op)) {
         forget_all(fences);
+        g_clear_error(&first);
         unasked = collect_all(op, request, fences, &first);
     }
     forget_second_rows(fences);
