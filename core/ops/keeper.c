@@ -54,7 +54,6 @@ static bool write_row(Keeper *keeper, GError **error)
     g_mutex_lock(&keeper->mutex);
     state = g_strdup(keeper->state);
     cause = g_strdup(keeper->cause);
-    keeper->said = false;
     g_mutex_unlock(&keeper->mutex);
     return db_exec(keeper->store->control, NULL, error,
                    "UPDATE zxmove.operation SET heartbeat = UTC_TIMESTAMP(3), state = ?, cause = ?,"
@@ -132,6 +131,8 @@ static void *keep(void *data)
     while (!last) {
         g_mutex_lock(&keeper->mutex);
         last = keeper->ending;
+        /* Also if the beat fails: a store that is gone is not asked at once again. */
+        keeper->said = false;
         g_mutex_unlock(&keeper->mutex);
         if (!last || keeper->store != NULL) /* the end waits for no store that is gone */
             beat(keeper);
