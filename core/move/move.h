@@ -73,6 +73,7 @@ typedef struct Operation {
     char **client_memcached;  /* mailboxd's own servers, "host:port" */
     GHashTable *gone;         /* looking: name (lowercase) -> GError why it cannot be opened */
     GHashTable *silent;       /* store -> why it could not be reached (operation_reach) */
+    GHashTable *bystanders;   /* store -> Bystander (settle.c); NULL: none was told anything yet */
     GHashTable *sizes;        /* account id -> uint64_t *: what its row says; NULL: not asked */
     Report *report;
     EventSink *sink;

@@ -156,7 +156,7 @@ void operation_close(Operation *op)
 bool operation_lane(const Operation *op, Operation *lane, GError **error)
 {
     *lane = *op;
-    lane->stores = lane->gone = lane->silent = NULL;
+    lane->stores = lane->gone = lane->silent = lane->bystanders = NULL;
     lane->directory = NULL;
     lane->client_memcached = NULL;
     return open_directory(lane, error);
@@ -167,6 +167,7 @@ void operation_lane_close(Operation *lane)
     g_clear_pointer(&lane->stores, g_hash_table_unref);
     g_clear_pointer(&lane->gone, g_hash_table_unref);
     g_clear_pointer(&lane->silent, g_hash_table_unref);
+    g_clear_pointer(&lane->bystanders, g_hash_table_unref);
     g_clear_pointer(&lane->client_memcached, g_strfreev);
     g_clear_pointer(&lane->directory, directory_close);
 }

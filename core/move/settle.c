@@ -7,11 +7,25 @@
 
 #define SETTLE_MS 10000
 #define RECORD_MS 20000
+#define SILENT_FOR_US (60 * G_USEC_PER_SEC)
 
-/* A store that is neither end: only its account cache matters. */
-static bool flush_bystander(Move *move, const ServerInfo *server, GError **error)
+/* A store that is neither end: only its account cache matters. It is logged in to once for all
+ * mailboxes, and one that does not answer does not cost each of them its patience. */
+typedef struct Bystander {
+    Soap *soap;
+    bool told;            /* the last time */
+    int64_t silent_until; /* monotonic us */
+} Bystander;
+
+static void bystander_free(Bystander *bystander)
 {
-    const Conf *conf = move->op->conf;
+    soap_close(bystander->soap);
+    g_free(bystander);
+}
+
+static Bystander *bystander_of(Operation *op, const ServerInfo *server, GError **error)
+{
+    const Conf *conf = op->conf;
     const ConfStore *where = conf_store(conf, server->hostname);
     SoapTarget target = {
         .name = server->hostname,
@@ -22,13 +36,27 @@ static bool flush_bystander(Move *move, const ServerInfo *server, GError **error
         .password = conf->admin.password,
         .timeout_s = SETTLE_MS / 1000,
     };
-    g_autoptr(Soap) soap = soap_open(&target, error);
+    Bystander *bystander;
+    Soap *soap;
+
+    if (op->bystanders == NULL)
+        op->bystanders =
+            g_hash_table_new_full(g_str_hash, g_str_equal, g_free, (GDestroyNotify)bystander_free);
+    bystander = g_hash_table_lookup(op->bystanders, server->hostname);
+    if (bystander != NULL || (soap = soap_open(&target, error)) == NULL)
+        return bystander;
+    soap_target_server(soap, server->id);
+    bystander = g_new0(Bystander, 1);
+    bystander->soap = soap;
+    g_hash_table_insert(op->bystanders, g_strdup(server->hostname), bystander);
+    return bystander;
+}
+
+static bool flush_there(Move *move, Soap *soap, GError **error)
+{
     g_autofree char *host = NULL;
     Wait wait = wait_through(&move->wait, SETTLE_MS);
 
-    if (soap == NULL)
-        return false;
-    soap_target_server(soap, server->id);
     /* What it reads after a flush may come from a replica that lags. */
     for (;; wait_pause(&wait, 200)) {
         g_clear_pointer(&host, g_free);
@@ -40,6 +68,31 @@ static bool flush_bystander(Move *move, const ServerInfo *server, GError **error
         if (wait_left_ms(&wait, 1) == 0)
             return fail(error, ZX_ERROR_FAILED, "it still says %s", host != NULL ? host : "nothing");
     }
+}
+
+static bool flush_bystander(Move *move, const ServerInfo *server, GError **error)
+{
+    Bystander *bystander = bystander_of(move->op, server, error);
+    GError *problem = NULL;
+    bool done;
+
+    if (bystander == NULL)
+        return false;
+    if (g_get_monotonic_time() < bystander->silent_until)
+        return fail(error, ZX_ERROR_CONNECT, "it did not answer a moment ago");
+    done = flush_there(move, bystander->soap, &problem);
+    /* The connection of the mailbox before, hours ago maybe, need not be there any more. */
+    if (!done && bystander->told && error_code(problem) == ZX_ERROR_CONNECT) {
+        g_clear_error(&problem);
+        done = flush_there(move, bystander->soap, &problem);
+    }
+    bystander->told = done;
+    if (done)
+        return true;
+    if (error_code(problem) == ZX_ERROR_CONNECT)
+        bystander->silent_until = g_get_monotonic_time() + SILENT_FOR_US;
+    g_propagate_error(error, problem);
+    return false;
 }
 
 static void note_unflushed(Move *move, const char *store, GError *problem)

@@ -59,14 +59,20 @@ def bystanders():
                       f"{account}</account></GetAccountRequest>")
     is_(three.state(account)["account_cache"]["host"], one.name, "(a third store has the account in its cache)")
     moved_clean(scene.move(account, two), before, account, one, two, "a third store that knows the old home")
-    account = scene.mailbox("no-third", one, messages=10)
-    before = scene.snapshot(account)
+    accounts = [scene.mailbox(f"told{number}", one, messages=2, rich=False) for number in range(2)]
+    logins = sum(entry["request"] == "AuthRequest" for entry in three.log())
+    exits(scene.move(accounts, two), 0, "two mailboxes, a third store is told of both")
+    is_(sum(entry["request"] == "AuthRequest" for entry in three.log()) - logins, 1, "with one login")
+    accounts = [scene.mailbox(f"no-third{number}", one, messages=2, rich=False) for number in range(2)]
+    before = scene.snapshot(*accounts)
     three.mailboxd_stop()
-    result = scene.move(account, two)
+    result = scene.move(accounts, two)
     three.mailboxd_start()
-    moved_clean(result, before, account, one, two, "a third store down")
-    says(result, three.name, "and the report names it")
-    says(result, "zmprov fc", "and says what to flush")
+    for account in accounts:
+        moved_clean(result, before, account, one, two, "a third store down")
+        says(result, f"zmprov fc -a account {scene.addresses[account]}", "and the report says what to flush")
+    says(result, f"{three.name} could not be told of the new home (it did not answer a moment ago",
+         "it is not waited for twice")
 
 
 def meddled():
