@@ -13,11 +13,6 @@ typedef struct Batch {
     GArray *places; /* of guint: those of the report's mailboxes that are to be tried */
 } Batch;
 
-static MailboxResult *result_at(const Operation *op, const GArray *places, guint i)
-{
-    return g_ptr_array_index(op->report->mailboxes, g_array_index(places, guint, i));
-}
-
 /* Skips and refusals are decided; the others are tried in the order of the report. */
 GArray *batch_undecided(const Operation *op)
 {
@@ -29,30 +24,12 @@ GArray *batch_undecided(const Operation *op)
     return places;
 }
 
-GPtrArray *batch_accounts(Operation *op, const GArray *places)
-{
-    GPtrArray *accounts = g_ptr_array_new_with_free_func((GDestroyNotify)account_free);
-
-    for (guint i = 0; i < places->len; i++) {
-        const MailboxResult *result = result_at(op, places, i);
-        g_autoptr(GError) ignored = NULL;
-        Account *account = directory_account(op->directory, result->account_id, &ignored);
-
-        if (account != NULL)
-            g_ptr_array_add(accounts, account);
-    }
-    return accounts;
-}
-
 /* How much mail is to be moved; 0 of a single mailbox, of which its own progress says it all. */
 static uint64_t sum_of(const Batch *batch)
 {
-    g_autoptr(GPtrArray) accounts = NULL;
-
     if (batch->places->len < 2 && batch->op->again == NULL)
         return 0;
-    accounts = batch_accounts(batch->op, batch->places);
-    return plan_sizes(batch->op, accounts);
+    return plan_sizes(batch->op, batch->places);
 }
 
 /* The limits of an operation are of the whole of it, however many processes it took. */
@@ -216,7 +193,7 @@ static GArray *wait_held(Batch *batch, GArray *waiting, int64_t resync)
 static void set_held_back(const Operation *op, const GArray *waiting)
 {
     for (guint i = 0; i < waiting->len; i++) {
-        MailboxResult *result = result_at(op, waiting, i);
+        MailboxResult *result = operation_result(op, waiting, i);
 
         result->outcome = OUTCOME_NOT_REACHED;
         result->code = op->report->halted != NULL ? ZX_ERROR_DATA : wait_stop_code(op->wait);
@@ -288,7 +265,7 @@ static void tell_decided(Batch *batch)
 {
     for (guint i = batch->places->len; i > 0; i--) {
         const guint place = g_array_index(batch->places, guint, i - 1);
-        const MailboxResult *result = result_at(batch->op, batch->places, i - 1);
+        const MailboxResult *result = operation_result(batch->op, batch->places, i - 1);
 
         if (result->reason == NULL)
             continue;
@@ -321,7 +298,7 @@ bool batch_go(Operation *op, GArray *places, GError **error)
 {
     Batch batch = { .op = op, .places = places };
     const char *where = op->again != NULL ? op->again
-                        : places->len > 0 ? result_at(op, places, 0)->destination
+                        : places->len > 0 ? operation_result(op, places, 0)->destination
                                           : NULL;
 
     if (where == NULL) {

@@ -311,9 +311,7 @@ static void set_not_reached(const Crew *crew, guint index)
         fail(&problem, ZX_ERROR_DATA, "the operation ended itself before this mailbox was begun");
     else
         fail(&problem, wait_stop_code(op->wait), "stopped before this mailbox was begun");
-    result_decide(
-        g_ptr_array_index(op->report->mailboxes, g_array_index(crew->job->places, guint, index)),
-        OUTCOME_NOT_REACHED, problem);
+    result_decide(operation_result(op, crew->job->places, index), OUTCOME_NOT_REACHED, problem);
 }
 
 void crew_run(Operation *op, const CrewJob *job)

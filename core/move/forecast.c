@@ -395,9 +395,10 @@ static bool forecast_to(Operation *op, const char *name, const GPtrArray *accoun
 bool forecast_all(Operation *op, const GPtrArray *accounts, GError **error)
 {
     g_autoptr(GHashTable) done = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+    g_autoptr(GArray) places = batch_undecided(op);
     Sample sample = { 0 };
 
-    plan_sizes(op, accounts);
+    plan_sizes(op, places);
     for (guint i = 0; i < accounts->len; i++) {
         const char *name = result_of(op, g_ptr_array_index(accounts, i))->destination;
 

@@ -119,6 +119,8 @@ Store *operation_reach(Operation *op, const char *name, GError **error) MUST_USE
 /* The same with whatever can be opened of it (store_open_rest), for recovery. */
 Store *operation_store_rest(Operation *op, const char *hostname, char **missing,
                             GError **error) MUST_USE;
+/* The mailbox at the @i-th of @places (of guint) of the report. */
+MailboxResult *operation_result(const Operation *op, const GArray *places, guint i);
 /* A new line of the report, failed until it is known better. */
 MailboxResult *operation_add_result(Operation *op, const char *address, const char *account_id,
                                     const char *source, const char *destination);
@@ -214,9 +216,6 @@ bool batch_run(Operation *op, GError **error) MUST_USE;
 GArray *batch_take_up(Operation *op, GError **error) MUST_USE;
 /* Places of those of the report that nothing is decided of. */
 GArray *batch_undecided(const Operation *op);
-/* The accounts (of Account) at @places, but for those that the directory does not know any more: they fail
- * when it is their turn. */
-GPtrArray *batch_accounts(Operation *op, const GArray *places);
 /* The mailboxes at @places, each to its destination; those that are decided meanwhile (by a reason) are not
  * tried. */
 bool batch_go(Operation *op, GArray *places, GError **error) MUST_USE;
@@ -241,9 +240,9 @@ void crew_count_moved(Operation *lane, MailboxResult *result);
 GPtrArray *plan_select(Operation *op, GError **error) MUST_USE;
 /* Can it be tried, as the directory shows it now? If not, @result says why. */
 bool plan_may_go(Operation *op, const Account *account, MailboxResult *result);
-/* What the stores' rows say that the mailboxes of @accounts hold, all together. A guess for
- * progress: a store that does not answer adds nothing. */
-uint64_t plan_sizes(Operation *op, const GPtrArray *accounts);
+/* What the stores' rows say that the mailboxes at @places of the report hold, all together. A guess
+ * for progress: a store that does not answer adds nothing. */
+uint64_t plan_sizes(Operation *op, const GArray *places);
 
 /* fit.c */
 /* Everything that must hold between two stores before any mailbox moves between them (2.9, hazards

@@ -26,6 +26,11 @@ MailboxResult *operation_add_result(Operation *op, const char *address, const ch
     return report_add_mailbox(op->report, address, account_id, source, destination);
 }
 
+MailboxResult *operation_result(const Operation *op, const GArray *places, guint i)
+{
+    return g_ptr_array_index(op->report->mailboxes, g_array_index(places, guint, i));
+}
+
 static void disk_free(DiskForecast *disk)
 {
     g_free(disk->what);

@@ -249,48 +249,57 @@ static bool read_sizes(Operation *op, Store *store, GError **error)
     return rows != NULL;
 }
 
-/* One question a store. @decide: something depends on the answer. */
-static void ask_sizes(Operation *op, const GPtrArray *accounts, bool decide)
+/* One question a store; @hosts (of char *, with NULLs) is what the accounts have as their home.
+ * @decide: something depends on the answer. */
+static void ask_sizes(Operation *op, const GPtrArray *hosts, bool decide)
 {
     g_autoptr(GHashTable) asked = g_hash_table_new(g_str_hash, g_str_equal);
 
     if (op->sizes != NULL)
         return;
     op->sizes = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
-    for (guint i = 0; i < accounts->len; i++) {
-        const Account *account = g_ptr_array_index(accounts, i);
+    for (guint i = 0; i < hosts->len; i++) {
+        char *host = g_ptr_array_index(hosts, i);
         g_autoptr(GError) problem = NULL;
         Store *store;
 
-        if (account->mail_host == NULL || !g_hash_table_add(asked, account->mail_host))
+        if (host == NULL || !g_hash_table_add(asked, host))
             continue;
-        store = operation_store(op, account->mail_host, &problem);
+        store = operation_store(op, host, &problem);
         if ((store == NULL || !read_sizes(op, store, &problem)) && decide)
             operation_note(op,
                            "%s does not tell the sizes of its mailboxes, they count as empty: %s",
-                           account->mail_host, problem->message);
+                           host, problem->message);
     }
 }
 
-uint64_t plan_sizes(Operation *op, const GPtrArray *accounts)
+uint64_t plan_sizes(Operation *op, const GArray *places)
 {
+    g_autoptr(GPtrArray) hosts = g_ptr_array_new();
     uint64_t all = 0;
 
-    ask_sizes(op, accounts, false);
-    for (guint i = 0; i < accounts->len; i++)
-        all += operation_size(op, ((const Account *)g_ptr_array_index(accounts, i))->id);
+    for (guint i = 0; i < places->len; i++)
+        g_ptr_array_add(hosts, operation_result(op, places, i)->source);
+    ask_sizes(op, hosts, false);
+    for (guint i = 0; i < places->len; i++)
+        all += operation_size(op, operation_result(op, places, i)->account_id);
     return all;
 }
 
 static void arrange(Operation *op, GPtrArray *accounts)
 {
     Order order = select_order(op->request->order);
+    g_autoptr(GPtrArray) hosts = g_ptr_array_new();
     bool any = false;
 
+    for (guint i = 0; i < accounts->len; i++) {
+        const Account *account = g_ptr_array_index(accounts, i);
+
+        g_ptr_array_add(hosts, account->mail_host);
+        any |= account->last_logon != NULL;
+    }
     if (order == ORDER_SIZE_ASC || order == ORDER_SIZE_DESC || op->request->max_bytes != 0)
-        ask_sizes(op, accounts, true);
-    for (guint i = 0; i < accounts->len; i++)
-        any |= ((const Account *)g_ptr_array_index(accounts, i))->last_logon != NULL;
+        ask_sizes(op, hosts, true);
     if (order == ORDER_LAST_LOGIN && !any)
         operation_note(op, "order last_login: the directory knows of no login of these accounts, "
                            "they go by name");

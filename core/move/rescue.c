@@ -240,16 +240,13 @@ static void set_not_reached(Operation *op, const Rescue *rescue)
 
 static bool begin(Operation *op, const GArray *places, GError **error)
 {
-    const MailboxResult *first;
     const char *where = op->again;
     Store *store;
 
     if (op->looking || (places->len == 0 && where == NULL))
         return true;
-    if (where == NULL) {
-        first = g_ptr_array_index(op->report->mailboxes, g_array_index(places, guint, 0));
-        where = first->destination;
-    }
+    if (where == NULL)
+        where = operation_result(op, places, 0)->destination;
     store = operation_store(op, where, error);
     return store != NULL && operation_begin(op, store, error);
 }

@@ -335,13 +335,28 @@ bool rollback_each(Operation *op, const RollbackRequest *request, Judge *judge_i
 static void miss_stores(Operation *op, const GArray *places)
 {
     for (guint i = 0; i < places->len; i++) {
-        MailboxResult *result =
-            g_ptr_array_index(op->report->mailboxes, g_array_index(places, guint, i));
+        MailboxResult *result = operation_result(op, places, i);
         GError *problem = NULL;
 
         if (result->reason == NULL && operation_reach(op, result->destination, &problem) == NULL)
             result_decide(result, OUTCOME_FAILED, problem);
     }
+}
+
+/* But for those that the directory does not know any more. */
+static GPtrArray *accounts_at(Operation *op, const GArray *places)
+{
+    GPtrArray *accounts = g_ptr_array_new_with_free_func((GDestroyNotify)account_free);
+
+    for (guint i = 0; i < places->len; i++) {
+        const MailboxResult *result = operation_result(op, places, i);
+        g_autoptr(GError) ignored = NULL;
+        Account *account = directory_account(op->directory, result->account_id, &ignored);
+
+        if (account != NULL)
+            g_ptr_array_add(accounts, account);
+    }
+    return accounts;
 }
 
 static GArray *select_anew(Operation *op, const RollbackRequest *request, GError **error)
@@ -356,7 +371,7 @@ static GArray *select_anew(Operation *op, const RollbackRequest *request, GError
         miss_stores(op, places);
         return batch_undecided(op);
     }
-    accounts = batch_accounts(op, places);
+    accounts = accounts_at(op, places);
     return forecast_all(op, accounts, error) ? g_steal_pointer(&places) : NULL;
 }
 
@@ -368,8 +383,7 @@ static GArray *select_left(Operation *op, const RollbackRequest *request, GError
     g_autoptr(GArray) places = batch_take_up(op, error);
 
     for (guint i = 0; places != NULL && i < places->len; i++) {
-        MailboxResult *result =
-            g_ptr_array_index(op->report->mailboxes, g_array_index(places, guint, i));
+        MailboxResult *result = operation_result(op, places, i);
 
         g_hash_table_insert(left, result->account_id, result);
     }
