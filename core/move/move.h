@@ -102,6 +102,8 @@ const char *operation_end_state(const Operation *op);
 void operation_journal(Operation *op, guint place);
 /* A mailbox is begun: it waits for nobody any more. */
 void operation_running(Operation *op);
+/* One waits; the operation does so while none is begun. */
+void operation_queued(Operation *op, const char *cause);
 /* Between two items, never in a window: returns when nothing keeps it from going on (any more). True if
  * something did: it was "paused", or "throttled", of which @held_up is told with the cause (may be NULL).
  * @wait keeps alive what has to live through it. */

@@ -314,6 +314,17 @@ void operation_running(Operation *op)
     keeper_say(op->common->keeper, "running", NULL);
 }
 
+void operation_queued(Operation *op, const char *cause)
+{
+    bool begun;
+
+    g_mutex_lock(&op->common->mutex);
+    begun = op->common->begun;
+    g_mutex_unlock(&op->common->mutex);
+    if (!begun)
+        keeper_say(op->common->keeper, "queued", cause);
+}
+
 void operation_pace(Operation *op)
 {
     Common *common = op->common;

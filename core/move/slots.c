@@ -61,8 +61,7 @@ bool slots_wait(Move *move, GError **error)
         }
         if (g_strcmp0(full, said) != 0) {
             move_state(move, "queued", full);
-            if (!move->op->common->begun)
-                keeper_say(move->op->common->keeper, "queued", full);
+            operation_queued(move->op, full);
             g_free(said);
             said = g_steal_pointer(&full);
         }
