@@ -10,13 +10,8 @@ static const char *const account_attributes[] = { "uid",
                                                   "zimbraAccountStatus",
                                                   "zimbraMailStatus",
                                                   "zimbraMailAlias",
-                                                  "zimbraMailDeliveryAddress",
-                                                  "zimbraIsSystemResource",
-                                                  "zimbraIsSystemAccount",
-                                                  "zimbraIsExternalVirtualAccount",
                                                   "zimbraCOSId",
                                                   "zimbraLastLogonTimestamp",
-                                                  "objectClass",
                                                   NULL };
 
 char *directory_domain_of_dn(const char *dn)
@@ -47,11 +42,6 @@ static char **values_of(const LdapEntry *entry, const char *attribute)
     return (char **)g_ptr_array_free(copy, FALSE);
 }
 
-static bool is_true(const LdapEntry *entry, const char *attribute)
-{
-    return g_strcmp0(ldap_entry_get(entry, attribute), "TRUE") == 0;
-}
-
 static char *lowercase(const char *text)
 {
     return text != NULL ? g_ascii_strdown(text, -1) : NULL;
@@ -76,10 +66,6 @@ static Account *account_from(const LdapEntry *entry)
     account->aliases = values_of(entry, "zimbraMailAlias");
     account->cos_id = lowercase(ldap_entry_get(entry, "zimbraCOSId"));
     account->last_logon = g_strdup(ldap_entry_get(entry, "zimbraLastLogonTimestamp"));
-    account->system =
-        is_true(entry, "zimbraIsSystemResource") || is_true(entry, "zimbraIsSystemAccount");
-    account->guest = is_true(entry, "zimbraIsExternalVirtualAccount");
-    account->resource = directory_has_value(entry, "objectClass", "zimbraCalendarResource");
     return account;
 }
 

@@ -134,7 +134,7 @@ static unsigned inherited_port(const Directory *directory, const LdapEntry *serv
     return (unsigned)port;
 }
 
-bool directory_has_value(const LdapEntry *entry, const char *attribute, const char *value)
+static bool has_value(const LdapEntry *entry, const char *attribute, const char *value)
 {
     const char *const *values = ldap_entry_all(entry, attribute);
 
@@ -153,9 +153,9 @@ static ServerInfo *server_from(const Directory *directory, const LdapEntry *entr
     server->name = g_strdup(ldap_entry_get(entry, "cn"));
     server->id = g_strdup(ldap_entry_get(entry, "zimbraId"));
     server->hostname = g_strdup(hostname != NULL ? hostname : server->name);
-    server->mailbox = directory_has_value(entry, "zimbraServiceEnabled", "service") ||
-                      directory_has_value(entry, "zimbraServiceEnabled", "mailbox");
-    server->memcached = directory_has_value(entry, "zimbraServiceEnabled", "memcached");
+    server->mailbox = has_value(entry, "zimbraServiceEnabled", "service") ||
+                      has_value(entry, "zimbraServiceEnabled", "mailbox");
+    server->memcached = has_value(entry, "zimbraServiceEnabled", "memcached");
     server->always_on = ldap_entry_get(entry, "zimbraAlwaysOnClusterId") != NULL;
     server->server_id_blob_dir = g_strcmp0(blob_dir, "TRUE") == 0;
     server->lmtp_port = inherited_port(directory, entry, "zimbraLmtpBindPort", 7025);

@@ -46,7 +46,6 @@ typedef struct Account {
     char **aliases;
     char *cos_id;     /* its own or its domain's, lowercase; NULL: the default one */
     char *last_logon; /* raw zimbraLastLogonTimestamp, "20260301220000Z"; NULL: none is known */
-    bool system, guest, resource;
 } Account;
 void account_free(Account *account);
 

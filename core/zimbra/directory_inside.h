@@ -19,7 +19,5 @@ LdapConn *directory_connect(const Conf *conf, const char *url, unsigned timeout_
 /* Reads on the master; a connection that was lost in the meantime is opened anew, once. */
 GPtrArray *directory_search(Directory *directory, const char *base, LdapScope scope,
                             const char *filter, const char *const *attributes, GError **error);
-/* Of an attribute with several values. */
-bool directory_has_value(const LdapEntry *entry, const char *attribute, const char *value);
 
 #endif
