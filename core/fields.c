@@ -2,6 +2,14 @@
 #include "core/fields.h"
 #include "conf/units.h"
 
+char *json_line(json_t *object)
+{
+    char *text = json_dumps(object, JSON_COMPACT);
+
+    json_decref(object);
+    return text;
+}
+
 json_t *text_json(const char *text)
 {
     g_autofree char *valid = text != NULL ? g_utf8_make_valid(text, -1) : NULL;

@@ -44,6 +44,8 @@ bool fields_read(const Field *fields, void *to, const json_t *object);
 json_t *fields_list(const Field *fields, const GPtrArray *from);
 bool fields_read_list(const Field *fields, size_t size, GPtrArray *to, const json_t *list);
 
+/* On one line; takes @object. g_free. */
+char *json_line(json_t *object);
 /* NULL is null. */
 json_t *text_json(const char *text);
 /* What was measured in milliseconds is not known better. */

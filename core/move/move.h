@@ -127,6 +127,8 @@ MailboxResult *operation_result(const Operation *op, const GArray *places, guint
 MailboxResult *operation_add_result(Operation *op, const char *address, const char *account_id,
                                     const char *source, const char *destination);
 void operation_emit(Operation *op, const Event *event);
+/* Tells how a mailbox ended, the @index-th of @total. */
+void operation_done(Operation *op, const MailboxResult *result, unsigned index, unsigned total);
 /* Bytes of an account's mailbox for progress; 0 if unknown. */
 uint64_t operation_size(const Operation *op, const char *account_id);
 /* What is to be known of all its mailboxes; said once. */

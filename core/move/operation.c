@@ -538,3 +538,12 @@ void operation_emit(Operation *op, const Event *event)
     if (op->sink != NULL)
         op->sink(op->sink_data, &whole);
 }
+
+void operation_done(Operation *op, const MailboxResult *result, unsigned index, unsigned total)
+{
+    operation_emit(op, &(Event){ .type = EVENT_MAILBOX_DONE,
+                                 .account = result->address,
+                                 .index = index,
+                                 .total = total,
+                                 .result = result });
+}

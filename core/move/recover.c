@@ -398,11 +398,7 @@ static void recover_one(Operation *op, const RecoverRequest *request, Fence *kno
         log_error("%s", problem->message);
         g_error_free(problem);
     }
-    operation_emit(op, &(Event){ .type = EVENT_MAILBOX_DONE,
-                                 .account = result->address,
-                                 .index = index,
-                                 .total = total,
-                                 .result = result });
+    operation_done(op, result, index, total);
     log_context(op->uuid, NULL);
 }
 

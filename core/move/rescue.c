@@ -212,11 +212,7 @@ static void rescue_one(Operation *op, const RollbackRequest *request G_GNUC_UNUS
     } else
         rescue_account(op, rescue, candidate, result);
     operation_journal(op, place - 1);
-    operation_emit(op, &(Event){ .type = EVENT_MAILBOX_DONE,
-                                 .account = result->address,
-                                 .index = rescue->index,
-                                 .total = rescue->total,
-                                 .result = result });
+    operation_done(op, result, rescue->index, rescue->total);
     log_context(op->uuid, NULL);
 }
 

@@ -348,10 +348,6 @@ void rescue_recover(Operation *op, const RecoverRequest *request, Fence *known,
         claim_release(&move->claim);
         move_free(move);
     }
-    operation_emit(op, &(Event){ .type = EVENT_MAILBOX_DONE,
-                                 .account = result->address,
-                                 .index = index,
-                                 .total = total,
-                                 .result = result });
+    operation_done(op, result, index, total);
     log_context(op->uuid, NULL);
 }

@@ -1,6 +1,6 @@
 /* board.c - see board.h. */
 #include "core/ops/board.h"
-#include <jansson.h>
+#include "core/fields.h"
 #include <string.h>
 
 /* A mailbox in flight, as its last events showed it. */
@@ -159,7 +159,6 @@ static json_t *aloft_value(const Aloft *aloft)
 char *board_text(Board *board, uint64_t *seen)
 {
     json_t *object, *list;
-    g_autofree char *dumped = NULL;
 
     g_mutex_lock(&board->mutex);
     if (board->serial == *seen) {
@@ -175,9 +174,7 @@ char *board_text(Board *board, uint64_t *seen)
                        (json_int_t)board->bytes, "bytes_done", (json_int_t)board->bytes_done,
                        "aloft", list);
     g_mutex_unlock(&board->mutex);
-    dumped = json_dumps(object, JSON_COMPACT);
-    json_decref(object);
-    return g_strdup(dumped);
+    return json_line(object);
 }
 
 static uint64_t number(const json_t *object, const char *key)

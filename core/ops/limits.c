@@ -1,6 +1,6 @@
 /* limits.c - see limits.h. */
 #include "core/ops/limits.h"
-#include <jansson.h>
+#include "core/fields.h"
 
 Limits limits_read(const char *text)
 {
@@ -32,7 +32,6 @@ Limits limits_read(const char *text)
 char *limits_text(const Limits *limits)
 {
     json_t *object = json_object();
-    g_autofree char *dumped = NULL;
 
     if (limits->threads >= 0)
         json_object_set_new(object, "threads", json_integer(limits->threads));
@@ -49,9 +48,7 @@ char *limits_text(const Limits *limits)
     }
     if (limits->bandwidth != NULL)
         json_object_set_new(object, "bandwidth", json_string(limits->bandwidth));
-    dumped = json_dumps(object, JSON_COMPACT);
-    json_decref(object);
-    return g_strdup(dumped);
+    return json_line(object);
 }
 
 Limits limits_copy(const Limits *limits)

@@ -307,11 +307,7 @@ bool mailbox_result_read(MailboxResult *result, const json_t *object, GError **e
 
 char *result_text(const MailboxResult *result)
 {
-    json_t *object = mailbox_result_json(result);
-    g_autofree char *dumped = json_dumps(object, JSON_COMPACT);
-
-    json_decref(object);
-    return g_strdup(dumped);
+    return json_line(mailbox_result_json(result));
 }
 
 bool result_read(MailboxResult *result, const char *text, GError **error)
@@ -332,13 +328,12 @@ static const Field whole_fields[] = {
 char *result_whole_text(const Report *report)
 {
     json_t *object = json_object();
-    g_autofree char *dumped = NULL;
 
     fields_write(whole_fields, report, object);
     if (json_object_size(object) > 0)
-        dumped = json_dumps(object, JSON_COMPACT);
+        return json_line(object);
     json_decref(object);
-    return g_strdup(dumped);
+    return NULL;
 }
 
 void result_whole_read(const char *text, GPtrArray *notes, char **halted)
