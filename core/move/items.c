@@ -4,8 +4,9 @@
 #include "core/move/move.h"
 #include <string.h>
 
-#define WHAT_MAX   255  /* zxmove.bad_item.what */
-#define LISTED_MAX 1000 /* of a mailbox: folder and subject are asked for in one question */
+#define WHAT_MAX        255          /* zxmove.bad_item.what */
+#define STATEMENT_BYTES (256 * 1024) /* far below any max_allowed_packet */
+#define LISTED_MAX      1000 /* of a mailbox: folder and subject are asked for in one question */
 
 bool items_gate(Move *move, GError **error)
 {
@@ -28,29 +29,44 @@ bool items_forget(Move *move, GError **error)
     return forget(move, error);
 }
 
+static void append_row(const Move *move, GString *sql, const BlobTrouble *one)
+{
+    g_autofree char *what = g_utf8_make_valid(one->what, (gssize)strnlen(one->what, WHAT_MAX));
+
+    g_string_append(sql, sql->len > 0 ? ", ("
+                                      : "REPLACE INTO zxmove.bad_item (account_id, item_id,"
+                                        " mod_content, what) VALUES (");
+    db_quote(move->target->data, sql, move->account->id, strlen(move->account->id));
+    g_string_append_printf(sql, ", %u, %u, ", one->item_id, one->mod_content);
+    db_quote(move->target->data, sql, what, strlen(what));
+    g_string_append_c(sql, ')');
+}
+
 /* What the old copy has and the new one has not: durable before the commit, for the old copy must
- * not be purged by anybody who does not know of it. */
+ * not be purged by anybody who does not know of it. The user waits for it: many in one statement.
+ */
 bool items_record(Move *move, GError **error)
 {
-    const BlobTrouble *first;
-    unsigned bad = blobs_bad(move->trouble, &first);
+    Db *db = move->target->data;
+    g_autoptr(GString) sql = g_string_new(NULL);
 
     if (move->bad_recorded && !forget(move, error))
         return false;
-    move->bad_recorded = bad > 0;
-    for (guint i = 0; bad > 0 && i < move->trouble->len; i++) {
+    move->bad_recorded = false;
+    for (guint i = 0; i < move->trouble->len; i++) {
         const BlobTrouble *one = g_ptr_array_index(move->trouble, i);
-        g_autofree char *what = g_utf8_make_valid(one->what, (gssize)strnlen(one->what, WHAT_MAX));
 
-        if (one->kind != TROUBLE_BEFORE &&
-            !db_exec(move->target->data, NULL, error,
-                     "REPLACE INTO zxmove.bad_item (account_id, item_id, mod_content, what)"
-                     " VALUES (?, ?, ?, ?)",
-                     DB_ARGS(db_text(move->account->id), db_u64(one->item_id),
-                             db_u64(one->mod_content), db_text(what))))
+        if (one->kind == TROUBLE_BEFORE)
+            continue;
+        move->bad_recorded = true;
+        append_row(move, sql, one);
+        if (sql->len < STATEMENT_BYTES)
+            continue;
+        if (!db_exec_bytes(db, NULL, error, sql->str, sql->len))
             return false;
+        g_string_truncate(sql, 0);
     }
-    return true;
+    return sql->len == 0 || db_exec_bytes(db, NULL, error, sql->str, sql->len);
 }
 
 bool items_recorded(Move *move, unsigned *count, GError **error)
