@@ -45,15 +45,23 @@ is_(moved(scene.move(many[1], two, "max_syncs", "1"), "with max_syncs 1")["round
 few = [scene.mailbox(f"few{number}", one, messages=1, rich=False) for number in range(2)]
 is_(moved(held_for(Held(scene, few[0], two, "rows:table"), 1.2), "a round that takes its time")["rounds"], 1,
     "is short enough")
-is_(moved(held_for(Held(scene, few[1], two, "rows:table", words=("sync_finish_threshold", "1s")), 1.2),
-          "with sync_finish_threshold 1s")["rounds"], 2, "is not")
+is_(moved(held_for(Held(scene, few[1], two, "rows:table", words=("sync_finish_threshold", "1s", "max_syncs", "2")),
+                   1.2), "with sync_finish_threshold 1s")["rounds"], 2, "is not")
 
 # The window.
-account = scene.mailbox("late", one, messages=2, rich=False)
+late = account = scene.mailbox("late", one, messages=2, rich=False)
 before = scene.snapshot(account)
-result = held_for(Held(scene, account, two, "prove:lock", words=("cutover_timeout", "10s", "cutover_retries", "0")), 10.2)
-led_back(result, before, account, "cutover_timeout 10s", status=1)
+result = held_for(Held(scene, account, two, "prove:lock", words=("cutover_timeout", "15s", "cutover_retries", "0")), 15.2)
+led_back(result, before, account, "cutover_timeout 15s", status=1)
 says(result, "cutover_timeout", "it says so")
+
+account = scene.mailbox("again", one, messages=2, rich=False)
+before = scene.snapshot(account)
+one.fault("LockoutMailboxRequest", "delay", op="start", account=account, ms=2700, count=4)  # two in a window
+result = scene.move(account, two, "cutover_timeout", "5s", "cutover_retries", "1")
+led_back(result, before, account, "cutover_retries 1, and the first two windows take too long", status=1)
+is_(sum(request["request"] == "LockoutMailboxRequest" and request["op"] == "end" and request["account"] == account
+        for request in one.log()), 2, "it was tried twice")
 
 # Where from, and whither.
 there = scene.mailbox("there", two, messages=1, rich=False)
@@ -76,7 +84,7 @@ with two.db() as connection, connection.cursor() as cursor:
     cursor.execute("SELECT id, name FROM zimbra.volume WHERE type = 2")
     volume, name = cursor.fetchone()
 name = name.decode() if isinstance(name, bytes) else name
-box = moved(scene.move(account, two, "blob_destination_volume", name), "blob_destination_volume after the first copy")
+box = moved(scene.move(late, two, "blob_destination_volume", name), "blob_destination_volume after the first copy")
 ok(any(f"blob_destination_volume {name} is not followed" in note for note in box["notes"]), "comes too late, and it says so")
 account = scene.mailbox("volume", one, messages=2, rich=False)
 alias = f"alias@{scene.domain}"
@@ -130,7 +138,7 @@ with tempfile.TemporaryDirectory(prefix="zxmove-limits-") as directory:
     with open(path, "w", encoding="utf-8", opener=lambda name, flags: os.open(name, flags, 0o600)) as file:
         file.write(text)
     result = subprocess.run([lab.program, "--config", path, "--json", "getMovedMailboxes"], capture_output=True,
-                            text=True, check=False, timeout=60)
+                            text=True, check=False, timeout=600)
 exits(result, 5, "getMovedMailboxes while a store is gone")
 answer = json.loads(result.stdout)["response"]
 ok({copy["store"] for copy in answer["mailboxes"]} >= {one.name}, "lists those of the others") or diag(result.stdout)
