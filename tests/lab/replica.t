@@ -17,11 +17,11 @@ from zxlab.soap import Admin  # noqa: E402
 from zxlab.tap import done, is_, ok, wait_for  # noqa: E402
 
 
-def follows_until(account, point):
+def follows_until(account, point, retries=5):
     """A move of the account, held at the point; from there on the replica lags."""
     lab.replica_sync()
     before = scene.snapshot(account)
-    held = Held(scene, account, two, point)
+    held = Held(scene, account, two, point, words=("cutover_retries", str(retries)))
     held.wait()
     lab.replica_lag()
     return before, held
@@ -45,9 +45,7 @@ try:
     elsewhere = lab.directory.account(other.account("other", one))[0]
 
     # Behind when the window is to be opened, and so it stays.
-    with open(lab.conf_path, "a", encoding="ascii") as conf:
-        conf.write("cutover_retries: 0\n")
-    before, held = follows_until(accounts["never"], "clear:applied")
+    before, held = follows_until(accounts["never"], "clear:applied", retries=0)
     lab.directory.set(elsewhere, description="something changed")
     result = held.go()
     lab.replica_sync()
