@@ -143,7 +143,7 @@ def purge():
     is_(len(kept(olds)), 1, "  between two copies")
     watch = lab.zxmove_start("monitor", held.operation)
     answer("doResume", held.operation, status=0)
-    out, err = watch.communicate(timeout=90)
+    out, err = watch.communicate(timeout=600)
     ok(watch.returncode == 0 and "2 purged, 0 kept" in out, "  monitor shows its end") or diag(out + err)
     is_([len(kept(olds)), logged(held.operation)["state"]], [0, "done"], "  and both are gone")
     ok(f"To: chief@{scene.domain}" in mailed(held.operation, "PURGED", "  of which one mail tells"),
@@ -225,21 +225,29 @@ def back():
     """An operation to two stores: one row, two lanes; killed in a window of the store that has not got the row."""
     first, third = left("gus", "hal", source=one), left("ida", source=three)
     accounts = [*first, *third]
+    lab.deliver(scene.address("ida"), two, n=3, size=262144)  # what bandwidth holds up until it may be more
     before = scene.snapshot(*accounts)
     exits(lab.zxmove("doRollback", "accounts", listed(*accounts), "threads", "33"), 64, "64: 32 threads at most")
     # In the order of the words: the first decides where the row is.
     held = Held("commit:applied", "doRollback", "accounts", listed(*reversed(accounts)), "threads", "2", "bandwidth",
-                "900M", "max_load", "5000", "notifications", MAIL).wait()
+                "1K", "max_load", "0.01", "notifications", MAIL)
+    wait_for(lambda: str(going()[0].get("cause")).startswith("load "), 60, "the load that is too high")
+    answer("setOperation", held.operation, "max_load", "5000", status=0)
+    wait_for(lambda: str(going()[0].get("cause")).startswith("throttled, bandwidth 1.0 KB/s"), 60, "a copy that is slow")
+    answer("setOperation", held.operation, "bandwidth", "900M", status=0)
+    held.wait()
     found = going()
     is_([(entry["operation"], entry["mailboxes"], entry["recorded_on"]) for entry in found],
         [(held.operation, 3, three.name)], "a way back to two stores is one operation") or diag(str(found))
     found = answer("setOperation", held.operation, "threads", "?", status=0)["response"]["operations"][0]
     is_([found["threads"], found["bandwidth"], found["max_load"]], [2, "900M", 5000], "  with two mailboxes in flight")
-    with Sql(three) as sql:
-        claims = sql.text("SELECT account_id FROM zxmove.claim")
-    with Sql(two) as sql:
-        claims = {account for account, in claims + sql.text("SELECT account_id FROM zxmove.claim")}
-    ok(len(claims & set(accounts)) == 2, "  which are claimed") or diag(str(claims))
+
+    def claims():
+        with Sql(three) as sql, Sql(two) as other:
+            statement = "SELECT account_id FROM zxmove.claim"
+            return {account for account, in sql.text(statement) + other.text(statement)} & set(accounts)
+    wait_for(lambda: len(claims()) == 2, 60, "two of them to be claimed")
+    ok(True, "  which are claimed")
     held.killed()
     mail = mailed(held.operation, "INTERRUPTED", "killed in a window, it is told by mail")
     ok(f"doResume {held.operation}" in mail and "In its window" in mail, "  which says how to go on") or diag(mail)
