@@ -16,7 +16,7 @@ from zxlab.moves import Scene, exits, fence_row, findings_none, moved_clean, sho
 from zxlab.soap import Admin  # noqa: E402
 from zxlab.tap import done, is_, ok, wait_for  # noqa: E402
 
-PENDING = 5000  # ms that a lock-out takes
+PENDING = 10000  # ms that a lock-out takes; less than a recovery waits for it
 
 
 def go_file(account):
@@ -157,9 +157,9 @@ def late_end():
     copy."""
     account = scene.mailbox("late-end", one, messages=3, rich=False)
     before = scene.snapshot(account)
-    one.fault("LockoutMailboxRequest", "delay", op="start", account=account, ms=6000)
+    one.fault("LockoutMailboxRequest", "delay", op="start", account=account, ms=11000)
     one.fault("LockoutMailboxRequest", "delay", op="end", account=account, ms=7000)
-    result = scene.move(account, two, "cutover_timeout", "5s")
+    result = scene.move(account, two, "cutover_timeout", "10s")
     is_(ends(account), [None, "service.NOT_FOUND"], "a late end: both were carried out, the late one to no effect")
     moved_clean(result, before, account, one, two, "a late end: the next window")
 

@@ -171,7 +171,7 @@ def finished(process):
 
 
 try:
-    short_timeouts(lab, lease=30, timeout=20)  # half of it a mover waits for a lock, which an embrace must outlast
+    short_timeouts(lab, lease=30, timeout=60)  # half of it a mover waits for a lock, which an embrace must outlast
     one, two = lab.stores[:2]
     scene = Scene(lab, strangers=False)
     for store in (one, two):
@@ -198,7 +198,7 @@ try:
     with open(lab.conf_path, encoding="utf-8") as file:
         text = file.read()
     with open(lab.conf_path, "w", encoding="utf-8") as file:
-        file.write(text.replace("net_timeout: 20s", "net_timeout: 2s"))
+        file.write(text.replace("net_timeout: 60s", "net_timeout: 2s"))
     locked_for_a_step()
     locked_in_the_window()
     locked_for_ever()

@@ -21,7 +21,7 @@ def cut_off_in_mid_copy():
     before = scene.snapshot(account)
     for store in (one, two):
         files = blob_files(two)
-        process = scene.start_move(account, two, "bandwidth", "300K")  # so that the middle lasts
+        process = scene.start_move(account, two, "bandwidth", "100K")  # so that the middle lasts
         wait_for(lambda n=files: blob_files(two) > n + 80 or process.poll() is not None, 60, "blobs to arrive", every=0)
         ok(process.poll() is None, f"(copying while {store.name} is cut off)")
         store.sshd_kill()

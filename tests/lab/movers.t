@@ -2,6 +2,7 @@
 """Two movers on one mailbox: the second is refused while the first lives; a mover that sleeps past its lease is
 taken over by doRecover and, woken wherever it slept, touches nothing any more."""
 
+import contextlib
 import os
 import signal
 import sys
@@ -38,10 +39,26 @@ def refused(scene):
     moved_clean(scene.move(account, two), before, account, one, two, "when the first is dead the account is free")
 
 
+@contextlib.contextmanager
+def long_lease(account):
+    """The claims of an account end in an hour; then when they would have."""
+    ends = {}
+    for store in (one, two):
+        with store.db() as connection, connection.cursor() as cursor:
+            cursor.execute("SELECT expires FROM zxmove.claim WHERE account_id = %s", (account,))
+            ends[store] = cursor.fetchone()[0]
+            cursor.execute("UPDATE zxmove.claim SET expires = expires + INTERVAL 1 HOUR WHERE account_id = %s", (account,))
+    yield
+    for store, when in ends.items():
+        with store.db() as connection, connection.cursor() as cursor:
+            cursor.execute("UPDATE zxmove.claim SET expires = %s WHERE account_id = %s", (when, account))
+
+
 def taken_over(account, scene):
     """doRecover, refused while the sleeper's lease runs."""
     recover = ("doRecover", "accounts", scene.addresses[account], "dry_run", "false")
-    exits(lab.zxmove(*recover), 75, "not before its lease is over")
+    with long_lease(account):
+        exits(lab.zxmove(*recover), 75, "not before its lease is over")
     wait_for(lambda: lab.zxmove(*recover).returncode == 0, 60, "the lease to be over", every=1)
     with Sql(two) as sql:
         is_(sql.text("SELECT DISTINCT o.verb, o.state FROM zxmove.operation o JOIN zxmove.operation_mailbox m"
@@ -83,7 +100,7 @@ def stopped(cut, scene):
     """A process that was stopped, its requests under way, and one whose ssh sessions are gone when it wakes."""
     account = scene.mailbox("cut" if cut else "stopped", one, messages=6, rich=False)
     before = scene.snapshot(account)
-    one.fault("LockoutMailboxRequest", "delay", op="start", account=account, ms=4000)
+    one.fault("LockoutMailboxRequest", "delay", op="start", account=account, ms=12000)
     sleeper = scene.start_move(account, two)
     wait_for(lambda: one.faults_left(account) == 0, 60, "the lock-out to be sent")
     sleeper.send_signal(signal.SIGSTOP)

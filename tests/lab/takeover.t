@@ -48,7 +48,7 @@ def on_the_store(*words):
 
 
 def run_there(*words):
-    return subprocess.run(on_the_store(*words), text=True, capture_output=True, timeout=120, check=False,
+    return subprocess.run(on_the_store(*words), text=True, capture_output=True, timeout=600, check=False,
                           stdin=subprocess.DEVNULL)
 
 
@@ -118,7 +118,7 @@ def cut_off():
     ok("until the leases of its process" in line, "doResume waits for its lease") or diag(line)
     two.sshd_start()
     wait_for(lambda: state() == ["running"], 60, "the operation to be back", every=0.5)
-    out, err = resume.communicate(timeout=60)
+    out, err = resume.communicate(timeout=600)
     exits(subprocess.CompletedProcess([], resume.returncode, out, err), 75, "back before, and nobody resumes it")
     ok("goes on again" in out + err, "  says why") or diag(out + err)
     result = held.go()
