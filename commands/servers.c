@@ -44,7 +44,8 @@ const Command cmd_get_servers = {
         "accounts, mailboxes and their size, space on the volume for new messages, old copies\n"
         "of mailboxes that moved away, mailboxes that are partly copied here (arriving), and\n"
         "unfinished windows from here and to here. --host limits the list to one.\n"
-        "Exit status: 0 done, 5 a server or a part of it could not be asked, 69 none could.",
+        "Exit status: 0 done, 5 a server or a part of it could not be asked, 69 the\n"
+        "directory could not.",
     .examples = (const char *const[]){ "getServers", NULL },
     .run = run,
 };

@@ -228,7 +228,7 @@ def test_failures(lab):
     with store.db() as db, db.cursor() as cursor:
         cursor.execute("DROP TABLE zimbra.probe")
         ok(True, "DDL survived it, and its password is still the same")
-    with store.db(read_timeout=1) as db, db.cursor() as cursor:
+    with store.db(read_timeout=10) as db, db.cursor() as cursor:
         store.pause("mariadb")
         try:
             cursor.execute("SELECT 1")

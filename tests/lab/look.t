@@ -180,6 +180,27 @@ try:
     is_({v["store"] for v in look(5, "getAllVolumes")["volumes"]}, {one.name, three.name}, "getAllVolumes: of the others")
     is_(look(5, "getVolumeStats", "nosuch")["volumes"], [], "what the others have not is no reason to say that none answered")
     is_(unreached(look(69, "--host", two.name, "getAllVolumes")), [(two.name, "database")], "and of it alone, none")
+    for words in (["getAllOperations"], ["getUnfinishedOperationLog"], ["getOperationLog"], ["getNotification"],
+                  ["getMovedMailboxes"], ["doStopAllOperations"], ["doCheckBlobs", "start"]):
+        look(5, *words)
+
+    # All stores are gone, and then everything.
+    with open(lab.conf_path, encoding="utf-8") as file:
+        text = file.read()
+    for store in lab.stores:
+        text = text.replace(f"address: {store.address}", "address: 127.63.255.9")
+    with open(lab.conf_path, "w", encoding="utf-8") as file:
+        file.write(text)
+    for words in (["getAllVolumes"], ["getVolumeStats", "nosuch"], ["getNonLocalMailboxes"],
+                  ["getAllOperations"], ["getUnfinishedOperationLog"], ["getMovedMailboxes"], ["doCheckBlobs", "start"]):
+        look(69, *words)
+    look(5, "trust")
+    look(5, "getServers")
+    with open(lab.conf_path, "w", encoding="utf-8") as file:
+        file.write(text.replace(f"127.{lab.net}.", "127.63.255."))
+    look(69, "getServices")
+    look(69, "getServers")
+    look(69, "trust")
 finally:
     lab.stop()
 done()

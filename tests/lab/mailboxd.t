@@ -529,7 +529,7 @@ def test_tasks(lab, first, second, soap):
     wait_for(lambda: one(first, task, mailbox) == 0, 10, "its task's row to go")
     is_(rows(first, f"SELECT folder_id FROM {group(first, mailbox)}.mail_item WHERE mailbox_id = %s AND type = 5",
              mailbox), ((5,),), "it is in Sent")
-    draft = schedule(5)  # longer than a lock-out takes
+    draft = schedule(10)  # longer than a lock-out takes
     soap.lock(account)
     wait_for(lambda: not [t for t in first.tasks()["tasks"] if t["mailbox"] == mailbox], 10, "the task to have run")
     is_((one(first, task, mailbox), draft in sent()), (1, False), "a task that meets a lock keeps its row")
