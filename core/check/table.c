@@ -68,6 +68,7 @@ const Test check_tests[] = {
     { { "domain", "its domain is not suspended or shut down", NULL }, test_refused },
     { { "own_login", "it is not the account that zxmove logs in as", NULL }, test_refused },
     { { "unfinished", "no unfinished move of it", NULL }, test_refused },
+    { { "late_commit", "no commit of it that went unanswered may still land", NULL }, test_refused },
     { { "other_mover", "Network Edition's own mover is not at work on it", NULL }, test_refused },
     { { "account_status", "its status can be read, to be given back", NULL }, test_account_status },
     { { "closed_domain", "accounts whose status is not to be touched", NULL }, test_domain },

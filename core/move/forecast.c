@@ -146,6 +146,10 @@ static bool look_at(Look *look, GError **error)
         look->test = "unfinished";
         return false;
     }
+    if (!source->store->bare && !move_nothing_late(source->store, look->account, error)) {
+        look->test = "late_commit";
+        return false;
+    }
     if (!fit_alone(source->store, look->account, look->op->wait, error) ||
         !fit_alone(look->target.store, look->account, look->op->wait, error)) {
         look->test = "other_mover";

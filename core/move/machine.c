@@ -1,6 +1,7 @@
 /* machine.c - the table of steps of one mailbox, and what walks through it: forward, back to where
  * it began, or to a report that says what a person has to do. No verb and no step is named
  * elsewhere as a sequence. */
+#include "conf/units.h"
 #include "core/base/failpoint.h"
 #include "core/base/log.h"
 #include "core/move/ahead.h"
@@ -312,19 +313,21 @@ bool move_nothing_unfinished(Store *store, const Account *account, GError **erro
                 account->address);
 }
 
-/* A commit that was never answered may still land, and would bring the account back from where it goes
- * now: to an old copy. */
-static bool nothing_late(Store *store, const Account *account, GError **error)
+bool move_nothing_late(Store *store, const Account *account, GError **error)
 {
+    g_autofree char *when = NULL;
     int64_t ago;
 
     if (!journal_doubted(store, account->id, DOUBT_S, &ago, error))
         return false;
-    return ago < 0 ||
-           fail(error, ZX_ERROR_CONFLICT,
+    if (ago < 0)
+        return true;
+    when = units_format_date(g_get_real_time() / 1000 + (DOUBT_S - ago + 1) * 1000);
+    return fail(error, ZX_ERROR_CONFLICT,
                 "%s came to %s by a change of the directory that was sent more than once, because it"
-                " was not answered; one of them may still land. It can be moved on in %d min",
-                account->address, store->name, (int)((DOUBT_S - ago) / 60 + 1));
+                " was not answered; one of them may still land. It stays there until %s, and can be"
+                " moved on then",
+                account->address, store->name, when);
 }
 
 bool move_begin_claims(Move *move, GError **error)
@@ -366,7 +369,7 @@ void move_run(Move *move)
     if (!move_begin_claims(move, &problem) ||
         !move_nothing_unfinished(move->source, move->account, &problem) ||
         !move_nothing_unfinished(move->target, move->account, &problem) ||
-        !nothing_late(move->source, move->account, &problem) ||
+        !move_nothing_late(move->source, move->account, &problem) ||
         !fit_alone(move->source, move->account, &move->wait, &problem) ||
         !fit_alone(move->target, move->account, &move->wait, &problem) ||
         !slots_wait(move, &problem) || !find_home(move, &there, &problem)) {

@@ -280,6 +280,9 @@ void move_timed(Move *move, const char *name, int64_t since);
 bool move_begin_claims(Move *move, GError **error) MUST_USE;
 /* An account with an unfinished window is refused to everybody but doRecover. */
 bool move_nothing_unfinished(Store *store, const Account *account, GError **error) MUST_USE;
+/* A commit that was never answered may still land, and would bring the account back from where it goes
+ * now: to an old copy. CONFLICT as long as it may (DOUBT_S), by what its home @store says. */
+bool move_nothing_late(Store *store, const Account *account, GError **error) MUST_USE;
 void move_note(Move *move, const char *fmt, ...) G_GNUC_PRINTF(2, 3);
 
 /* slots.c */

@@ -4,6 +4,7 @@ undoes, the request is sent again until the directory shows the new home; a defi
 there is only forward. A mover killed in doubt leaves the same to doRecover; only `force true` leads back from there."""
 
 import os
+import re
 import sys
 from functools import partial
 from itertools import count
@@ -87,10 +88,17 @@ def moved_on(scene):
     result = scene.move(account, one)
     exits(result, 75, f"{name}: not yet")
     says(result, "may still land", f"{name}: and it says why")
+    for verb, status in (("plan", 75), ("doCheck", 1)):
+        told = lab.zxmove(verb, one.name, "accounts", scene.addresses[account])
+        exits(told, status, f"{name}: {verb} tells of it, too")
+        says(told, f"{scene.addresses[account]} came to {two.name}", f"{name}: {verb} names the account")
+        ok(re.search(r"stays there until 2\d{3}-\d\d-\d\d \d\d:\d\d:\d\d", told.stdout + told.stderr),
+           f"{name}: {verb} says when it may move")
     is_((home(lab, account).name, account_status(lab, account)), (two.name, ("active", "enabled")), f"{name}: nothing was touched")
     with two.db() as connection, connection.cursor() as cursor:
         cursor.execute("UPDATE zxmove.step SET intent = intent - INTERVAL 15 MINUTE WHERE account_id = %s", (account,))
-    moved_clean(scene.move(account, one), before, account, two, one, f"{name}: a quarter of an hour later")
+    exits(lab.zxmove("plan", one.name, "accounts", scene.addresses[account]), 0, f"{name}: planned a quarter of an hour later")
+    moved_clean(scene.move(account, one), before, account, two, one, f"{name}: moved a quarter of an hour later")
 
 
 def commit_late_while_refused(scene):

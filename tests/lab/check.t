@@ -356,6 +356,11 @@ try:
     is_(results(response), {"unfinished": "FAIL"}, "which is told") or diag(json.dumps(response["findings"], indent=1))
     ok("doRecover" in text_of(response, "unfinished"), "with the command") or diag(text_of(response, "unfinished"))
     provoked["FAIL"].add("unfinished")
+    exits(lab.zxmove("doRecover", "accounts", scene.address("ann"), "dry_run", "false"), 0, "it is recovered")
+    with sql(one, "INSERT INTO zxmove.step (operation, account_id, name, intent) SELECT operation, account_id, 'doubt',"
+             f" UTC_TIMESTAMP(3) FROM zxmove.fence WHERE account_id = '{ann}'",
+             undo=["DELETE FROM zxmove.step WHERE name = 'doubt'"]):
+        broken("a commit that may still land", {"late_commit": ("FAIL", "stays there until")}, move=True)
     is_(sorted(set(TESTS) - provoked["FAIL"] - provoked["WARN"]), ["closed_domain", "sharing"],
         "every test was provoked but those that only tell")
 finally:
