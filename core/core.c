@@ -118,6 +118,7 @@ Report *core_purge(Core *core, const PurgeRequest *request, EventSink *sink, voi
     bool began = begin(core, &op, core->conf, "doPurgeMailboxes", request->command, sink, data, wait,
                        error);
 
+    op.looking = request->dry_run;
     return finish(&op, began && purge_run(&op, request, error));
 }
 
@@ -141,6 +142,7 @@ Report *core_recover(Core *core, const RecoverRequest *request, EventSink *sink,
     bool began =
         begin(core, &op, core->conf, "doRecover", request->command, sink, data, wait, error);
 
+    op.looking = request->dry_run;
     return finish(&op, began && recover_run(&op, request, error));
 }
 

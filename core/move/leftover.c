@@ -44,6 +44,10 @@ static void add_rows(const Search *search, CopyKind kind, const Rows *rows)
  * nothing says it of the others. */
 static bool read_rows(const Search *search, CopyKind kind, GError **error)
 {
+    /* Where there are no records nothing is explained. */
+    static const char bare[] =
+        "SELECT b.id, b.group_id, b.account_id, b.comment, b.size_checkpoint, 0, 0"
+        " FROM zimbra.mailbox b WHERE ? IS NULL OR CAST(b.id AS CHAR) = ? ORDER BY b.id";
     static const char *const sql[] = {
         [COPY_PARTIAL] =
             "SELECT r.mailbox_id, r.group_id, r.account_id, b.comment, IFNULL(s.bytes, 0),"
@@ -68,10 +72,13 @@ static bool read_rows(const Search *search, CopyKind kind, GError **error)
             " AND m.state IN ('kept', 'purging', 'stray'))"
             " AND (? IS NULL OR CAST(b.id AS CHAR) = ?) ORDER BY b.id",
     };
-    g_autoptr(Rows) rows =
-        db_query(search->store->control, error, sql[kind],
-                 DB_ARGS(db_text(search->wanted), db_text(search->wanted)));
+    const bool is_bare = search->store->bare;
+    g_autoptr(Rows) rows = NULL;
 
+    if (is_bare && kind != COPY_UNEXPLAINED)
+        return true;
+    rows = db_query(search->store->control, error, is_bare ? bare : sql[kind],
+                    DB_ARGS(db_text(search->wanted), db_text(search->wanted)));
     if (rows != NULL)
         add_rows(search, kind, rows);
     return rows != NULL;
@@ -82,8 +89,10 @@ static GHashTable *known_ids(Store *store, GError **error)
 {
     g_autoptr(Rows) rows =
         db_query(store->control, error,
-                 "SELECT id FROM zimbra.mailbox UNION SELECT mailbox_id FROM zxmove.reservation"
-                 " UNION SELECT mailbox_id FROM zxmove.moved WHERE state <> 'purged'",
+                 store->bare ? "SELECT id FROM zimbra.mailbox"
+                             : "SELECT id FROM zimbra.mailbox UNION SELECT mailbox_id FROM"
+                               " zxmove.reservation UNION SELECT mailbox_id FROM zxmove.moved"
+                               " WHERE state <> 'purged'",
                  DB_NONE);
     GHashTable *known;
 
@@ -214,6 +223,40 @@ static bool sort_out(const Search *search, Copy *copy, bool records, bool *drop,
     return absent || *drop || find_address(search, copy, error);
 }
 
+static void set_stray(const Search *search, const Rows *left)
+{
+    for (unsigned i = 0; i < rows_count(left); i++)
+        for (guint k = 0; k < search->copies->len; k++) {
+            Copy *copy = g_ptr_array_index(search->copies, k);
+
+            if (copy->store == search->store && copy->mailbox == rows_u64(left, i, 1) &&
+                strcmp(copy->account_id, rows_text(left, i, 0)) == 0)
+                copy->kind = COPY_STRAY;
+        }
+}
+
+/* A dry run delivers nothing: what others say was left behind here is taken for the stray copy it will
+ * be (left_behind_deliver_all). */
+static bool look_at_left_behind(const Search *search, GError **error)
+{
+    g_autoptr(GList) stores = g_hash_table_get_values(search->op->stores);
+
+    for (GList *at = stores; at != NULL; at = at->next) {
+        const Store *from = at->data;
+        g_autoptr(Rows) left = NULL;
+
+        if (from->bare || from == search->store)
+            continue;
+        left = db_query(from->control, error,
+                        "SELECT account_id, mailbox_id FROM zxmove.left_behind WHERE store = ?",
+                        DB_ARGS(db_text(search->store->name)));
+        if (left == NULL)
+            return false;
+        set_stray(search, left);
+    }
+    return true;
+}
+
 bool leftover_find(Operation *op, const PurgeRequest *request, Store *store, GPtrArray *copies,
                    GError **error)
 {
@@ -233,7 +276,8 @@ bool leftover_find(Operation *op, const PurgeRequest *request, Store *store, GPt
     search.homed = homed = directory_ids_at(op->directory, store->name, error);
     if (homed == NULL || (!records && !purge_find(store, "all", copies, error)) ||
         !read_rows(&search, COPY_PARTIAL, error) || !read_rows(&search, COPY_STRAY, error) ||
-        !read_rows(&search, COPY_UNEXPLAINED, error) || !find_directories(&search, error))
+        !read_rows(&search, COPY_UNEXPLAINED, error) || !find_directories(&search, error) ||
+        (op->looking && !look_at_left_behind(&search, error)))
         return false;
     while (first < copies->len) {
         bool drop;
@@ -462,11 +506,14 @@ static bool id_is_spent(const Purge *purge, GError **error)
 {
     g_autofree char *table = NULL;
     uint64_t rows = 0;
-    g_autoptr(Rows) next = db_query_one(purge->store->control, error,
-                                        "SELECT next_mailbox_id, (SELECT COUNT(*) FROM"
-                                        " zxmove.reservation WHERE mailbox_id = ?) FROM"
-                                        " zimbra.current_volumes",
-                                        DB_ARGS(db_u64(purge->copy->mailbox)));
+    g_autoptr(Rows) next =
+        purge->store->bare
+            ? db_query_one(purge->store->control, error,
+                           "SELECT next_mailbox_id, 0 FROM zimbra.current_volumes", DB_NONE)
+            : db_query_one(purge->store->control, error,
+                           "SELECT next_mailbox_id, (SELECT COUNT(*) FROM zxmove.reservation"
+                           " WHERE mailbox_id = ?) FROM zimbra.current_volumes",
+                           DB_ARGS(db_u64(purge->copy->mailbox)));
 
     if (next == NULL || !rows_exist(purge->store->control, purge->copy->group, purge->copy->mailbox,
                                     &rows, &table, error))
@@ -524,9 +571,7 @@ bool leftover_purge(Purge *purge, GError **error)
 {
     bool good = false;
 
-    if (!find_account(purge, error) ||
-        !claim_take(&purge->claim, purge->copy->account_id, purge->op->uuid, purge->store,
-                    purge->home, purge->op->conf->lease_s, error))
+    if (!find_account(purge, error) || !purge_claim(purge, error))
         return false;
     switch (purge->copy->kind) {
     case COPY_ORPHAN:

@@ -476,7 +476,7 @@ Store *operation_store_rest(Operation *op, const char *hostname, char **missing,
     *missing = NULL;
     if (store != NULL || (server = directory_server_called(op->servers, hostname, error)) == NULL)
         return store;
-    store = store_open_rest(op->conf, server, missing, error);
+    store = store_open_rest(op->conf, server, op->looking, missing, error);
     if (store != NULL)
         g_hash_table_insert(op->stores, g_steal_pointer(&key), store);
     return store;

@@ -182,8 +182,7 @@ static bool purge_moved(Purge *purge, GError **error)
     bool good;
 
     if (!purge_home_is_elsewhere(purge, error) || !purge_open_home(purge, error) ||
-        !claim_take(&purge->claim, purge->copy->account_id, purge->op->uuid, purge->store,
-                    purge->home, purge->op->conf->lease_s, error))
+        !purge_claim(purge, error))
         return false;
     good = purge_prove(purge, error) && purge_count_bytes(purge, error);
     if (good && !purge->request->dry_run)
@@ -274,7 +273,11 @@ static void run_one(Run *run, const Copy *copy, unsigned index, unsigned total)
 bool purge_find(Store *store, const char *wanted, GPtrArray *copies, GError **error)
 {
     bool all = g_ascii_strcasecmp(wanted, "all") == 0;
-    g_autoptr(Rows) rows = db_query(
+    g_autoptr(Rows) rows = NULL;
+
+    if (store->bare)
+        return true;
+    rows = db_query(
         store->control, error,
         "SELECT mailbox_id, new_mailbox, account_id, address, moved_to, fingerprints, operation,"
         " group_id, bad_items, item_checkpoint, change_checkpoint,"
@@ -332,7 +335,8 @@ static bool find_at(Operation *op, const PurgeRequest *request, const char *name
            leftover_find(op, request, store, copies, error);
 }
 
-/* What was left behind on a store that was gone then is stray there before anything is looked for. */
+/* What was left behind on a store that was gone then is stray there before anything is looked for; a dry
+ * run takes it for that (leftover_find). */
 static void hear_of_strays(Operation *op)
 {
     for (guint i = 0; i < op->conf->stores->len; i++) {
@@ -342,7 +346,8 @@ static void hear_of_strays(Operation *op)
         if (operation_reach(op, where->name, &problem) == NULL)
             log_warning("%s: %s", where->name, problem->message);
     }
-    left_behind_deliver_all(op);
+    if (!op->looking)
+        left_behind_deliver_all(op);
 }
 
 static void add_result(Operation *op, const Copy *copy)

@@ -70,6 +70,8 @@ bool purge_delete(Purge *purge, GError **error) MUST_USE;
 /* Asked of the master, last thing before the locks, after them, and before the deletion. */
 bool purge_home_is_elsewhere(Purge *purge, GError **error) MUST_USE;
 bool purge_open_home(Purge *purge, GError **error) MUST_USE;
+/* Takes the account on both stores; a dry run only looks whether another one has it. */
+bool purge_claim(Purge *purge, GError **error) MUST_USE;
 bool purge_nothing_unfinished(const Purge *purge, GError **error) MUST_USE;
 bool purge_home_has_the_mailbox(const Purge *purge, GError **error) MUST_USE;
 /* Into purge->probe. */

@@ -28,6 +28,20 @@ bool purge_open_home(Purge *purge, GError **error)
     return purge->home != NULL && store_revive(purge->home, error);
 }
 
+bool purge_claim(Purge *purge, GError **error)
+{
+    Store *const stores[] = { purge->store, purge->home };
+    const unsigned lease_s = purge->op->conf->lease_s;
+
+    if (!purge->request->dry_run)
+        return claim_take(&purge->claim, purge->copy->account_id, purge->op->uuid, purge->store,
+                          purge->home, lease_s, error);
+    for (guint i = 0; i < G_N_ELEMENTS(stores) && stores[i] != NULL; i++)
+        if (!stores[i]->bare && !claim_look(stores[i], purge->copy->account_id, lease_s, error))
+            return false;
+    return true;
+}
+
 /* The record as it is under the locks: a move back may have taken the copy meanwhile. */
 static bool record_stands(Purge *purge, GError **error)
 {
@@ -52,7 +66,8 @@ bool purge_nothing_unfinished(const Purge *purge, GError **error)
 
     for (guint i = 0; i < G_N_ELEMENTS(stores) && stores[i] != NULL; i++) {
         GError *problem = NULL;
-        g_autoptr(Fence) fence = fence_find(stores[i], purge->copy->account_id, &problem);
+        g_autoptr(Fence) fence =
+            stores[i]->bare ? NULL : fence_find(stores[i], purge->copy->account_id, &problem);
 
         if (problem != NULL) {
             g_propagate_error(error, problem);
@@ -131,6 +146,8 @@ static bool own_view_names_home(Purge *purge, GError **error)
 {
     Wait wait = wait_within(purge->op->wait, 10000);
 
+    if (purge->request->dry_run) /* flushes nothing */
+        return true;
     for (;;) {
         g_autofree char *host = NULL;
 

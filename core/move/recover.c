@@ -81,8 +81,14 @@ static bool collect(Operation *op, const RecoverRequest *request, const char *st
     GError *problem = NULL;
     g_autofree char *missing = NULL;
     Store *store = operation_store_rest(op, store_name, &missing, &problem);
-    g_autoptr(GPtrArray) found = store != NULL ? fence_unfinished(store, &problem) : NULL;
+    g_autoptr(GPtrArray) found = NULL;
 
+    if (store != NULL && store->bare)
+        return true;
+    if (missing != NULL && store->control == NULL)
+        fail(&problem, ZX_ERROR_CONNECT, "%s", missing);
+    else if (store != NULL)
+        found = fence_unfinished(store, &problem);
     if (found == NULL) {
         log_warning("%s: %s", store_name, problem->message);
         operation_emit(op, &(Event){ .type = EVENT_NOTE, .text = problem->message });
@@ -485,6 +491,54 @@ static const char *collect_all(Operation *op, const RecoverRequest *request, GPt
     return unasked;
 }
 
+/* A delivery closes what its store had left open until then. */
+static void pass_over(GPtrArray *fences, const char *account_id, const char *store, int64_t age_ms)
+{
+    for (guint i = fences->len; i-- > 0;) {
+        Fence *fence = g_ptr_array_index(fences, i);
+
+        if (fence->on_source || strcmp(fence->account_id, account_id) != 0 ||
+            g_ascii_strcasecmp(fence->destination_host, store) != 0 || fence->age_ms < age_ms)
+            continue;
+        g_ptr_array_remove_index(fences, i);
+        fence_free(fence);
+    }
+}
+
+/* A look delivers nothing: it says what would be, and passes over what that would close. */
+static void look_at_left_behind(Operation *op, GPtrArray *fences)
+{
+    g_autoptr(GList) stores = g_hash_table_get_values(op->stores);
+
+    for (GList *at = stores; at != NULL; at = at->next) {
+        const Store *from = at->data;
+        g_autoptr(GError) problem = NULL;
+        g_autoptr(Rows) left = NULL;
+
+        if (from->bare || from->control == NULL)
+            continue;
+        left = db_query(from->control, &problem,
+                        "SELECT account_id, mailbox_id, address, store,"
+                        " TIMESTAMPDIFF(MICROSECOND, since, UTC_TIMESTAMP(3)) DIV 1000"
+                        " FROM zxmove.left_behind",
+                        DB_NONE);
+        if (left == NULL)
+            operation_note(op, "%s", problem->message);
+        for (unsigned i = 0; left != NULL && i < rows_count(left); i++) {
+            g_autofree char *key = g_ascii_strdown(rows_text(left, i, 3), -1);
+            const Store *to = g_hash_table_lookup(op->stores, key);
+
+            if (to == NULL || to->control == NULL)
+                continue;
+            operation_note(op,
+                           "%s: mailbox %s on %s, left behind when its user was taken back, would"
+                           " be recorded there as stray",
+                           rows_text(left, i, 2), rows_text(left, i, 1), to->name);
+            pass_over(fences, rows_text(left, i, 0), to->name, rows_i64(left, i, 4));
+        }
+    }
+}
+
 static void forget_all(GPtrArray *fences)
 {
     for (guint i = 0; i < fences->len; i++)
@@ -500,7 +554,9 @@ bool recover_run(Operation *op, const RecoverRequest *request, GError **error)
     bool good;
 
     /* What is delivered closes what the store had left open. */
-    if (left_behind_deliver_all(op)) {
+    if (op->looking)
+        look_at_left_behind(op, fences);
+    else if (left_behind_deliver_all(op)) {
         forget_all(fences);
         g_clear_error(&first);
         unasked = collect_all(op, request, fences, &first);

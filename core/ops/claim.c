@@ -52,14 +52,15 @@ static void release_locks(const Claim *claim, const Store *store)
     }
 }
 
-static bool conflict(const Claim *claim, const Store *store, const Rows *row, GError **error)
+static bool conflict(const char *account_id, unsigned lease_s, const Store *store, const Rows *row,
+                     GError **error)
 {
     return fail(
         error, ZX_ERROR_CONFLICT,
         "account %s is being worked on by operation %s (%s, process %s; seen on %s). If that"
         " has died, its claim ends within %u s",
-        claim->account_id, rows_text(row, 0, 0), rows_text(row, 0, 1), rows_text(row, 0, 2),
-        store->name, claim->lease_s);
+        account_id, rows_text(row, 0, 0), rows_text(row, 0, 1), rows_text(row, 0, 2), store->name,
+        lease_s);
 }
 
 /* A lock is held by a connection whose lease is over: its owner sleeps. Ending its connections
@@ -128,7 +129,7 @@ static bool take_on(Claim *claim, int i, GError **error)
     if (!over || (!got && rows_count(row) == 0)) {
         release_locks(claim, store);
         if (rows_count(row) > 0)
-            return conflict(claim, store, row, error);
+            return conflict(claim->account_id, claim->lease_s, store, row, error);
         return fail(error, ZX_ERROR_CONFLICT, "account %s is being taken by another zxmove on %s",
                     claim->account_id, store->name);
     }
@@ -189,6 +190,19 @@ bool claim_take(Claim *claim, const char *account_id, const char *operation, Sto
     }
     keep_while_waiting(claim, true);
     return true;
+}
+
+bool claim_look(Store *store, const char *account_id, unsigned lease_s, GError **error)
+{
+    g_autoptr(Rows) row = db_query(store->control, error,
+                                   "SELECT operation, host, pid, process FROM zxmove.claim"
+                                   " WHERE account_id = ? AND expires >= UTC_TIMESTAMP(3)",
+                                   DB_ARGS(db_text(account_id)));
+
+    if (row == NULL)
+        return false;
+    return rows_count(row) == 0 || self_has_ended(rows_text(row, 0, 3)) ||
+           conflict(account_id, lease_s, store, row, error);
 }
 
 static bool still_ours(const Claim *claim, int i, GError **error)

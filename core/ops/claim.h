@@ -28,6 +28,9 @@ uint64_t lease_new(void);
 bool claim_take(Claim *claim, const char *account_id, const char *operation, Store *a, Store *b,
                 unsigned lease_s, GError **error) MUST_USE;
 
+/* For who only looks, and takes nothing: CONFLICT if another one has the account on @store. */
+bool claim_look(Store *store, const char *account_id, unsigned lease_s, GError **error) MUST_USE;
+
 /* Asked before every effect outside the database: lock and lease are still ours on both stores?
  * Renews the lease. CONFLICT when another took over: then nothing may be touched any more, not even
  * to undo. */

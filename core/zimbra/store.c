@@ -176,11 +176,18 @@ static Store *store_new(const Conf *conf, const ServerInfo *server, GError **err
     return store;
 }
 
-static bool open_all(Store *store, GError **error)
+/* @looks: the database zxmove is not made, nor brought up to date. */
+static bool open_all(Store *store, bool looks, GError **error)
 {
-    return open_soap(store, error) && open_connections(store, error) &&
-           schema_ensure(store->control, error) && read_facts(store, error) &&
-           declare_volumes(store, error);
+    bool there = true;
+
+    if (!open_soap(store, error) || !open_connections(store, error) ||
+        !(looks ? schema_look(store->control, &there, error)
+                : schema_ensure(store->control, error)) ||
+        !read_facts(store, error) || !declare_volumes(store, error))
+        return false;
+    store->bare = !there;
+    return true;
 }
 
 Store *store_open(const Conf *conf, const ServerInfo *server, Ssh *ssh, GError **error)
@@ -191,7 +198,7 @@ Store *store_open(const Conf *conf, const ServerInfo *server, Ssh *ssh, GError *
         ssh_close(ssh);
     else
         store->ssh = ssh;
-    if (store == NULL || !open_all(store, error))
+    if (store == NULL || !open_all(store, false, error))
         return NULL;
     return g_steal_pointer(&store);
 }
@@ -199,23 +206,18 @@ Store *store_open(const Conf *conf, const ServerInfo *server, Ssh *ssh, GError *
 Store *store_open_unchanged(const Conf *conf, const ServerInfo *server, GError **error)
 {
     g_autoptr(Store) store = store_new(conf, server, error);
-    bool there;
 
-    if (store == NULL || !open_soap(store, error) || !open_connections(store, error) ||
-        !schema_look(store->control, &there, error) || !read_facts(store, error) ||
-        !declare_volumes(store, error))
-        return NULL;
-    store->bare = !there;
-    return g_steal_pointer(&store);
+    return store != NULL && open_all(store, true, error) ? g_steal_pointer(&store) : NULL;
 }
 
-Store *store_open_rest(const Conf *conf, const ServerInfo *server, char **missing, GError **error)
+Store *store_open_rest(const Conf *conf, const ServerInfo *server, bool looks, char **missing,
+                       GError **error)
 {
     Store *store = store_new(conf, server, error);
     GError *problem = NULL;
 
     *missing = NULL;
-    if (store != NULL && !open_all(store, &problem)) {
+    if (store != NULL && !open_all(store, looks, &problem)) {
         *missing = g_strdup(problem->message);
         g_error_free(problem);
         g_clear_pointer(&store->control, db_close);

@@ -41,8 +41,8 @@ Store *store_open_unchanged(const Conf *conf, const ServerInfo *server, GError *
 
 /* For recovery, when part of the store is out of order: what cannot be opened stays NULL, is
  * answered with CONNECT when it is used, and said in *@missing (g_free; NULL if all is well). Only
- * SOAP is there for certain, though it may not answer. */
-Store *store_open_rest(const Conf *conf, const ServerInfo *server, char **missing,
+ * SOAP is there for certain, though it may not answer. @looks: for who changes nothing, as above. */
+Store *store_open_rest(const Conf *conf, const ServerInfo *server, bool looks, char **missing,
                        GError **error) MUST_USE;
 
 /* For a look that decides nothing: only `control` is open, nothing is made there, and no directory

@@ -15,7 +15,7 @@ from zxlab import schema, truth  # noqa: E402
 from zxlab.check import Expect, check_move, check_unmoved  # noqa: E402
 from zxlab.lab import Lab  # noqa: E402
 from zxlab.moves import Scene, exits, fence_row, findings_none, home, mailbox_id, says  # noqa: E402
-from zxlab.snapshot import OWN_SCHEMA, memcached_servers  # noqa: E402
+from zxlab.snapshot import OWN_SCHEMA, memcached_servers, own_records  # noqa: E402
 from zxlab.tap import diag, done, is_, ok, wait_for  # noqa: E402
 
 lab = Lab.create("rescue", stores=["store1.lab.test", "store2.lab.test", "store3.lab.test"],
@@ -274,6 +274,20 @@ def written_to():
     serves(account, old, "as they were")
 
 
+def looks():
+    """Dry runs say what is there, and write nothing anywhere."""
+    whose = [scene.addresses[accounts[place(point)]] for point in MIDWAY]
+    were = [own_records(store) for store in lab.stores]
+    result = lab.zxmove("doPurgeMailboxes", "orphans", "ignore_retention", "true", "dry_run", "true")
+    exits(result, 5, "a dry run of orphans: kept")
+    says(result, "accept_data_loss true", "as what was left behind is, by its record or without")
+    result = lab.zxmove("doRecover", "accounts", ",".join(whose))
+    exits(result, 0, "a dry run of doRecover: what was left behind needs nobody")
+    says(result, "would be recorded there as stray", "it says what would become of it")
+    says(result, "nothing to recover", "and nothing else")
+    is_([own_records(store) for store in lab.stores], were, "and no record is another one")
+
+
 def when_it_is_back():
     """The mailbox that was left behind is stray there: not served, not purged unasked, in nobody's way but its own."""
     account = accounts["plain"]
@@ -281,6 +295,7 @@ def when_it_is_back():
     left = mailbox_id(two, account)
     ok(left is not None, "its row is there")
     ok(not two.user(account, "login")["ok"], "nobody is served it")
+    looks()
     result = lab.zxmove("doPurgeMailboxes", "orphans", "ignore_retention", "true")
     exits(result, 5, "orphans: kept")
     says(result, "accept_data_loss true", "and named with its command")

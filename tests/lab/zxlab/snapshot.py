@@ -188,6 +188,12 @@ def own_tables(sql):
         f"SELECT TABLE_NAME FROM INFORMATION_SCHEMA.TABLES WHERE TABLE_SCHEMA = '{OWN_SCHEMA}'")]
 
 
+def own_records(store):
+    """Every row of the product's own on a store, by table."""
+    with truth.Sql(store) as sql:
+        return {table: sorted(sql.text(f"SELECT * FROM {OWN_SCHEMA}.{table}"), key=str) for table in own_tables(sql)}
+
+
 def _schemas(sql):
     # zimbra.flush_enforcer comes and goes: so Zimbra and the seeder make commits durable (hazard 36).
     return {tuple(row) for row in sql.text("SELECT TABLE_SCHEMA, TABLE_NAME FROM INFORMATION_SCHEMA.TABLES"
