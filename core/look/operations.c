@@ -263,7 +263,7 @@ typedef struct Watch {
     Store *store; /* NULL: not connected */
     GPtrArray *results;
     GHashTable *told;
-    unsigned seen, tried; /* mailboxes that ended; those of them that were not skipped */
+    unsigned seen; /* mailboxes that ended */
     EventSink *sink;
     void *data;
 } Watch;
@@ -287,8 +287,13 @@ static bool tell_ended(Watch *watch, const OperationLook *now, GError **error)
 
     for (guint i = 0; ended != NULL && i < ended->len; i++) {
         JournalMailbox *mailbox = g_ptr_array_index(ended, i);
-        MailboxResult *result = g_steal_pointer(&mailbox->result);
+        MailboxResult *result;
+        unsigned index;
 
+        if (!journal_number(watch->store->control, now->operation, mailbox, now->mailboxes, &index,
+                            error))
+            return false;
+        result = g_steal_pointer(&mailbox->result);
         watch->seen = mailbox->seq;
         g_ptr_array_add(watch->results, result);
         if (result->outcome == OUTCOME_SKIPPED)
@@ -296,8 +301,8 @@ static bool tell_ended(Watch *watch, const OperationLook *now, GError **error)
         watch->sink(watch->data, &(Event){ .type = EVENT_MAILBOX_DONE,
                                            .operation = now->operation,
                                            .account = result->address,
-                                           .index = ++watch->tried,
-                                           .total = now->mailboxes,
+                                           .index = index,
+                                           .total = index > 0 ? now->mailboxes : 0,
                                            .mailbox_bytes = result->bytes,
                                            .result = result });
     }

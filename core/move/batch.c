@@ -226,12 +226,13 @@ static void hold(Batch *batch)
         g_autoptr(GArray) go = NULL;
 
         if (now_ms() >= resync) {
-            crew_run(op, &(CrewJob){ .places = waiting });
+            crew_run(op, &(CrewJob){ .places = waiting, .all = batch->places });
             resync = next_round(op);
         }
         go = wait_held(batch, waiting, resync);
         if (go->len > 0)
-            crew_run(op, &(CrewJob){ .places = go, .account = true, .last = true });
+            crew_run(op, &(CrewJob){
+                             .places = go, .all = batch->places, .account = true, .last = true });
     }
     set_held_back(op, waiting);
 }
@@ -240,13 +241,16 @@ static void run_all(Batch *batch)
 {
     Operation *op = batch->op;
     bool account = (op->request->stages & STAGE_ACCOUNT) != 0;
+    CrewJob job = { .places = batch->places, .all = batch->places, .last = true };
 
-    if (!wait_for_start(op))
-        crew_run(op, &(CrewJob){ .places = batch->places, .last = true }); /* says so of each */
-    else if (account && (op->request->hold || op->request->complete_after > now_ms()))
+    if (!wait_for_start(op)) {
+        crew_run(op, &job); /* says so of each */
+    } else if (account && (op->request->hold || op->request->complete_after > now_ms())) {
         hold(batch);
-    else
-        crew_run(op, &(CrewJob){ .places = batch->places, .account = account, .last = true });
+    } else {
+        job.account = account;
+        crew_run(op, &job);
+    }
 }
 
 /* Stopped before anything was begun, it never was more than a place in the queue. */

@@ -109,6 +109,16 @@ static void tell_end(Operation *lane, const CrewJob *job, guint place, Event *ab
     operation_emit(lane, about);
 }
 
+/* From 1; whoever watches finds the same one (journal_number). */
+static guint number_of(const CrewJob *job, guint place)
+{
+    guint i = 0;
+
+    while (g_array_index(job->all, guint, i) != place)
+        i++;
+    return i + 1;
+}
+
 /* As the directory has it now: it may be hours since it was selected. False if this lane cannot try it. */
 static bool run_one(const Crew *crew, Operation *lane, guint index)
 {
@@ -116,8 +126,8 @@ static bool run_one(const Crew *crew, Operation *lane, guint index)
     guint place = g_array_index(job->places, guint, index);
     MailboxResult *result = g_ptr_array_index(lane->report->mailboxes, place);
     Event about = { .account = result->address,
-                    .index = index + 1,
-                    .total = job->places->len,
+                    .index = number_of(job, place),
+                    .total = job->all->len,
                     .mailbox_bytes = operation_size(lane, result->account_id) };
     GError *problem = NULL;
     bool tried = true;

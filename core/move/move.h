@@ -227,6 +227,7 @@ bool batch_go(Operation *op, GArray *places, GError **error) MUST_USE;
 /* crew.c */
 typedef struct CrewJob {
     const GArray *places; /* of guint: which of the report's mailboxes, in this order */
+    const GArray *all;    /* all that the operation tries: by their place there events number them */
     bool account;         /* with stage account; else only what goes before it */
     bool last;            /* how it ends is how the mailbox ends; false: it is held */
 } CrewJob;

@@ -147,7 +147,7 @@ GPtrArray *journal_mailboxes(Db *db, const char *operation, int after, GError **
     g_autoptr(GPtrArray) list = g_ptr_array_new_with_free_func((GDestroyNotify)mailbox_free);
     g_autoptr(Rows) rows = db_query(
         db, error,
-        "SELECT address, account_id, source, destination, seq, released, result"
+        "SELECT address, account_id, source, destination, seq, released, result, place"
         " FROM zxmove.operation_mailbox WHERE operation = ? AND (? < 0 OR seq > ?)"
         " ORDER BY IF(? < 0, place, seq)",
         DB_ARGS(db_text(operation), db_i64(after), db_i64(after), db_i64(after)));
@@ -162,11 +162,36 @@ GPtrArray *journal_mailboxes(Db *db, const char *operation, int after, GError **
         mailbox->result->outcome = OUTCOME_NOT_REACHED;
         mailbox->seq = (unsigned)rows_u64(rows, i, 4);
         mailbox->released = rows_u64(rows, i, 5) != 0;
+        mailbox->place = (unsigned)rows_u64(rows, i, 7);
         g_ptr_array_add(list, mailbox);
         if (mailbox->seq != 0 && !result_read(mailbox->result, rows_text(rows, i, 6), error))
             return NULL;
     }
     return g_steal_pointer(&list);
+}
+
+bool journal_number(Db *db, const char *operation, const JournalMailbox *mailbox, unsigned total,
+                    unsigned *number, GError **error)
+{
+    g_autoptr(Rows) all = db_query_one(
+        db, error, "SELECT COUNT(*) FROM zxmove.operation_mailbox WHERE operation = ?",
+        DB_ARGS(db_text(operation)));
+    g_autoptr(Rows) before = NULL;
+    uint64_t decided;
+
+    if (all == NULL)
+        return false;
+    *number = 0;
+    decided = rows_u64(all, 0, 0) - MIN(total, rows_u64(all, 0, 0)); /* they were the first to end */
+    if (mailbox->seq <= decided)
+        return true;
+    before = db_query_one(db, error,
+                          "SELECT COUNT(*) FROM zxmove.operation_mailbox WHERE operation = ?"
+                          " AND place <= ? AND (seq IS NULL OR seq > ?)",
+                          DB_ARGS(db_text(operation), db_u64(mailbox->place), db_u64(decided)));
+    if (before != NULL)
+        *number = (unsigned)rows_u64(before, 0, 0);
+    return before != NULL;
 }
 
 bool journal_intent(Store *store, const char *operation, const char *account_id, const char *step,

@@ -39,11 +39,16 @@ bool journal_mailbox(Store *store, const char *operation, unsigned place, unsign
 /* What journal_list and journal_mailbox wrote. One that did not end is OUTCOME_NOT_REACHED. */
 typedef struct JournalMailbox {
     MailboxResult *result;
+    unsigned place;
     unsigned seq;  /* 0: not ended */
     bool released; /* doCompleteMove named it */
 } JournalMailbox;
 /* Of JournalMailbox: all, or with @after those that ended after so many, in that order. */
 GPtrArray *journal_mailboxes(Db *db, const char *operation, int after, GError **error) MUST_USE;
+/* The number that the events of the operation have for one that ended: its place among the @total that
+ * it tries. 0: it was decided before the operation began, and has none. */
+bool journal_number(Db *db, const char *operation, const JournalMailbox *mailbox, unsigned total,
+                    unsigned *number, GError **error) MUST_USE;
 
 /* A change of the account's home was sent and never answered; the account moved all the same, and the
  * request may still land. */
