@@ -301,10 +301,13 @@ static bool run_listed(Batch *batch, GError **error)
 bool batch_go(Operation *op, GArray *places, GError **error)
 {
     Batch batch = { .op = op, .places = places };
-    const char *where = op->again != NULL ? op->again
-                        : places->len > 0 ? operation_result(op, places, 0)->destination
-                                          : NULL;
+    const char *where;
 
+    if (!ready_all(op, places, error))
+        return false;
+    where = op->again != NULL ? op->again
+            : places->len > 0 ? operation_result(op, places, 0)->destination
+                              : NULL;
     if (where == NULL) {
         operation_emit(op, &(Event){ .type = EVENT_SELECTED });
         return true;

@@ -325,21 +325,30 @@ static void estimate_windows(Operation *op, const Sample *sample)
     }
 }
 
-/* Of a store that cannot be asked, the mailbox remains planned without a forecast. @gone: those
- * that were tried. */
-static Store *store_or_risk(Operation *op, GHashTable *gone, const char *name)
+/* Of a store that cannot be asked, *store is NULL, and the mailbox remains planned without a forecast.
+ * @gone: those that were tried. False: it refuses our login, as it would a move's. */
+static bool store_or_risk(Operation *op, GHashTable *gone, const char *name, Store **store,
+                          GError **error)
 {
-    g_autoptr(GError) problem = NULL;
-    Store *store;
+    GError *problem = NULL;
+    Store *opened;
 
+    *store = NULL;
     if (g_hash_table_contains(gone, name))
-        return NULL;
-    store = operation_store(op, name, &problem);
-    if (store == NULL) {
-        risk(op, "%s could not be asked: %s", name, problem->message);
-        g_hash_table_add(gone, g_strdup(name));
+        return true;
+    opened = operation_store(op, name, &problem);
+    if (opened != NULL && (op->checking || operation_login(op, opened, &problem))) {
+        *store = opened;
+        return true;
     }
-    return store;
+    if (opened != NULL && error_code(problem) == ZX_ERROR_DENIED) {
+        g_propagate_error(error, problem);
+        return false;
+    }
+    risk(op, "%s could not be asked: %s", name, problem->message);
+    g_hash_table_add(gone, g_strdup(name));
+    g_error_free(problem);
+    return true;
 }
 
 static void refuse(MailboxResult *result, const char *test, GError *problem)
@@ -365,8 +374,11 @@ static bool forecast_to(Operation *op, const char *name, const GPtrArray *accoun
 {
     g_autoptr(GPtrArray) places = g_ptr_array_new_with_free_func((GDestroyNotify)place_free);
     g_autoptr(GHashTable) gone = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
-    Store *target = store_or_risk(op, gone, name);
+    Store *target;
 
+    if (!store_or_risk(op, gone, name, &target, error) ||
+        (target != NULL && !ready_volume(op, error)))
+        return false;
     for (guint i = 0; i < accounts->len; i++) {
         const Account *account = g_ptr_array_index(accounts, i);
         MailboxResult *result = result_of(op, account);
@@ -379,7 +391,8 @@ static bool forecast_to(Operation *op, const char *name, const GPtrArray *accoun
         if (!wait_check(op->wait, "the plan", error))
             return false;
         result->outcome = OUTCOME_PLANNED;
-        look.source.store = store_or_risk(op, gone, account->mail_host);
+        if (!store_or_risk(op, gone, account->mail_host, &look.source.store, error))
+            return false;
         if (look.source.store == NULL || target == NULL)
             continue;
         forecast->mailbox_bytes = operation_size(op, account->id);

@@ -3,6 +3,7 @@
  *   plan      what is selected, what is refused; changes nothing           plan.c, select.c
  *   fit       do two stores fit together; changes nothing                  fit.c
  *   forecast  what a move would have to do; changes nothing                forecast.c
+ *   ready     what would fail every mailbox fails the operation            ready.c
  *   reserve   the id at the destination, by what its mailboxd knows        reserve.c
  *   batch     the mailboxes of a move, so many in flight; held, resumed    batch.c, crew.c, slots.c
  *   copy      rounds of blobs, rows and index while the user works         copy.c, items.c, tally.c
@@ -74,6 +75,7 @@ typedef struct Operation {
     GHashTable *gone;         /* looking: name (lowercase) -> GError why it cannot be opened */
     GHashTable *silent;       /* store -> why it could not be reached (operation_reach) */
     GHashTable *bystanders;   /* store -> Bystander (settle.c); NULL: none was told anything yet */
+    GHashTable *logins;       /* store -> GError why its mailboxd does not let us in; NULL: it does */
     GHashTable *sizes;        /* account id -> uint64_t *: what its row says; NULL: not asked */
     Report *report;
     EventSink *sink;
@@ -118,6 +120,8 @@ void operation_gone(Operation *op, const char *hostname, GError *why);
 /* The same of a store that may be down: it is tried once in an operation, so that its patience is not paid
  * for every mailbox. */
 Store *operation_reach(Operation *op, const char *name, GError **error) MUST_USE;
+/* Its mailboxd answers and lets us in: asked once in an operation, too. */
+bool operation_login(Operation *op, Store *store, GError **error) MUST_USE;
 /* The same with whatever can be opened of it (store_open_rest), for recovery. */
 Store *operation_store_rest(Operation *op, const char *hostname, char **missing,
                             GError **error) MUST_USE;
@@ -223,6 +227,14 @@ GArray *batch_undecided(const Operation *op);
 /* The mailboxes at @places, each to its destination; those that are decided meanwhile (by a reason) are not
  * tried. */
 bool batch_go(Operation *op, GArray *places, GError **error) MUST_USE;
+
+/* ready.c */
+/* Of the mailboxes at @places those whose stores do not answer, or do not let us in, fail at once; of an
+ * operation that is new they are dropped from @places. False if that is all of them, or if there is no such
+ * volume as was asked for. */
+bool ready_all(Operation *op, GArray *places, GError **error) MUST_USE;
+/* The destination has the volume that was asked for. */
+bool ready_volume(Operation *op, GError **error) MUST_USE;
 
 /* crew.c */
 typedef struct CrewJob {

@@ -161,7 +161,7 @@ void operation_close(Operation *op)
 bool operation_lane(const Operation *op, Operation *lane, GError **error)
 {
     *lane = *op;
-    lane->stores = lane->gone = lane->silent = lane->bystanders = NULL;
+    lane->stores = lane->gone = lane->silent = lane->logins = lane->bystanders = NULL;
     lane->directory = NULL;
     lane->client_memcached = NULL;
     return open_directory(lane, error);
@@ -173,6 +173,7 @@ void operation_lane_close(Operation *lane)
     g_clear_pointer(&lane->gone, g_hash_table_unref);
     g_clear_pointer(&lane->silent, g_hash_table_unref);
     g_clear_pointer(&lane->bystanders, g_hash_table_unref);
+    g_clear_pointer(&lane->logins, g_hash_table_unref);
     g_clear_pointer(&lane->client_memcached, g_strfreev);
     g_clear_pointer(&lane->directory, directory_close);
 }
@@ -500,6 +501,30 @@ Store *operation_reach(Operation *op, const char *name, GError **error)
     g_hash_table_insert(op->silent, g_strdup(name), g_strdup(problem->message));
     g_propagate_error(error, problem);
     return NULL;
+}
+
+static void why_free(GError *why)
+{
+    g_clear_error(&why);
+}
+
+bool operation_login(Operation *op, Store *store, GError **error)
+{
+    GError *why = NULL;
+    void *known;
+
+    if (op->logins == NULL)
+        op->logins =
+            g_hash_table_new_full(g_str_hash, g_str_equal, g_free, (GDestroyNotify)why_free);
+    if (g_hash_table_lookup_extended(op->logins, store->name, NULL, &known))
+        why = known;
+    else if (soap_warm(store->soap, op->wait, &why))
+        g_hash_table_insert(op->logins, g_strdup(store->name), NULL);
+    else
+        g_hash_table_insert(op->logins, g_strdup(store->name), why);
+    if (why != NULL)
+        g_propagate_error(error, g_error_copy(why));
+    return why == NULL;
 }
 
 void operation_note(Operation *op, const char *fmt, ...)

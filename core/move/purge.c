@@ -325,12 +325,27 @@ static void note_unasked(Operation *op, const char *store, const GError *problem
     result->reason = g_strdup(problem->message);
 }
 
+/* A login that is refused would keep every copy; who is silent keeps those that it has to be asked of. */
+static bool lets_us_in(Operation *op, Store *store, GError **error)
+{
+    GError *problem = NULL;
+
+    if (operation_login(op, store, &problem))
+        return true;
+    if (error_code(problem) == ZX_ERROR_DENIED) {
+        g_propagate_error(error, problem);
+        return false;
+    }
+    g_error_free(problem);
+    return true;
+}
+
 static bool find_at(Operation *op, const PurgeRequest *request, const char *name,
                     GPtrArray *copies, GError **error)
 {
     Store *store = operation_reach(op, name, error);
 
-    return store != NULL &&
+    return store != NULL && lets_us_in(op, store, error) &&
            (leftover_only(request) || purge_find(store, request->mailbox, copies, error)) &&
            leftover_find(op, request, store, copies, error);
 }

@@ -84,13 +84,15 @@ bool purge_nothing_unfinished(const Purge *purge, GError **error)
 
 bool purge_home_has_the_mailbox(const Purge *purge, GError **error)
 {
-    g_autoptr(Rows) rows =
-        db_query(purge->home->control, error,
-                 "SELECT id, item_id_checkpoint, change_checkpoint FROM zimbra.mailbox"
-                 " WHERE account_id = ?",
-                 DB_ARGS(db_text(purge->copy->account_id)));
+    g_autoptr(Rows) rows = NULL;
     uint32_t answered;
 
+    if (!operation_login(purge->op, purge->home, error))
+        return false;
+    rows = db_query(purge->home->control, error,
+                    "SELECT id, item_id_checkpoint, change_checkpoint FROM zimbra.mailbox"
+                    " WHERE account_id = ?",
+                    DB_ARGS(db_text(purge->copy->account_id)));
     if (rows == NULL)
         return false;
     if (rows_count(rows) != 1)
@@ -117,6 +119,8 @@ bool purge_ask_mailboxd(Purge *purge, GError **error)
 {
     g_autofree char *why = NULL;
 
+    if (!operation_login(purge->op, purge->store, error))
+        return false;
     purge->probe = admin_probe(purge->store->soap, purge->copy->account_id, purge->op->wait, &why);
     return purge->probe != PROBE_UNKNOWN || fail(error, ZX_ERROR_REFUSED, "%s", why);
 }

@@ -546,6 +546,27 @@ static void forget_all(GPtrArray *fences)
     g_ptr_array_set_size(fences, 0);
 }
 
+/* A login that is refused would fail them all. Who is silent may be the end that is gone. */
+static bool logins_good(Operation *op, const GPtrArray *fences, GError **error)
+{
+    for (guint i = 0; i < fences->len; i++) {
+        const Fence *fence = g_ptr_array_index(fences, i);
+        const char *const ends[] = { fence->source_host, fence->destination_host };
+
+        for (guint k = 0; k < G_N_ELEMENTS(ends); k++) {
+            g_autofree char *key = g_ascii_strdown(ends[k], -1);
+            g_autoptr(GError) problem = NULL;
+            Store *store = g_hash_table_lookup(op->stores, key);
+
+            if (store == NULL || store->soap == NULL || store->control == NULL ||
+                operation_login(op, store, &problem) || error_code(problem) != ZX_ERROR_DENIED)
+                continue;
+            return fail(error, ZX_ERROR_DENIED, "nothing was begun: %s", problem->message);
+        }
+    }
+    return true;
+}
+
 bool recover_run(Operation *op, const RecoverRequest *request, GError **error)
 {
     g_autoptr(GPtrArray) fences = g_ptr_array_new();
@@ -563,6 +584,11 @@ bool recover_run(Operation *op, const RecoverRequest *request, GError **error)
     }
     forget_second_rows(fences);
     forget_given_up(fences);
+    if (!op->looking && !logins_good(op, fences, error)) {
+        forget_all(fences);
+        g_clear_error(&first);
+        return false;
+    }
     for (guint i = 0; i < fences->len; i++) {
         const Fence *known = g_ptr_array_index(fences, i);
 

@@ -150,10 +150,12 @@ static void select_one(Operation *op, const RollbackRequest *request G_GNUC_UNUS
     const Departure *departure = candidate->departure;
     GError *problem = candidate->problem;
     const char *nothing = problem == NULL ? nothing_to_do(candidate) : NULL;
+    Store *store;
 
     if (problem == NULL && nothing == NULL &&
         rescue_may_begin(departure, candidate->account, &problem) &&
-        operation_reach(op, departure->from, &problem) != NULL)
+        (store = operation_reach(op, departure->from, &problem)) != NULL &&
+        operation_login(op, store, &problem))
         operation_add_result(op, candidate->account->address, candidate->account->id, departure->to,
                              departure->from);
     else

@@ -331,18 +331,6 @@ bool rollback_each(Operation *op, const RollbackRequest *request, Judge *judge_i
                                       : each_account(op, request, judge_it, data, error);
 }
 
-/* A store that cannot be gone back to is asked once, and the failure of all that would have. */
-static void miss_stores(Operation *op, const GArray *places)
-{
-    for (guint i = 0; i < places->len; i++) {
-        MailboxResult *result = operation_result(op, places, i);
-        GError *problem = NULL;
-
-        if (result->reason == NULL && operation_reach(op, result->destination, &problem) == NULL)
-            result_decide(result, OUTCOME_FAILED, problem);
-    }
-}
-
 /* But for those that the directory does not know any more. */
 static GPtrArray *accounts_at(Operation *op, const GArray *places)
 {
@@ -367,10 +355,8 @@ static GArray *select_anew(Operation *op, const RollbackRequest *request, GError
     if (!rollback_each(op, request, judge, NULL, error))
         return NULL;
     places = batch_undecided(op);
-    if (!op->looking) {
-        miss_stores(op, places);
-        return batch_undecided(op);
-    }
+    if (!op->looking)
+        return g_steal_pointer(&places);
     accounts = accounts_at(op, places);
     return forecast_all(op, accounts, error) ? g_steal_pointer(&places) : NULL;
 }
@@ -387,10 +373,9 @@ static GArray *select_left(Operation *op, const RollbackRequest *request, GError
 
         g_hash_table_insert(left, result->account_id, result);
     }
-    if (places == NULL || !rollback_each(op, request, judge_again, left, error))
-        return NULL;
-    miss_stores(op, places);
-    return g_steal_pointer(&places);
+    return places != NULL && rollback_each(op, request, judge_again, left, error)
+               ? g_steal_pointer(&places)
+               : NULL;
 }
 
 bool rollback_run(Operation *op, const RollbackRequest *request, GError **error)
