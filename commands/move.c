@@ -490,6 +490,7 @@ const Command cmd_do_check = {
         "Told is what is not as it should be, with a remedy each (verbose: all). What says FAIL\n"
         "is refused by doMailboxMove, too, before anybody is locked out. All tests: doc/checks.md.\n"
         "Exit status: 0 all OK, 5 there are warnings, 1 something failed, 64 usage.",
+    .flags = COMMAND_WAITS,
     .args = args,
     .request_size = sizeof(MoveArgs),
     .examples = (const char *const[]){ "doCheck mail2.example.com domains company.ru",

@@ -1,6 +1,6 @@
 /* run.c - one command from its words to its result: the single way that the shell, the one-shot
  * form and a batch all take. */
-#include "commands/commands.h"
+#include "commands/operate.h"
 #include "conf/units.h"
 #include <string.h>
 
@@ -148,6 +148,21 @@ const char *args_compat(Session *session, const Command *command)
     return session->conf->compat_defaults;
 }
 
+/* What only looks has no row that it could be found by later, and no report: to wait for it in silence is
+ * not what was asked for. */
+static bool check_async(const Session *session, const Command *command, const void *request,
+                        GError **error)
+{
+    bool looks = (command->flags & COMMAND_WAITS) != 0 ||
+                 (command->operating != NULL && command->operating->looks(request));
+
+    return !session->switches->async || !looks ||
+           fail(error, ZX_ERROR_USAGE,
+                "--async: %s only looks here, and answers who waits for it\n"
+                "leave --async away; to go on meanwhile, let your shell wait: zxmove %s >FILE 2>&1 &",
+                command->name, session->line);
+}
+
 static bool run_verb(Session *session, const Command *command, const char *const *words,
                      Result *result, GError **error)
 {
@@ -174,7 +189,8 @@ static bool run_verb(Session *session, const Command *command, const char *const
         session->command = command;
         g_atomic_int_set(&session->operates, (command->flags & COMMAND_OPERATES) != 0);
         session->told = g_hash_table_new(NULL, NULL);
-        ok = command->run(session, request, result, error);
+        ok = check_async(session, command, request, error) &&
+             command->run(session, request, result, error);
         g_clear_pointer(&session->told, g_hash_table_unref);
     }
     args_free(command, request);

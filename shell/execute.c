@@ -76,15 +76,6 @@ static bool in_background(const Shell *shell)
     return shell->session.begin_as == NULL && (prompt || shell->switches.async);
 }
 
-/* What it would do without a word is not what was asked for. */
-static bool check_async(const Shell *shell, const char *verb, GError **error)
-{
-    const Command *command = verb != NULL ? command_find(verb) : NULL;
-
-    return !shell->switches.async || command == NULL || !(command->flags & COMMAND_WAITS) ||
-           fail(error, ZX_ERROR_USAGE, "--async: %s waits for its end", command->name);
-}
-
 bool shell_run(Shell *shell, const char *const *words, Result *result, GError **error)
 {
     static const char *const help[] = { "help", NULL }, *const version[] = { "version", NULL };
@@ -100,7 +91,7 @@ bool shell_run(Shell *shell, const char *const *words, Result *result, GError **
     session->switches = &shell->switches;
     session->background = in_background(shell);
     shell->words = words;
-    if (!ok || !check_async(shell, *words, error))
+    if (!ok)
         return false;
     progress_begin(shell->progress, &shell->switches);
     stop_begin(session, shell->progress);

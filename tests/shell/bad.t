@@ -34,7 +34,8 @@ LINES = [
     ("--host m1 zxsuite --hostname=m2 getMovedMailboxes", "--host is given twice"),
     ("--json=yes version", "--json takes no value"),
     ("--keep-going version", "--keep-going belongs to the command line of zxmove itself"),
-    ("--async doVerify accounts a@x", "--async: doVerify waits for its end"),
+    ("--async doVerify accounts a@x", "--async: doVerify only looks here, and answers who waits for it",
+     "leave --async away; to go on meanwhile, let your shell wait: zxmove doVerify accounts a@x >FILE 2>&1 &"),
     ("--async --sync version", "--sync and --async: one of them"),
     (M + " --json", "--json stands behind the verb", "write: zxmove --json doMailboxMove ..."),
     # what is missing

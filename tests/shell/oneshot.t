@@ -55,7 +55,10 @@ refused(["doMailboxMove", "john@example.com", "mail2.example.com"], 64,
 refused(["doMailboxMove", "mail2", "accounts", "a@x,", "stages", "data"], 64,
         "accounts: empty item after the last comma, before stages", "an open list before a parameter")
 refused(["doMoveBlobs", "start"], 64, "belongs to volume management, not part of zxmove", "a verb of volumes")
-refused(["--async", "doCheckBlobs", "start"], 64, "--async: doCheckBlobs waits for its end", "--async")
+for looks in ("doCheckBlobs start", "doVerify accounts a@x", "doCheck mail2 accounts a@x", "plan mail2 accounts a@x",
+              "doMailboxMove mail2 accounts a@x dry_run true", "doRollback accounts a@x dry_run true",
+              "doPurgeMailboxes all dry_run true", "doRecover accounts a@x"):
+    refused(["--async", *looks.split()], 64, f"zxmove {looks} >FILE", f"--async of what only looks: {looks}")
 refused(["--bogus", "help"], 64, "unknown switch --bogus", "an unknown switch")
 refused(["-f", "/nonexistent"], 66, "/nonexistent: No such file", "a batch that is not there")
 refused(["-f", "x", "help"], 64, "one of them", "-f and a command")
