@@ -14,6 +14,7 @@ typedef struct Question {
     unsigned which;
     GMutex *mutex;       /* of windows: stores are asked at the same time */
     GHashTable *windows; /* uuid -> set of account ids: unfinished ones, on any store */
+    const char *named;   /* uuids, with commas between: these, and nothing else; NULL: by pattern and which */
 } Question;
 
 /* What the question selects, as columns of the table `o`. */
@@ -132,6 +133,27 @@ static bool read_windows(const Site *site, const Question *question, GError **er
     return rows != NULL;
 }
 
+/* What needs somebody is asked for as such, however much was done since. */
+static Rows *read_operations(const Site *site, const Question *question, GError **error)
+{
+    Db *db = site->store->control;
+
+    if (question->named != NULL)
+        return db_query(db, error, COLUMNS " WHERE FIND_IN_SET(o.uuid, ?)",
+                        DB_ARGS(db_text(question->named)));
+    if (question->which & OPERATIONS_UNFINISHED)
+        return db_query(db, error,
+                        COLUMNS " WHERE o.uuid LIKE ? AND (o.ended IS NULL OR o.uuid IN"
+                        " (SELECT operation FROM zxmove.fence WHERE state NOT IN ('done', 'undone')))"
+                        " ORDER BY o.started DESC",
+                        DB_ARGS(db_text(question->pattern)));
+    return db_query(db, error,
+                    COLUMNS " WHERE o.uuid LIKE ? AND (? OR o.ended IS NULL)"
+                    " ORDER BY o.started DESC LIMIT ?",
+                    DB_ARGS(db_text(question->pattern),
+                            db_u64(question->which != OPERATIONS_GOING), db_u64(LISTED)));
+}
+
 static void visit(Site *site, const void *data)
 {
     const Question *question = data;
@@ -144,17 +166,48 @@ static void visit(Site *site, const void *data)
         site_failed(site, problem);
         return;
     }
-    rows = db_query(site->store->control, &problem,
-                    COLUMNS " WHERE o.uuid LIKE ? AND (? OR o.ended IS NULL)"
-                    " ORDER BY o.started DESC LIMIT ?",
-                    DB_ARGS(db_text(question->pattern),
-                            db_u64(question->which != OPERATIONS_GOING), db_u64(LISTED)));
+    rows = read_operations(site, question, &problem);
     if (rows == NULL) {
         site_failed(site, problem);
         return;
     }
     for (unsigned i = 0; i < rows_count(rows); i++)
         g_ptr_array_add(site->found, look_new(site->where->name, rows, i));
+}
+
+/* With an open window on one store and the row on another, which did not know of it; NULL: none. */
+static char *not_seen(const Question *question, const GPtrArray *looks)
+{
+    g_autoptr(GHashTable) seen = g_hash_table_new(g_str_hash, g_str_equal);
+    GString *out = g_string_new(NULL);
+    GHashTableIter windows;
+    void *uuid;
+
+    for (guint i = 0; i < looks->len; i++)
+        g_hash_table_add(seen, ((OperationLook *)g_ptr_array_index(looks, i))->operation);
+    g_hash_table_iter_init(&windows, question->windows);
+    while (g_hash_table_iter_next(&windows, &uuid, NULL))
+        if (!g_hash_table_contains(seen, uuid))
+            g_string_append_printf(out, "%s%s", out->len > 0 ? "," : "", (const char *)uuid);
+    return g_string_free(out, out->len == 0);
+}
+
+static bool look_for_others(const Sites *sites, const Question *first, Looked *looked,
+                            const Wait *wait, GError **error)
+{
+    g_autofree char *named = not_seen(first, looked->items);
+    Question question = *first;
+    Sites again = *sites;
+    g_autoptr(GPtrArray) visited = NULL;
+
+    if (named == NULL)
+        return true;
+    question.named = named;
+    again.question = &question;
+    visited = sites_visit(&again, wait, error);
+    if (visited != NULL)
+        looked_take(looked, visited);
+    return visited != NULL;
 }
 
 static void keep_wanted(const Question *question, GPtrArray *looks)
@@ -223,6 +276,9 @@ Looked *look_operations(const Conf *conf, const char *operation, unsigned which,
         return NULL;
     looked_take(looked, visited);
     looked_miss_sites(looked, visited, parts);
+    if ((which & OPERATIONS_UNFINISHED) &&
+        !look_for_others(&sites, &question, looked, wait, error))
+        return NULL;
     keep_wanted(&question, looked->items);
     g_ptr_array_sort(looked->items, newest_first);
     drop_doubles(looked->items);

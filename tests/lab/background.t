@@ -8,6 +8,7 @@ import os
 import re
 import signal
 import sys
+from uuid import uuid4
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from zxlab import schema  # noqa: E402
@@ -197,6 +198,22 @@ try:
     found = answer("getUnfinishedOperationLog")["response"]["operations"]
     is_([(entry["id"], entry["state"], entry["open_windows"]) for entry in found], [(uuid, "lost", 1)],
         "getUnfinishedOperationLog has it")
+    with two.db() as connection, connection.cursor() as cursor:
+        cursor.executemany("INSERT INTO zxmove.operation (uuid, verb, parameters, host, pid, who, state, started, heartbeat,"
+                           " ended) VALUES (%s, 'plan', '', 'later', 1, '', 'done', '2099-01-01', '2099-01-01', '2099-01-01')",
+                           [(str(uuid4()),) for _ in range(501)])
+        found = answer("getUnfinishedOperationLog")["response"]["operations"]
+        is_([(entry["id"], entry["state"]) for entry in found], [(uuid, "lost")], "  whatever was done since")
+        cursor.execute("SELECT state FROM zxmove.fence WHERE operation = %s AND state <> 'done'", (uuid,))
+        state, = cursor.fetchone()
+        cursor.execute("UPDATE zxmove.fence SET state = 'undone' WHERE operation = %s AND state = %s", (uuid, state))
+        cursor.execute("UPDATE zxmove.operation SET state = 'partial', ended = heartbeat WHERE uuid = %s", (uuid,))
+        found = answer("getUnfinishedOperationLog")["response"]["operations"]
+        is_([(entry["id"], entry["state"], entry["open_windows"]) for entry in found], [(uuid, "partial", 1)],
+            "  and with a window that only the other store knows of")
+        cursor.execute("UPDATE zxmove.fence SET state = %s WHERE operation = %s AND state = 'undone'", (state, uuid))
+        cursor.execute("UPDATE zxmove.operation SET state = 'running', ended = NULL WHERE uuid = %s", (uuid,))
+        cursor.execute("DELETE FROM zxmove.operation WHERE host = 'later'")
     is_(result_of(uuid).returncode, 4, "4: monitor of what was lost")
     exits(lab.zxmove("doStopOperation", uuid), 1, "1: there is nobody to stop")
     result = lab.zxmove("--json", "doResume", uuid)
