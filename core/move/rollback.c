@@ -60,6 +60,36 @@ static bool read_departures(Store *store, const char *account_id, const char *op
     return true;
 }
 
+/* The way back from a home that was gone is no move, and leaves no departure: says so. */
+static bool was_rescued(Operation *op, const char *account_id, const char *operation, GError **error)
+{
+    g_autofree char *pattern = operation != NULL ? g_strdup_printf("%s%%", operation) : NULL;
+
+    for (guint i = 0; i < op->conf->stores->len; i++) {
+        const char *name = ((const ConfStore *)g_ptr_array_index(op->conf->stores, i))->name;
+        Store *store = operation_reach(op, name, NULL);
+        g_autoptr(Rows) rows = NULL;
+
+        if (store == NULL || store->bare)
+            continue;
+        rows = db_query(store->control, NULL,
+                        "SELECT operation, address, source_host FROM zxmove.fence WHERE rescue"
+                        " AND state = 'done' AND (account_id = ? OR operation LIKE ?)"
+                        " ORDER BY changed DESC LIMIT 1",
+                        DB_ARGS(db_text(account_id), db_text(pattern)));
+        if (rows == NULL || rows_count(rows) == 0)
+            continue;
+        fail(error, ZX_ERROR_REFUSED,
+             "operation %s took %s back to the old copy on %s, because %s was gone: that was no move,"
+             " and there is nothing to take back. What %s has of it, when it is there again: doVerify"
+             " accounts %s. To take it to another store: doMailboxMove STORE accounts %s",
+             rows_text(rows, 0, 0), rows_text(rows, 0, 1), store->name, rows_text(rows, 0, 2),
+             rows_text(rows, 0, 2), rows_text(rows, 0, 1), rows_text(rows, 0, 1));
+        return true;
+    }
+    return false;
+}
+
 /* Of every store that can be asked. One that cannot may know of a later move; then the home it led to
  * tells. */
 static GPtrArray *departures(Operation *op, const char *account_id, const char *operation,
@@ -80,6 +110,10 @@ static GPtrArray *departures(Operation *op, const char *account_id, const char *
             first = problem;
         else
             g_error_free(problem);
+    }
+    if (found->len == 0 && was_rescued(op, account_id, operation, error)) {
+        g_clear_error(&first);
+        return NULL;
     }
     if (found->len == 0 && first != NULL) {
         g_propagate_error(error, first);

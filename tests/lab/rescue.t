@@ -208,6 +208,11 @@ def midway(point):
     serves(account, olds[name], f"home gone at {point}")
     is_(execute(one, f"SELECT COUNT(*) FROM {OWN_SCHEMA}.fence WHERE account_id = %s"
                      " AND state NOT IN ('done', 'undone')", account)[0][0], 0, f"home gone at {point}: every record is closed")
+    for words in (("accounts", scene.addresses[account]), ("operation", fence_row(one, account, "operation"))):
+        result = lab.zxmove("doRollback", *words)
+        exits(result, 1, f"home gone at {point}: doRollback {words[0]} of a rescue is refused")
+        says(result, f"took {scene.addresses[account]} back to the old copy on {one.name}", "  says what it was")
+        says(result, f"doVerify accounts {scene.addresses[account]}", "  and what there is to do")
 
 
 def place(point):
