@@ -172,15 +172,21 @@ static const StoreColumn *store_table_column(const StoreTable *table, const char
     return NULL;
 }
 
-static const StoreTable *store_tables_find(const GPtrArray *tables, const Policy *policy)
+static const StoreTable *store_tables_find(const GPtrArray *tables, bool store_wide,
+                                           const char *name)
 {
     for (unsigned i = 0; i < tables->len; i++) {
         const StoreTable *table = tables->pdata[i];
 
-        if (table->store_wide == policy->store_wide && strcmp(table->name, policy->table) == 0)
+        if (table->store_wide == store_wide && strcmp(table->name, name) == 0)
             return table;
     }
     return NULL;
+}
+
+static const StoreTable *find_of(const GPtrArray *tables, const Policy *policy)
+{
+    return store_tables_find(tables, policy->store_wide, policy->table);
 }
 
 static bool check_all_known(Db *db, const GPtrArray *tables, GError **error)
@@ -447,6 +453,7 @@ static Catalogue *catalogue_new(void)
     Catalogue *catalogue = g_new0(Catalogue, 1);
 
     catalogue->tables = g_ptr_array_new_with_free_func((GDestroyNotify)table_free);
+    catalogue->mailbox = g_ptr_array_new_with_free_func(g_free);
     return catalogue;
 }
 
@@ -455,6 +462,7 @@ void catalogue_free(Catalogue *catalogue)
     if (catalogue == NULL)
         return;
     g_ptr_array_unref(catalogue->tables);
+    g_ptr_array_unref(catalogue->mailbox);
     g_free(catalogue);
 }
 
@@ -477,7 +485,7 @@ Catalogue *catalogue_read_alone(Db *db, unsigned group, GError **error)
     if (tables == NULL)
         return NULL;
     for (const Policy *policy = row_policies; policy->table != NULL; policy++) {
-        const StoreTable *store = store_tables_find(tables, policy);
+        const StoreTable *store = find_of(tables, policy);
         Table *table;
 
         if (!policy->sealed || store == NULL)
@@ -499,10 +507,25 @@ static bool check_store(Db *db, unsigned group, const GPtrArray *tables, GError 
                     "MariaDB of %s: max_allowed_packet is %" G_GUINT64_FORMAT
                     " bytes, at least %d are needed",
                     db_name(db), db_max_packet(db), PACKET_NEEDED);
-    if (store_tables_find(tables, policy_find(false, "mail_item")) == NULL)
+    if (store_tables_find(tables, false, "mail_item") == NULL)
         return fail(error, ZX_ERROR_REFUSED, "MariaDB of %s: there is no mboxgroup%u.mail_item",
                     db_name(db), group);
     return check_all_known(db, tables, error);
+}
+
+/* Its one row is written by itself (mailbox_row.c), in the window, where nobody asks for columns.
+ */
+static void join_mailbox(const GPtrArray *at_source, const GPtrArray *at_target, GPtrArray *columns)
+{
+    const StoreTable *from = store_tables_find(at_source, true, "mailbox");
+    const StoreTable *to = store_tables_find(at_target, true, "mailbox");
+
+    for (unsigned i = 0; from != NULL && to != NULL && i < from->columns->len; i++) {
+        const StoreColumn *column = from->columns->pdata[i];
+
+        if (store_table_column(to, column->name) != NULL)
+            g_ptr_array_add(columns, g_strdup(column->name));
+    }
 }
 
 Catalogue *catalogue_read(Db *source, Db *target, unsigned source_group, unsigned target_group,
@@ -516,9 +539,10 @@ Catalogue *catalogue_read(Db *source, Db *target, unsigned source_group, unsigne
     if (at_target == NULL || !check_store(source, source_group, at_source, error) ||
         !check_store(target, target_group, at_target, error))
         return NULL;
+    join_mailbox(at_source, at_target, catalogue->mailbox);
     for (const Policy *policy = row_policies; policy->table != NULL; policy++) {
-        const StoreTable *from = store_tables_find(at_source, policy);
-        const StoreTable *to = store_tables_find(at_target, policy);
+        const StoreTable *from = find_of(at_source, policy);
+        const StoreTable *to = find_of(at_target, policy);
         Table *table;
 
         if (policy->phase == ROWS_SKIP)

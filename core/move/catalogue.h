@@ -67,7 +67,8 @@ typedef struct Table {
 } Table;
 
 struct Catalogue {
-    GPtrArray *tables; /* of Table, in the order of the policies */
+    GPtrArray *tables;  /* of Table, in the order of the policies */
+    GPtrArray *mailbox; /* of char *: the columns of zimbra.mailbox that both stores have */
 };
 
 /* One store's sealed tables with every column of that store, but those that others may write. No

@@ -1,6 +1,7 @@
 /* mailbox_row.c - the one row that makes a mailbox exist: zimbra.mailbox
  * (doc/platform.md 2.1, 2.5). It is written last, in the window; until then a restart of the
  * destination maps nothing. The destination's other connection may be at work meanwhile. */
+#include "core/move/catalogue.h"
 #include "core/move/move.h"
 #include <string.h>
 
@@ -39,31 +40,15 @@ bool mailbox_row_find(Db *db, const char *account_id, uint32_t *id, unsigned *gr
     return true;
 }
 
-/* "`id`, `group_id`, ...": the columns both sides have. */
-static char *shared_columns(Move *move, GPtrArray **names, GError **error)
+/* "`id`, `group_id`, ..." */
+static char *column_list(const Move *move)
 {
-    static const char sql[] =
-        "SELECT COLUMN_NAME FROM INFORMATION_SCHEMA.COLUMNS WHERE TABLE_SCHEMA = 'zimbra' AND"
-        " TABLE_NAME = 'mailbox'";
-    g_autoptr(Rows) there = db_query(move->target->control, error, sql, DB_NONE);
-    g_autoptr(Rows) here = there != NULL ? db_query(move->source->data, error, sql, DB_NONE) : NULL;
-    g_autoptr(GHashTable) known = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
-    GString *list;
+    const GPtrArray *names = move->catalogue->mailbox;
+    GString *list = g_string_new(NULL);
 
-    if (here == NULL)
-        return NULL;
-    for (unsigned i = 0; i < rows_count(there); i++)
-        g_hash_table_add(known, g_strdup(rows_text(there, i, 0)));
-    list = g_string_new(NULL);
-    *names = g_ptr_array_new_with_free_func(g_free);
-    for (unsigned i = 0; i < rows_count(here); i++) {
-        const char *name = rows_text(here, i, 0);
-
-        if (!g_hash_table_contains(known, name))
-            continue;
-        g_string_append_printf(list, "%s`%s`", list->len > 0 ? ", " : "", name);
-        g_ptr_array_add(*names, g_strdup(name));
-    }
+    for (guint i = 0; i < names->len; i++)
+        g_string_append_printf(list, "%s`%s`", i > 0 ? ", " : "",
+                               (const char *)g_ptr_array_index(names, i));
     return g_string_free(list, FALSE);
 }
 
@@ -99,15 +84,13 @@ static char *translated(const Move *move, const char *column, uint64_t value)
  * move->proven was read in. */
 static GPtrArray *expected_row(Move *move, GError **error)
 {
-    g_autoptr(GPtrArray) names = NULL;
-    g_autofree char *columns = shared_columns(move, &names, error);
-    g_autoptr(Rows) row = NULL;
+    const GPtrArray *names = move->catalogue->mailbox;
+    g_autofree char *columns = column_list(move);
+    g_autoptr(Rows) row =
+        db_query_one(move->source->data, error, "SELECT ? FROM zimbra.mailbox WHERE id = ?",
+                     DB_ARGS(db_sql(columns), db_u64(move->source_mailbox)));
     GPtrArray *cells;
 
-    if (columns == NULL)
-        return NULL;
-    row = db_query_one(move->source->data, error, "SELECT ? FROM zimbra.mailbox WHERE id = ?",
-                       DB_ARGS(db_sql(columns), db_u64(move->source_mailbox)));
     if (row == NULL)
         return NULL;
     cells = g_ptr_array_new_with_free_func((GDestroyNotify)cell_free);
@@ -207,17 +190,14 @@ bool mailbox_row_write(Move *move, GError **error)
 bool mailbox_row_prove(Move *move, bool *equal, char **difference, GError **error)
 {
     g_autoptr(GPtrArray) cells = expected_row(move, error);
-    g_autoptr(GString) columns = g_string_new(NULL);
+    g_autofree char *columns = column_list(move);
     g_autoptr(Rows) row = NULL;
 
     if (cells == NULL)
         return false;
-    for (guint i = 0; i < cells->len; i++)
-        g_string_append_printf(columns, "%s`%s`", i > 0 ? ", " : "",
-                               ((Cell *)g_ptr_array_index(cells, i))->column);
-    row = db_query(move->target->control, error,
-                   "SELECT ? FROM zimbra.mailbox WHERE account_id = ?",
-                   DB_ARGS(db_sql(columns->str), db_text(move->account->id)));
+    row =
+        db_query(move->target->control, error, "SELECT ? FROM zimbra.mailbox WHERE account_id = ?",
+                 DB_ARGS(db_sql(columns), db_text(move->account->id)));
     if (row == NULL)
         return false;
     *equal = rows_count(row) == 1;
