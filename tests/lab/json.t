@@ -88,6 +88,7 @@ moved = {mailbox["account"]: mailbox for mailbox in lines[-1]["response"]["mailb
 is_([moved[company.address(name)]["outcome"] for name in ("anna", "ivan", "bad")], ["moved", "moved", "failed"],
     "the answer says how each ended")
 ok(moved[company.address("bad")]["next"].startswith("doMailboxMove "), "and how to go on")
+answer(5, "monitor", lines[-1]["response"]["operation"])
 with open(lines[-1]["response"]["report"], encoding="utf-8") as kept:
     documented(schema.undocumented("doMailboxMove", json.load(kept)), "the report that is kept has documented keys")
 

@@ -172,7 +172,8 @@ def refused():
     says(result, "doRecover", "with what finishes it")
     exits(lab.zxmove("doRecover", *of(unfinished), "dry_run", "false"), 0, "which does")
     before = scene.snapshot(unfinished)
-    moved_clean(back(*of(unfinished)), before, unfinished, two, one, "then it goes")
+    exits(back("accounts", f"{scene.addresses[unfinished]},{scene.addresses[never]}"), 5, "then it goes, another does not")
+    findings_none(check_move(lab, before, unfinished, two, one), "the checker finds nothing")
 
 
 def written_to():
