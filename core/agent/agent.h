@@ -97,6 +97,11 @@ bool agent_write_idle(const Agent *agent, GError **error);
 bool agent_write_begin(Agent *agent, const WireFrame *frame, Tree *tree, int dir, const char *name,
                        GError **error);
 
+/* @frame begins or ends a file that is not to be written: its content is passed over, and END
+ * answers with @why (taken). */
+bool agent_write_refused(Agent *agent, const WireFrame *frame, WireIn *in, GError *why,
+                         GError **error);
+
 /* A file of an index or a backup, by its mtime and length. */
 typedef struct PlainFile {
     char name[NAME_SIZE];

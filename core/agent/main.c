@@ -15,45 +15,56 @@
 #define PIPE_SIZE (1024 * 1024)          /* what a kernel lets anybody have */
 #define STEP_MAX  (600 * G_USEC_PER_SEC) /* a request without a step for so long is not alive */
 
-static const struct {
+typedef enum Effect {
+    LOOKS,
+    CHANGES, /* something on the disk */
+    WRITES,  /* a file, of which content follows */
+} Effect;
+
+typedef struct Request {
     AgentHandler *handler;
     const char *name;
-} handlers[AGENT_REQUESTS] = {
-    [AGENT_FACTS] = { agent_facts, "facts" },
-    [AGENT_VOLUME] = { agent_volume, "volume" },
-    [AGENT_SPACE] = { agent_space, "free space" },
-    [AGENT_SPACE_PATH] = { agent_space_path, "free space" },
-    [AGENT_USAGE] = { agent_usage, "usage" },
-    [AGENT_REMOVE] = { agent_usage, "remove" },
-    [AGENT_CALCACHE_SEEN] = { agent_calcache, "calendar cache" },
-    [AGENT_CALCACHE_REMOVE] = { agent_calcache, "calendar cache" },
-    [AGENT_SYNCFS] = { agent_syncfs, "sync" },
-    [AGENT_FLUSH] = { agent_flush, "sync" },
-    [AGENT_PROBE_PUT] = { agent_probe, "probe" },
-    [AGENT_PROBE_SEEN] = { agent_probe, "probe" },
-    [AGENT_PROBE_DROP] = { agent_probe, "probe" },
-    [AGENT_INDEX_LIST] = { agent_index_list, "index" },
-    [AGENT_INDEX_REMOVE] = { agent_index_remove, "index" },
-    [AGENT_INDEX_DROP] = { agent_index_drop, "index" },
-    [AGENT_INDEX_READ] = { agent_index_read, "index" },
-    [AGENT_INDEX_WRITE] = { agent_index_write, "index" },
-    [AGENT_BLOB_HAVE] = { agent_blob_have, "blob" },
-    [AGENT_BLOB_READ] = { agent_blob_read, "blob" },
-    [AGENT_BLOB_WRITE] = { agent_blob_write, "blob" },
-    [AGENT_BLOB_STAT] = { agent_blob_stat, "blob" },
-    [AGENT_BLOB_HASH] = { agent_blob_hash, "blob" },
-    [AGENT_BLOB_UNLINK] = { agent_blob_unlink, "blob" },
-    [AGENT_BLOB_LOOK] = { agent_blob_look, "blob" },
-    [AGENT_BLOB_LIST] = { agent_blob_list, "blobs" },
-    [AGENT_MAILBOXES] = { agent_mailboxes, "mailboxes" },
-    [AGENT_BACKUP_ROOT] = { agent_backup_root, "backup" },
-    [AGENT_BACKUP_SPACE] = { agent_backup_space, "free space" },
-    [AGENT_BACKUP_LIST] = { agent_backup_list, "backup" },
-    [AGENT_BACKUP_READ] = { agent_backup_read, "backup" },
-    [AGENT_BACKUP_WRITE] = { agent_backup_write, "backup" },
-    [AGENT_BACKUP_SYNC] = { agent_backup_sync, "sync" },
-    [AGENT_LOAD] = { agent_load, "load" },
+    Effect effect;
+} Request;
+
+static const Request requests[AGENT_REQUESTS] = {
+    [AGENT_FACTS] = { agent_facts, "facts", LOOKS },
+    [AGENT_VOLUME] = { agent_volume, "volume", LOOKS },
+    [AGENT_SPACE] = { agent_space, "free space", LOOKS },
+    [AGENT_SPACE_PATH] = { agent_space_path, "free space", LOOKS },
+    [AGENT_USAGE] = { agent_usage, "usage", LOOKS },
+    [AGENT_REMOVE] = { agent_usage, "remove", CHANGES },
+    [AGENT_CALCACHE_SEEN] = { agent_calcache, "calendar cache", LOOKS },
+    [AGENT_CALCACHE_REMOVE] = { agent_calcache, "calendar cache", CHANGES },
+    [AGENT_SYNCFS] = { agent_syncfs, "sync", LOOKS },
+    [AGENT_FLUSH] = { agent_flush, "sync", LOOKS },
+    [AGENT_PROBE_PUT] = { agent_probe, "probe", CHANGES },
+    [AGENT_PROBE_SEEN] = { agent_probe, "probe", LOOKS },
+    [AGENT_PROBE_DROP] = { agent_probe, "probe", CHANGES },
+    [AGENT_INDEX_LIST] = { agent_index_list, "index", LOOKS },
+    [AGENT_INDEX_REMOVE] = { agent_index_remove, "index", CHANGES },
+    [AGENT_INDEX_DROP] = { agent_index_drop, "index", CHANGES },
+    [AGENT_INDEX_READ] = { agent_index_read, "index", LOOKS },
+    [AGENT_INDEX_WRITE] = { agent_index_write, "index", WRITES },
+    [AGENT_BLOB_HAVE] = { agent_blob_have, "blob", CHANGES },
+    [AGENT_BLOB_READ] = { agent_blob_read, "blob", LOOKS },
+    [AGENT_BLOB_WRITE] = { agent_blob_write, "blob", WRITES },
+    [AGENT_BLOB_STAT] = { agent_blob_stat, "blob", LOOKS },
+    [AGENT_BLOB_HASH] = { agent_blob_hash, "blob", LOOKS },
+    [AGENT_BLOB_UNLINK] = { agent_blob_unlink, "blob", CHANGES },
+    [AGENT_BLOB_LOOK] = { agent_blob_look, "blob", LOOKS },
+    [AGENT_BLOB_LIST] = { agent_blob_list, "blobs", LOOKS },
+    [AGENT_MAILBOXES] = { agent_mailboxes, "mailboxes", LOOKS },
+    [AGENT_BACKUP_ROOT] = { agent_backup_root, "backup", LOOKS },
+    [AGENT_BACKUP_SPACE] = { agent_backup_space, "free space", LOOKS },
+    [AGENT_BACKUP_LIST] = { agent_backup_list, "backup", LOOKS },
+    [AGENT_BACKUP_READ] = { agent_backup_read, "backup", LOOKS },
+    [AGENT_BACKUP_WRITE] = { agent_backup_write, "backup", WRITES },
+    [AGENT_BACKUP_SYNC] = { agent_backup_sync, "sync", LOOKS },
+    [AGENT_LOAD] = { agent_load, "load", LOOKS },
 };
+static const Request data_request = { agent_data, "content", LOOKS };
+static const Request end_request = { agent_end, "content", WRITES };
 
 static GMutex output;
 static gint64
@@ -120,28 +131,55 @@ static void answer_error(Agent *agent, const WireFrame *frame, const GError *err
     wire_finish(&agent->out);
 }
 
+static const Request *request_of(uint8_t type)
+{
+    if (type == AGENT_DATA)
+        return &data_request;
+    if (type == AGENT_END)
+        return &end_request;
+    return type < AGENT_REQUESTS && requests[type].handler != NULL ? &requests[type] : NULL;
+}
+
+/* NULL in time. The claim's end is by the clock that its store's database has: whoever takes the
+ * account over asks that one whether it has passed. */
+static GError *judge_lateness(const Request *request, uint64_t until)
+{
+    uint64_t now = (uint64_t)g_get_real_time() / 1000;
+    GError *late = NULL;
+
+    if (until != 0 && now > until && request->effect != LOOKS)
+        fail(&late, ZX_ERROR_BUSY,
+             "came %.1f s after the end of the claim it was sent under, and is not done (a disk or a"
+             " connection that stood still, or the clock of this host)",
+             (double)(now - until) / 1000);
+    return late;
+}
+
+static bool carry_out(Agent *agent, const Request *request, const WireFrame *frame, GError **error)
+{
+    WireIn in = wire_in(frame);
+    GError *late = request != &data_request ? judge_lateness(request, wire_u64(&in)) : NULL;
+
+    if (late == NULL)
+        return request->handler(agent, frame, &in, error);
+    if (request->effect == WRITES)
+        return agent_write_refused(agent, frame, &in, late, error);
+    g_propagate_error(error, late);
+    return false;
+}
+
 /* False when the conversation makes no sense any more. */
 static bool serve(Agent *agent, const WireFrame *frame)
 {
+    const Request *request = request_of(frame->type);
     g_autoptr(GError) error = NULL;
-    AgentHandler *handler = NULL;
-    const char *name = "content";
-    WireIn in = wire_in(frame);
 
-    if (frame->type < AGENT_REQUESTS) {
-        handler = handlers[frame->type].handler;
-        name = handlers[frame->type].name;
-    } else if (frame->type == AGENT_DATA) {
-        handler = agent_data;
-    } else if (frame->type == AGENT_END) {
-        handler = agent_end;
-    }
-    if (handler == NULL)
+    if (request == NULL)
         fail(&error, ZX_ERROR_CONNECT, "request %u is unknown", frame->type);
-    else if (handler(agent, frame, &in, &error))
+    else if (carry_out(agent, request, frame, &error))
         return true;
     else
-        fail_prefix(&error, "%s", name);
+        fail_prefix(&error, "%s", request->name);
     answer_error(agent, frame, error);
     return error_code(error) != ZX_ERROR_CONNECT;
 }

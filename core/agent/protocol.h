@@ -1,9 +1,12 @@
 /* protocol.h - what zxmove and its agent say to each other (frames: core/base/wire.h).
  *
  * The agent's first line is "ZXAGENT <version> <protocol>". Then every request is answered in
- * order; the stream number of a request comes back in its answers. A request names a volume and
- * numbers, never a path below a volume: the agent computes it (doc/platform.md 3.2). The places it
- * is told as paths are the roots of the volumes and of the backup, and what localconfig names.
+ * order; the stream number of a request comes back in its answers. A request, and END, begins with
+ * u64: until when whoever asks has the account, in Unix ms of the store's own clock, or 0. What
+ * would change something on the disk and comes later, out of a connection that stood still, is not
+ * done and answered with BUSY: somebody else may have the account by then. A request names a volume
+ * and numbers, never a path below a volume: the agent computes it (doc/platform.md 3.2). The places
+ * it is told as paths are the roots of the volumes and of the backup, and what localconfig names.
  *
  * Any request may be answered by ERROR. While one takes long, ALIVE comes every few seconds. */
 #ifndef ZX_AGENT_PROTOCOL_H
@@ -12,7 +15,7 @@
 #include "core/base/wire.h"
 
 #define AGENT_GREETING "ZXAGENT"
-#define AGENT_PROTOCOL 3
+#define AGENT_PROTOCOL 4
 #define AGENT_NOISE    4096 /* bytes a login shell may print before the greeting */
 #define AGENT_ALIVE_S  5    /* between two ALIVE */
 
@@ -21,7 +24,7 @@
 
 /* A number never changes its meaning: two builds of different age must notice that they differ. */
 enum {
-    /* requests                       payload -> answer */
+    /* requests                       payload, after the u64 -> answer */
     AGENT_FACTS = 1,       /* text zimbra_home, u8 with the MariaDB password -> FACT..., OK */
     AGENT_VOLUME,          /* AgentVolumeInfo -> OK */
     AGENT_SPACE,           /* u8 volume -> SPACE */
@@ -62,7 +65,8 @@ enum {
 
     /* in both directions */
     AGENT_DATA = 64, /* content */
-    AGENT_END,       /* to a writer: u8 keep, u64 raw size, text digest as the reader saw them */
+    AGENT_END,       /* to a writer, after the u64: u8 keep, u64 raw size, text digest as the reader
+                        saw them */
 
     /* answers */
     AGENT_OK = 96,

@@ -17,10 +17,21 @@ void agent_write_init(Agent *agent)
     agent->unsynced_dirs = g_array_new(FALSE, FALSE, sizeof(int));
 }
 
+/* By now another agent may be writing the same file, for whoever took the account over: its own. */
+static bool is_still_there(const AgentWriter *writer)
+{
+    struct stat named, open;
+
+    return fstatat(writer->dir, writer->temporary, &named, AT_SYMLINK_NOFOLLOW) == 0 &&
+           fstat(writer->fd, &open) == 0 && named.st_dev == open.st_dev &&
+           named.st_ino == open.st_ino;
+}
+
 static void writer_clear(AgentWriter *writer)
 {
     if (writer->fd >= 0) {
-        unlinkat(writer->dir, writer->temporary, 0);
+        if (is_still_there(writer))
+            unlinkat(writer->dir, writer->temporary, 0);
         close(writer->fd);
     }
     if (writer->dir >= 0)
@@ -177,6 +188,25 @@ bool agent_write_plain(Agent *agent, const WireFrame *frame, Tree *tree, int dir
     return true; /* END answers */
 }
 
+bool agent_write_refused(Agent *agent, const WireFrame *frame, WireIn *in, GError *why,
+                         GError **error)
+{
+    AgentWriter *writer = &agent->writer;
+    const bool begins = frame->type != AGENT_END;
+
+    if (begins && !agent_write_idle(agent, error)) {
+        g_error_free(why);
+        return false;
+    }
+    if (begins) {
+        writer->active = true;
+        writer->stream = frame->stream;
+    }
+    g_clear_error(&writer->error);
+    writer->error = why;
+    return begins || agent_end(agent, frame, in, error);
+}
+
 static bool write_all(int fd, const uint8_t *bytes, size_t length, GError **error)
 {
     while (length > 0) {
@@ -248,8 +278,11 @@ static bool maybe_compress(AgentWriter *writer, const ContentIs *is, GError **er
 static bool put_in_place(AgentWriter *writer, GError **error)
 {
     unsigned flags = (writer->flags & AGENT_OVERWRITE) != 0 ? 0 : RENAME_NOREPLACE;
-    int answer = renameat2(writer->dir, writer->temporary, writer->dir, writer->name, flags);
+    int answer;
 
+    if (!is_still_there(writer))
+        return fail(error, ZX_ERROR_BUSY, "another agent is writing the same file");
+    answer = renameat2(writer->dir, writer->temporary, writer->dir, writer->name, flags);
     if (answer != 0 && flags != 0 && errno == EINVAL) { /* a file system without NOREPLACE */
         if (faccessat(writer->dir, writer->name, F_OK, AT_SYMLINK_NOFOLLOW) == 0)
             errno = EEXIST;

@@ -228,8 +228,8 @@ static bool step_in_turn(Move *move, const Step *step, GError **error)
 }
 
 /* Before the window a step whose database is busy is only run again, a few times: somebody dumps
- * it, or changes a table. In the window another one follows, and after the commit each part is
- * insisted on. */
+ * it, or changes a table; or an agent got what it was to do too late, and did nothing. In the
+ * window another one follows, and after the commit each part is insisted on. */
 static bool step_patiently(Move *move, const Step *step, GError **error)
 {
     enum { TRIES = 5 };
@@ -246,7 +246,7 @@ static bool step_patiently(Move *move, const Step *step, GError **error)
             return false;
         }
         log_warning("step %s: %s; it is run again", step->name, problem->message);
-        move_state(move, "waiting", "a database is busy, it is tried again");
+        move_state(move, "waiting", "a store is busy, it is tried again");
         g_error_free(problem);
         db_rollback(move->source->data); /* a snapshot, which it may have ended */
         wait_pause(&move->wait, 500 << tries);

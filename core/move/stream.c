@@ -194,7 +194,7 @@ static void end_writing(Stream *stream, bool keep)
     WireOut *out = peer_out(stream->target);
     StreamFile *file = stream->writing;
 
-    wire_begin(out, AGENT_END, 0, stream->write_stream);
+    peer_begin_end(stream->target, stream->write_stream);
     wire_put_u8(out, keep);
     wire_put_u64(out, file->raw_size);
     wire_put_text(out, file->digest);
@@ -347,6 +347,12 @@ static bool on_target_error(Stream *stream, const Due *due, const WireFrame *fra
     if (error_code(refusal) == ZX_ERROR_CONNECT) {
         g_propagate_error(error, g_steal_pointer(&refusal));
         return false;
+    }
+    /* It came too late and nothing was done, as of all that are behind it: another try will show
+     * whether the account is still ours. */
+    if (error_code(refusal) == ZX_ERROR_BUSY) {
+        give_up(stream, g_steal_pointer(&refusal));
+        return true;
     }
     if (due->kind == DUE_SYNC) { /* nothing of it may be called durable */
         stream->sync_due = false;

@@ -20,7 +20,8 @@ struct Peer {
     WireBuffer in;
     WireOut out;
     uint16_t stream;
-    const Wait *wait; /* whose tick runs meanwhile; NULL: none */
+    const Wait *wait;     /* of a claim: its tick renews it; NULL: under none */
+    const int64_t *until; /* where it ends */
     gint64 heard; /* when its patience began: last bytes received or taken, last request begun */
 };
 
@@ -223,9 +224,10 @@ const char *peer_store(const Peer *peer)
     return peer->store;
 }
 
-void peer_while_waiting(Peer *peer, const Wait *wait)
+void peer_claimed(Peer *peer, const Wait *wait, const int64_t *until)
 {
     peer->wait = wait;
+    peer->until = until;
 }
 
 int peer_fd(Peer *peer)
@@ -238,10 +240,24 @@ WireOut *peer_out(Peer *peer)
     return &peer->out;
 }
 
+/* Whatever it is, with the claim's end before the rest: a claim that has grown old is renewed
+ * first. */
+static void begin(Peer *peer, uint8_t type, uint8_t flags, uint16_t stream)
+{
+    wait_tick(peer->wait);
+    wire_begin(&peer->out, type, flags, stream);
+    wire_put_u64(&peer->out, peer->until != NULL ? (uint64_t)*peer->until : 0);
+}
+
 void peer_begin(Peer *peer, uint8_t type, uint8_t flags)
 {
-    wire_begin(&peer->out, type, flags, ++peer->stream);
+    begin(peer, type, flags, ++peer->stream);
     peer_touch(peer);
+}
+
+void peer_begin_end(Peer *peer, uint16_t stream)
+{
+    begin(peer, AGENT_END, 0, stream);
 }
 
 uint16_t peer_stream(const Peer *peer)

@@ -21,8 +21,10 @@ Peer *peer_open(const char *store, Ssh *ssh, const char *agent_file, unsigned ti
                 GError **error) MUST_USE;
 void peer_close(Peer *peer); /* the agent ends with its stdin */
 const char *peer_store(const Peer *peer);
-/* While an answer is awaited the tick of @wait runs (borrowed; NULL: none). */
-void peer_while_waiting(Peer *peer, const Wait *wait);
+/* From now on it is asked under a claim that ends at *@until (Unix ms of the store's clock): the
+ * agent changes nothing after that. The tick of @wait, which renews it, runs before a request and
+ * while an answer is awaited. Both are borrowed; NULL: under none. */
+void peer_claimed(Peer *peer, const Wait *wait, const int64_t *until);
 
 /* What the agent may find out about its host: a fixed list (agent/protocol.h), never a secret
  * unless
@@ -125,6 +127,8 @@ int peer_fd(Peer *peer); /* to poll */
 WireOut *peer_out(Peer *peer);
 /* Begins a request in peer_out(); wire_finish() ends it. */
 void peer_begin(Peer *peer, uint8_t type, uint8_t flags);
+/* The same for the END of what is written under @stream. */
+void peer_begin_end(Peer *peer, uint16_t stream);
 /* The stream number of the request begun last. */
 uint16_t peer_stream(const Peer *peer);
 /* Sends and receives what is possible without waiting; @receive false: sends only. */

@@ -21,21 +21,31 @@ static char *lock_name(const Claim *claim, int which)
     return g_strdup_printf("zxmove.%s%s", claim->account_id, suffixes[which]);
 }
 
+#define NOW_MS "CAST(UNIX_TIMESTAMP(UTC_TIMESTAMP(3)) * 1000 AS UNSIGNED)"
+
+/* The row is written after its server said what time it was: its lease runs no shorter than that.
+ */
+static void note_until(Claim *claim, int i, int64_t now_ms)
+{
+    claim->until[i] = now_ms + (int64_t)claim->lease_s * 1000;
+}
+
 /* GET_LOCK without waiting: a living mover keeps it. */
-static bool get_locks(const Claim *claim, const Store *store, bool *got, GError **error)
+static bool get_locks(Claim *claim, int i, bool *got, GError **error)
 {
     *got = true;
     for (int which = 0; which < 2 && *got; which++) {
         g_autofree char *name = lock_name(claim, which);
         /* Taking it twice would need releasing it twice. */
         g_autoptr(Rows) rows = db_query_one(
-            connection(store, which), error,
-            "SELECT IF(IFNULL(IS_USED_LOCK(?), 0) = CONNECTION_ID(), 1, GET_LOCK(?, 0))",
+            connection(claim->stores[i], which), error,
+            "SELECT IF(IFNULL(IS_USED_LOCK(?), 0) = CONNECTION_ID(), 1, GET_LOCK(?, 0)), " NOW_MS,
             DB_ARGS(db_text(name), db_text(name)));
 
         if (rows == NULL)
             return false;
         *got = rows_u64(rows, 0, 0) == 1;
+        note_until(claim, i, rows_i64(rows, 0, 1));
     }
     return true;
 }
@@ -88,14 +98,14 @@ static bool end_sleeper(const Claim *claim, const Store *store, GError **error)
     return true;
 }
 
-static bool lock_after_sleeper(const Claim *claim, const Store *store, GError **error)
+static bool lock_after_sleeper(Claim *claim, int i, GError **error)
 {
     Wait wait = wait_within(NULL, 10000);
     bool got = false;
 
-    if (!end_sleeper(claim, store, error))
+    if (!end_sleeper(claim, claim->stores[i], error))
         return false;
-    while (get_locks(claim, store, &got, error) && !got) {
+    while (get_locks(claim, i, &got, error) && !got) {
         if (!wait_check(&wait, "taking over the account's lock", error))
             return false;
         wait_pause(&wait, 20);
@@ -114,7 +124,7 @@ static bool take_on(Claim *claim, int i, GError **error)
     g_autoptr(Rows) row = NULL;
     bool got, over;
 
-    if (!get_locks(claim, store, &got, error))
+    if (!get_locks(claim, i, &got, error))
         return false;
     row = db_query(store->control, error,
                    "SELECT operation, host, pid, lease, expires < UTC_TIMESTAMP(3), process"
@@ -133,7 +143,7 @@ static bool take_on(Claim *claim, int i, GError **error)
         return fail(error, ZX_ERROR_CONFLICT, "account %s is being taken by another zxmove on %s",
                     claim->account_id, store->name);
     }
-    if (!got && !lock_after_sleeper(claim, store, error))
+    if (!got && !lock_after_sleeper(claim, i, error))
         return false;
     claim->lease[i] = rows_count(row) > 0 ? rows_u64(row, 0, 3) + 1 : lease_new();
     return db_exec(store->control, NULL, error,
@@ -163,13 +173,14 @@ static void keep_young(void *data)
     }
 }
 
-/* An agent at work on one long request is waited for in between, too. */
-static void keep_while_waiting(Claim *claim, bool keep)
+/* An agent at work on one long request is waited for in between, too; and it is told until when. */
+static void keep_with_agents(Claim *claim, bool keep)
 {
     claim->wait = (Wait){ .tick = keep_young, .tick_data = claim };
     STORES(claim, i)
     if (claim->stores[i]->peer != NULL)
-        peer_while_waiting(claim->stores[i]->peer, keep ? &claim->wait : NULL);
+        peer_claimed(claim->stores[i]->peer, keep ? &claim->wait : NULL,
+                     keep ? &claim->until[i] : NULL);
 }
 
 bool claim_take(Claim *claim, const char *account_id, const char *operation, Store *a, Store *b,
@@ -188,7 +199,7 @@ bool claim_take(Claim *claim, const char *account_id, const char *operation, Sto
         claim_release(claim);
         return false;
     }
-    keep_while_waiting(claim, true);
+    keep_with_agents(claim, true);
     return true;
 }
 
@@ -205,14 +216,14 @@ bool claim_look(Store *store, const char *account_id, unsigned lease_s, GError *
            conflict(account_id, lease_s, store, row, error);
 }
 
-static bool still_ours(const Claim *claim, int i, GError **error)
+static bool still_ours(Claim *claim, int i, GError **error)
 {
     Store *store = claim->stores[i];
     g_autofree char *name = lock_name(claim, 0);
     g_autoptr(Rows) lock = NULL;
     uint64_t renewed = 0;
 
-    lock = db_query_one(store->control, error, "SELECT IS_USED_LOCK(?) = CONNECTION_ID()",
+    lock = db_query_one(store->control, error, "SELECT IS_USED_LOCK(?) = CONNECTION_ID(), " NOW_MS,
                         DB_ARGS(db_text(name)));
     if (lock == NULL)
         return false;
@@ -227,6 +238,7 @@ static bool still_ours(const Claim *claim, int i, GError **error)
     if (renewed != 1)
         return fail(error, ZX_ERROR_CONFLICT, "account %s was taken over by another zxmove on %s",
                     claim->account_id, store->name);
+    note_until(claim, i, rows_i64(lock, 0, 1));
     return true;
 }
 
@@ -315,14 +327,15 @@ bool claim_again_at(Claim *claim, const Store *store, GError **error)
 
     if (i < 0)
         return not_claimed(store, error);
-    if (!get_locks(claim, claim->stores[i], &got, error))
+    if (!get_locks(claim, i, &got, error))
         return false;
     /* The row decides: while it is ours, whoever holds the lock is a connection of our own that the
      * server has not yet found to be gone. */
-    if (!got && (!row_is_ours(claim, i, error) || !lock_after_sleeper(claim, store, error)))
+    if ((!got && (!row_is_ours(claim, i, error) || !lock_after_sleeper(claim, i, error))) ||
+        !still_ours(claim, i, error))
         return false;
-    keep_while_waiting(claim, true); /* the agent may be another than before */
-    return still_ours(claim, i, error);
+    keep_with_agents(claim, true); /* it may be another than before */
+    return true;
 }
 
 void claim_release(Claim *claim)
@@ -330,7 +343,7 @@ void claim_release(Claim *claim)
     if (!claim->held)
         return;
     claim->held = false;
-    keep_while_waiting(claim, false);
+    keep_with_agents(claim, false);
     /* Best effort: a row left behind is unlocked, and so free for the next one. */
     STORES(claim, i)
     {

@@ -14,6 +14,7 @@ typedef struct Claim {
     const char *operation; /* borrowed */
     Store *stores[2];      /* in the order of their ids; [1] may be NULL */
     uint64_t lease[2];     /* number we hold on each */
+    int64_t until[2]; /* until when at least, in Unix ms of its clock: what its agent is told */
     unsigned lease_s;
     int64_t renewed, tried; /* monotonic us: last known to be ours, as of the question; last asked by a tick */
     bool held;

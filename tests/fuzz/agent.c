@@ -1,7 +1,8 @@
 /* agent.c - fuzzes the agent behind its frames: requests made up of the input, one after the other,
  * on two volumes and a backup with links that lead out of them. Whatever is asked, nothing outside
- * is read, changed or linked to, and no file stays open. Paths that a request may name freely
- * (roots, the home, the calendar cache) are always the same. */
+ * is read, changed or linked to, what comes after its claim's end changes nothing, and no file
+ * stays open. Paths that a request may name freely (roots, the home, the calendar cache) are always
+ * the same. */
 #include <unistd.h>
 static int answers; /* where they go */
 #undef STDOUT_FILENO
@@ -153,13 +154,43 @@ static bool serve_frame(Agent *agent, WireOut *out)
     return ok;
 }
 
-static bool ask(Agent *agent, uint8_t type, uint8_t flags, const char *layout, Bytes *bytes)
+/* Until when, of a request that comes in time, or late. */
+static void put_until(WireOut *out, bool late)
 {
+    wire_put_u64(out, late ? 1 : 0);
+}
+
+/* Names, sizes and times of all that is there. */
+static void sum_up(const char *path, GString *sum)
+{
+    g_autoptr(GDir) directory = g_dir_open(path, 0, NULL);
+    const char *name;
+
+    while (directory != NULL && (name = g_dir_read_name(directory)) != NULL) {
+        g_autofree char *below = g_build_filename(path, name, NULL);
+        struct stat st;
+
+        g_assert(lstat(below, &st) == 0);
+        g_string_append_printf(sum, "%s %lu %ld %ld.%ld\n", below, (gulong)st.st_ino,
+                               (long)st.st_size, (long)st.st_mtim.tv_sec, st.st_mtim.tv_nsec);
+        if (S_ISDIR(st.st_mode))
+            sum_up(below, sum);
+    }
+}
+
+static bool ask(Agent *agent, uint8_t type, uint8_t choice, const char *layout, Bytes *bytes)
+{
+    g_autoptr(GString) before = g_string_new(NULL), after = g_string_new(NULL);
+    const uint8_t flags = choice % 32;
+    const bool late = choice >= 7 * 32;
     WireOut out;
     bool ok;
 
+    if (late)
+        sum_up(fuzz_dir, before);
     wire_out_init(&out);
     wire_begin(&out, type, flags, 1);
+    put_until(&out, late);
     for (; *layout != '\0'; layout++)
         put_field(&out, *layout, bytes);
     if (take(bytes, 16) == 15)
@@ -167,6 +198,9 @@ static bool ask(Agent *agent, uint8_t type, uint8_t flags, const char *layout, B
     wire_finish(&out);
     ok = serve_frame(agent, &out);
     wire_out_clear(&out);
+    if (late)
+        sum_up(fuzz_dir, after);
+    g_assert_cmpstr(before->str, ==, after->str);
     return ok;
 }
 
@@ -176,6 +210,7 @@ static bool fill(Agent *agent, Bytes *bytes)
     static const uint8_t content[300] = "some content";
     size_t length = (size_t)lengths[take(bytes, 5)];
     bool good = take(bytes, 4) != 3, ok;
+    unsigned choice;
     WireOut out;
 
     wire_out_init(&out);
@@ -187,8 +222,10 @@ static bool fill(Agent *agent, Bytes *bytes)
     if (!ok || take(bytes, 8) == 7)
         return ok;
     wire_out_init(&out);
+    choice = take(bytes, 256);
     wire_begin(&out, AGENT_END, 0, 1);
-    wire_put_u8(&out, (uint8_t)(take(bytes, 8) != 7));
+    put_until(&out, choice >= 7 * 32);
+    wire_put_u8(&out, choice % 8 != 7);
     wire_put_u64(&out, good ? length : 77);
     wire_put_text(&out, "");
     wire_finish(&out);
@@ -337,7 +374,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         if (type >= AGENT_REQUESTS)
             ok = fill(&agent, &bytes);
         else if (fields[type] != NULL)
-            ok = ask(&agent, type, (uint8_t)take(&bytes, 32), fields[type], &bytes);
+            ok = ask(&agent, type, (uint8_t)take(&bytes, 256), fields[type], &bytes);
     }
     close_agent(&agent);
     check_outside();

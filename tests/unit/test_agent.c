@@ -283,19 +283,12 @@ static void test_mailboxes(void **state)
 
 #define ACCOUNT "e0fafd89-1360-11d9-8661-000a95d98ef2"
 
-/* Asks for a file of the account's backup by name; the code of the refusal, or 0. */
-static ZxError backup_refuses(Peer *peer, uint8_t type, const char *account, const char *name)
+/* Ends the request begun last; the code of the refusal, or 0. */
+static ZxError refusal(Peer *peer)
 {
     g_autoptr(GError) error = NULL;
     WireFrame frame;
 
-    peer_begin(peer, type, AGENT_OVERWRITE);
-    wire_put_text(peer_out(peer), account);
-    wire_put_text(peer_out(peer), name);
-    if (type == AGENT_BACKUP_WRITE) {
-        wire_put_u64(peer_out(peer), 0);
-        wire_put_u64(peer_out(peer), 0);
-    }
     wire_finish(peer_out(peer));
     for (;;) {
         struct pollfd poller = { .fd = peer_fd(peer), .events = POLLIN };
@@ -312,6 +305,19 @@ static ZxError backup_refuses(Peer *peer, uint8_t type, const char *account, con
         if (!peer_pump(peer, true, &error))
             return error_code(error);
     }
+}
+
+/* Asks for a file of the account's backup by name; the code of the refusal, or 0. */
+static ZxError backup_refuses(Peer *peer, uint8_t type, const char *account, const char *name)
+{
+    peer_begin(peer, type, AGENT_OVERWRITE);
+    wire_put_text(peer_out(peer), account);
+    wire_put_text(peer_out(peer), name);
+    if (type == AGENT_BACKUP_WRITE) {
+        wire_put_u64(peer_out(peer), 0);
+        wire_put_u64(peer_out(peer), 0);
+    }
+    return refusal(peer);
 }
 
 static void test_backup(void **state)
@@ -440,19 +446,220 @@ static void test_index(void **state)
     end((void **)&other);
 }
 
+/* Claims by the clock of this host, which is the agent's, too. */
+static void claim_until(Peer *peer, int64_t *until, int64_t ms_from_now)
+{
+    static const Wait nothing_to_renew = { 0 };
+
+    *until = g_get_real_time() / 1000 + ms_from_now;
+    peer_claimed(peer, &nothing_to_renew, until);
+}
+
+#define A_MINUTE 60000
+
+static const char *const things[] = { "0/5/index/0/_0.cfs", "0/5/msg/0/270-13.msg", "8/40000/8/x" };
+
+static void put_things(const Fixture *fixture)
+{
+    for (unsigned i = 0; i < G_N_ELEMENTS(things); i++)
+        write_file(fixture->dir, things[i], "old", 3);
+}
+
+static char *content_of(const char *dir, const char *name)
+{
+    g_autofree char *path = g_build_filename(dir, name, NULL);
+    char *text = NULL;
+
+    g_file_get_contents(path, &text, NULL, NULL);
+    return text;
+}
+
+static void assert_content(const Fixture *fixture, const char *name, const char *expected)
+{
+    g_autofree char *text = content_of(fixture->dir, name);
+
+    assert_non_null(text);
+    assert_string_equal(text, expected);
+}
+
+/* Links the blob of mailbox 5 into 6, removes it, or a file of the index. */
+static ZxError ask_to_change(Peer *peer, uint8_t type)
+{
+    BlobRef ref = { .volume = 3, .mailbox = 5, .item = 270, .mod_content = 13, .size = 3 };
+    g_autofree char *digest = digest_of(G_CHECKSUM_SHA256, "old", 3);
+
+    g_strlcpy(ref.digest, digest, sizeof ref.digest);
+    if (type == AGENT_BLOB_HAVE)
+        ref.mailbox = 6;
+    peer_begin(peer, type, AGENT_OVERWRITE);
+    if (type == AGENT_INDEX_DROP) {
+        wire_put_u8(peer_out(peer), 3);
+        wire_put_u32(peer_out(peer), 5);
+        wire_put_text(peer_out(peer), "_0.cfs");
+    } else {
+        blob_ref_put(peer_out(peer), &ref);
+    }
+    if (type == AGENT_BLOB_HAVE)
+        wire_put_u32(peer_out(peer), 5);
+    return refusal(peer);
+}
+
+/* What would change something and comes after the end of its claim is not done. */
+static void test_too_late(void **state)
+{
+    static const char token[] = "0123456789abcdef0123456789abcdef";
+    static const uint8_t types[] = { AGENT_BLOB_HAVE, AGENT_BLOB_UNLINK, AGENT_INDEX_DROP };
+    Fixture *fixture = *state;
+    g_autoptr(GError) error = NULL;
+    uint64_t files, bytes;
+    int64_t until;
+    bool seen;
+
+    put_things(fixture);
+    claim_until(fixture->peer, &until, -1);
+    assert_false(peer_mailbox_remove(fixture->peer, 3, 5, 100, &files, &bytes, &error));
+    assert_int_equal(error_code(error), ZX_ERROR_BUSY);
+    g_clear_error(&error);
+    assert_false(peer_index_remove(fixture->peer, 3, 5, &error));
+    assert_int_equal(error_code(error), ZX_ERROR_BUSY);
+    g_clear_error(&error);
+    assert_false(peer_calcache_remove(fixture->peer, fixture->dir, 40000, &error));
+    assert_int_equal(error_code(error), ZX_ERROR_BUSY);
+    g_clear_error(&error);
+    assert_false(peer_probe_put(fixture->peer, 3, token, &error));
+    assert_int_equal(error_code(error), ZX_ERROR_BUSY);
+    for (unsigned i = 0; i < G_N_ELEMENTS(types); i++)
+        assert_int_equal(ask_to_change(fixture->peer, types[i]), ZX_ERROR_BUSY);
+    for (unsigned i = 0; i < G_N_ELEMENTS(things); i++)
+        assert_content(fixture, things[i], "old");
+    assert_false(exists(fixture->dir, "0/6"));
+    assert_false(exists(fixture->dir, "zxmove.probe"));
+    /* Who only looks is answered, and who is in time may go on. */
+    assert_true(peer_calcache_exists(fixture->peer, fixture->dir, 40000, &seen, NULL));
+    assert_true(seen);
+    claim_until(fixture->peer, &until, A_MINUTE);
+    for (unsigned i = 0; i < G_N_ELEMENTS(types); i++)
+        assert_int_equal(ask_to_change(fixture->peer, types[i]), 0);
+    assert_true(exists(fixture->dir, "0/6"));
+    assert_true(peer_mailbox_remove(fixture->peer, 3, 5, 100, &files, &bytes, NULL));
+    assert_false(exists(fixture->dir, "0/5"));
+}
+
+static void renew(void *until)
+{
+    *(int64_t *)until = g_get_real_time() / 1000 + A_MINUTE;
+}
+
+/* The tick comes before the request, so a claim that has grown old while nobody waited is renewed.
+ */
+static void test_renewed_in_time(void **state)
+{
+    Fixture *fixture = *state;
+    int64_t until = 1;
+    const Wait wait = { .tick = renew, .tick_data = &until };
+
+    put_things(fixture);
+    peer_claimed(fixture->peer, &wait, &until);
+    assert_true(peer_index_remove(fixture->peer, 3, 5, NULL));
+    assert_false(exists(fixture->dir, "0/5/index"));
+}
+
+static void begin_file(Peer *peer, const char *content)
+{
+    WireOut *out = peer_out(peer);
+
+    peer_begin(peer, AGENT_INDEX_WRITE, AGENT_OVERWRITE);
+    wire_put_u8(out, 3);
+    wire_put_u32(out, 5);
+    wire_put_text(out, "_0.cfs");
+    wire_put_u64(out, 0);
+    wire_put_u64(out, strlen(content));
+    wire_finish(out);
+    wire_begin(out, AGENT_DATA, 0, peer_stream(peer));
+    wire_put_bytes(out, content, strlen(content));
+    wire_finish(out);
+}
+
+/* For the agent to have done what was asked of it so far; nothing of a file is answered before its
+ * end. */
+static void await_temporary(const Fixture *fixture, Peer *peer, const char *content)
+{
+    for (gint64 until = g_get_monotonic_time() + 60 * G_USEC_PER_SEC;
+         g_get_monotonic_time() < until; g_usleep(1000)) {
+        g_autofree char *text = content_of(fixture->dir, "0/5/index/0/_0.cfs.zxmove");
+
+        assert_true(peer_pump(peer, true, NULL));
+        if (g_strcmp0(text, content) == 0)
+            return;
+    }
+    fail_msg("'%s' was not written", content);
+}
+
+static ZxError end_file(Peer *peer, const char *content)
+{
+    peer_begin_end(peer, peer_stream(peer));
+    wire_put_u8(peer_out(peer), 1);
+    wire_put_u64(peer_out(peer), strlen(content));
+    wire_put_text(peer_out(peer), "");
+    return refusal(peer);
+}
+
+/* A file is not put in its place when its end comes late, nor begun; what comes in time after it
+ * is. */
+static void test_file_too_late(void **state)
+{
+    Fixture *fixture = *state;
+    int64_t until;
+
+    put_things(fixture);
+    claim_until(fixture->peer, &until, A_MINUTE);
+    begin_file(fixture->peer, "new");
+    claim_until(fixture->peer, &until, -1);
+    assert_int_equal(end_file(fixture->peer, "new"), ZX_ERROR_BUSY);
+    begin_file(fixture->peer, "newer");
+    claim_until(fixture->peer, &until, A_MINUTE);
+    assert_int_equal(end_file(fixture->peer, "newer"), ZX_ERROR_BUSY);
+    assert_content(fixture, "0/5/index/0/_0.cfs", "old");
+    assert_false(exists(fixture->dir, "0/5/index/0/_0.cfs.zxmove"));
+    begin_file(fixture->peer, "newest");
+    assert_int_equal(end_file(fixture->peer, "newest"), 0);
+    assert_content(fixture, "0/5/index/0/_0.cfs", "newest");
+}
+
+/* Of two that write the same file, the one that lost the account ends nothing of the other's. */
+static void test_two_writers(void **state)
+{
+    Fixture *fixture = *state;
+    Peer *other = peer_open("store1.test", NULL, agent_file, 60, NULL);
+
+    assert_non_null(other);
+    assert_true(peer_volume(other, &fixture->volume, NULL));
+    put_things(fixture);
+    begin_file(other, "stale");
+    await_temporary(fixture, other, "stale");
+    begin_file(fixture->peer, "new");
+    await_temporary(fixture, fixture->peer, "new");
+    assert_int_equal(end_file(other, "stale"), ZX_ERROR_BUSY);
+    assert_content(fixture, "0/5/index/0/_0.cfs", "old");
+    peer_close(other);
+    assert_int_equal(end_file(fixture->peer, "new"), 0);
+    assert_content(fixture, "0/5/index/0/_0.cfs", "new");
+}
+
 /* Everything the agent may be sent by mistake or malice is refused, and ends the conversation. */
 static void test_garbage(void **state)
 {
-    static const uint8_t pieces[][16] = {
-        { 0xff, 0xff, 0xff, 0xff, 1, 0, 0, 1 },  /* an endless frame */
-        { 0, 0, 0, 0, 200, 0, 0, 1 },            /* an unknown request */
-        { 0, 0, 0, 1, AGENT_SPACE, 0, 0, 1, 3 }, /* fine, but below too long: */
-        { 0, 0, 0, 2, AGENT_SPACE, 0, 0, 1, 3, 3 },
-        { 0, 0, 0, 0, AGENT_DATA, 0, 0, 1 },       /* content of no file */
-        { 0, 0, 0, 0, AGENT_BLOB_WRITE, 0, 0, 1 }, /* cut short */
+    static const uint8_t pieces[][24] = {
+        { 0xff, 0xff, 0xff, 0xff, 1, 0, 0, 1 },                          /* an endless frame */
+        { 0, 0, 0, 0, 200, 0, 0, 1 },                                    /* an unknown request */
+        { 0, 0, 0, 9, AGENT_SPACE, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 3 }, /* fine; too long: */
+        { 0, 0, 0, 10, AGENT_SPACE, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 3, 3 },
+        { 0, 0, 0, 7, AGENT_SPACE, 0, 0, 1, 0, 0, 0, 0, 0, 0, 3 }, /* until when is cut short */
+        { 0, 0, 0, 0, AGENT_DATA, 0, 0, 1 },                       /* content of no file */
+        { 0, 0, 0, 0, AGENT_BLOB_WRITE, 0, 0, 1 },                 /* cut short */
         { 0, 0, 0, 0, 0, 0, 0, 1 },
     };
-    static const size_t lengths[] = { 8, 8, 9, 10, 8, 8, 8 };
+    static const size_t lengths[] = { 8, 8, 17, 18, 15, 8, 8, 8 };
 
     (void)state;
     for (unsigned i = 0; i < G_N_ELEMENTS(lengths); i++) {
@@ -656,6 +863,10 @@ int main(int argc, char **argv)
         cmocka_unit_test_setup_teardown(test_index, begin, end),
         cmocka_unit_test_setup_teardown(test_backup, begin, end),
         cmocka_unit_test(test_backup_names),
+        cmocka_unit_test_setup_teardown(test_too_late, begin, end),
+        cmocka_unit_test_setup_teardown(test_renewed_in_time, begin, end),
+        cmocka_unit_test_setup_teardown(test_file_too_late, begin, end),
+        cmocka_unit_test_setup_teardown(test_two_writers, begin, end),
         cmocka_unit_test(test_garbage),
         cmocka_unit_test(test_random_garbage),
         cmocka_unit_test_setup_teardown(test_broken_for_ever, begin, end),
