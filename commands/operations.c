@@ -212,7 +212,8 @@ const Command cmd_do_recover = {
     .description =
         "Looks at what an interrupted move left and says what it would do; with dry_run\n"
         "false it does it: undone before the commit, finished after it. A commit in doubt\n"
-        "is only finished, unless its request is known to be dead (force true).",
+        "is only finished, unless its request is known to be dead (force true). Of an\n"
+        "account that was deleted meanwhile only the record is closed.",
     .flags = COMMAND_OPERATES,
     .args = recover_args,
     .request_size = sizeof(RecoverRequest),

@@ -64,6 +64,9 @@ void looked_miss_sites(Looked *looked, const GPtrArray *sites, unsigned parts);
 /* What the sites found, over to @looked. */
 void looked_take(Looked *looked, GPtrArray *sites);
 
+/* The id of the account that had this address when it was last in a window; NULL without error:
+ * nobody was. */
+char *records_find(const Site *site, const char *address, GError **error);
 /* zxmove's own rows of an account; nothing if there are none. */
 bool records_read(const Site *site, const char *account_id, StoreView *view,
                   GError **error) MUST_USE;

@@ -3,6 +3,18 @@
 #include "core/look/look.h"
 #include "core/ops/fence.h"
 
+char *records_find(const Site *site, const char *address, GError **error)
+{
+    g_autoptr(Rows) rows =
+        !site->records ? NULL
+                       : db_query(site->store->control, error,
+                                  "SELECT account_id FROM zxmove.fence WHERE address = ?"
+                                  " ORDER BY state IN ('done', 'undone'), made DESC LIMIT 1",
+                                  DB_ARGS(db_text(address)));
+
+    return rows != NULL && rows_count(rows) > 0 ? g_strdup(rows_text(rows, 0, 0)) : NULL;
+}
+
 static bool read_window(Store *store, const char *id, StoreView *view, GError **error)
 {
     GError *problem = NULL;

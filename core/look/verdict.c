@@ -93,16 +93,37 @@ static const StoreView *window_of(const Whereabouts *where)
     return found;
 }
 
+static void add_lost(GString *text, const Whereabouts *where)
+{
+    bool found = false;
+
+    g_string_append(text, "not in the directory");
+    for (guint i = 0; i < where->stores->len; i++) {
+        const StoreView *view = g_ptr_array_index(where->stores, i);
+
+        if (view->mailbox_id <= 0)
+            continue;
+        g_string_append_printf(text, "; a mailbox is left on %s (%" G_GINT64_FORMAT ")",
+                               view->store, view->mailbox_id);
+        found = true;
+    }
+    if (!found)
+        g_string_append(text, "; no store that answered has a mailbox of it");
+}
+
 static void add_window(GString *text, const Whereabouts *where, const StoreView *window)
 {
     const StoreView *worker = worked_on(where);
     g_autofree char *since = moment_of(window->window_since);
 
-    g_string_append_printf(text,
-                           "in a window of operation %s since %s, from %s to %s (%s); by the "
-                           "directory it lives on %s",
+    g_string_append_printf(text, "in a window of operation %s since %s, from %s to %s (%s); ",
                            window->window_operation, since, window->window_from, window->window_to,
-                           window->window_state, where->home != NULL ? where->home : "no store");
+                           window->window_state);
+    if (where->in_directory)
+        g_string_append_printf(text, "by the directory it lives on %s",
+                               where->home != NULL ? where->home : "no store");
+    else
+        add_lost(text, where);
     if (worker != NULL)
         g_string_append_printf(text, ": process %u on %s works on it", worker->claim_pid,
                                worker->claim_host);
@@ -169,24 +190,6 @@ static void add_remarks(GString *text, const Whereabouts *where)
         g_string_append_printf(text, "; its status is %s", where->status);
     if (home != NULL && home->mailboxd_locked)
         g_string_append_printf(text, "; its mailbox is locked on %s", where->home);
-}
-
-static void add_lost(GString *text, const Whereabouts *where)
-{
-    bool found = false;
-
-    g_string_append(text, "not in the directory");
-    for (guint i = 0; i < where->stores->len; i++) {
-        const StoreView *view = g_ptr_array_index(where->stores, i);
-
-        if (view->mailbox_id <= 0)
-            continue;
-        g_string_append_printf(text, "; a mailbox is left on %s (%" G_GINT64_FORMAT ")",
-                               view->store, view->mailbox_id);
-        found = true;
-    }
-    if (!found)
-        g_string_append(text, "; no store that answered has a mailbox of it");
 }
 
 char *verdict_of(const Whereabouts *where)

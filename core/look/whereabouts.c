@@ -185,17 +185,18 @@ static bool add_routes(const Conf *conf, Directory *directory, const GPtrArray *
     return true;
 }
 
-/* An account that is not in the directory can be asked for by its id: stores may know it. */
+/* An account that is not in the directory can be asked for by its id: stores may know it; and by
+ * its address if they recorded that (find_ids). */
 static bool read_directory(const Conf *conf, Directory *directory, const GPtrArray *servers,
                            Whereabouts *where, Looked *looked, GError **error)
 {
     GError *problem = NULL;
     g_autoptr(Account) account = directory_account(directory, where->account, &problem);
 
-    if (account == NULL && error_code(problem) == ZX_ERROR_NOT_FOUND &&
-        g_uuid_string_is_valid(where->account)) {
+    if (account == NULL && error_code(problem) == ZX_ERROR_NOT_FOUND) {
         g_error_free(problem);
-        where->account_id = g_ascii_strdown(where->account, -1);
+        if (where->account_id == NULL && g_uuid_string_is_valid(where->account))
+            where->account_id = g_ascii_strdown(where->account, -1);
         return true;
     }
     if (account == NULL) {
@@ -203,6 +204,7 @@ static bool read_directory(const Conf *conf, Directory *directory, const GPtrArr
         return false;
     }
     g_free(where->account);
+    g_free(where->account_id);
     where->account = g_strdup(account->address);
     where->account_id = g_strdup(account->id);
     where->in_directory = true;
@@ -214,6 +216,87 @@ static bool read_directory(const Conf *conf, Directory *directory, const GPtrArr
     where->mail_status = g_strdup(account->mail_status);
     where->domain_status = g_strdup(account->domain_status);
     return add_routes(conf, directory, servers, account, where, looked, error);
+}
+
+/* One id for each account, NULL where it is known or the store knows none either. */
+static void look_for_ids(Site *site, const void *data)
+{
+    const GPtrArray *accounts = data;
+
+    for (guint i = 0; i < accounts->len; i++) {
+        const Whereabouts *where = g_ptr_array_index(accounts, i);
+        GError *problem = NULL;
+
+        g_ptr_array_add(site->found, where->account_id == NULL && site->store->control != NULL
+                                         ? records_find(site, where->account, &problem)
+                                         : NULL);
+        if (problem != NULL)
+            site_failed(site, problem);
+    }
+}
+
+static bool take_id(Whereabouts *where, const char *id, GError **error)
+{
+    if (id == NULL || g_strcmp0(where->account_id, id) == 0)
+        return true;
+    if (where->account_id != NULL)
+        return fail(
+            error, ZX_ERROR_REFUSED,
+            "the directory has no account %s, and stores know two that were called so. Ask for"
+            " one: status account_id %s, or status account_id %s",
+            where->account, where->account_id, id);
+    where->account_id = g_strdup(id);
+    return true;
+}
+
+/* Of addresses that the directory has not the stores may know whose they were; by now the account
+ * may have another one. */
+static bool find_ids(const Sites *sites, Directory *directory, const GPtrArray *memcacheds,
+                     Looked *looked, const Wait *wait, GError **error)
+{
+    const Sites asked = { .conf = sites->conf,
+                          .parts = STORE_PART(STORE_DATABASE),
+                          .visit = look_for_ids,
+                          .question = looked->items,
+                          .free_found = g_free };
+    g_autoptr(GPtrArray) visited = sites_visit(&asked, wait, error);
+
+    if (visited == NULL)
+        return false;
+    for (guint i = 0; i < looked->items->len; i++) {
+        Whereabouts *where = g_ptr_array_index(looked->items, i);
+        const bool unknown = where->account_id == NULL;
+        g_autofree char *address = g_strdup(where->account);
+
+        for (guint k = 0; unknown && k < visited->len; k++)
+            if (!take_id(where,
+                         g_ptr_array_index(((Site *)g_ptr_array_index(visited, k))->found, i),
+                         error))
+                return false;
+        if (where->account_id == NULL)
+            return fail(error, ZX_ERROR_NOT_FOUND,
+                        "no account %s in the directory, and none in what the stores recorded",
+                        address);
+        if (!unknown)
+            continue;
+        g_free(where->account);
+        where->account = g_strdup(where->account_id);
+        if (!read_directory(sites->conf, directory, memcacheds, where, looked, error))
+            return false;
+        if (where->in_directory)
+            continue;
+        g_free(where->account);
+        where->account = g_steal_pointer(&address);
+    }
+    return true;
+}
+
+static bool all_known(const Looked *looked)
+{
+    for (guint i = 0; i < looked->items->len; i++)
+        if (((const Whereabouts *)g_ptr_array_index(looked->items, i))->account_id == NULL)
+            return false;
+    return true;
 }
 
 /* Each site has one view an account. */
@@ -257,6 +340,8 @@ Looked *look_whereabouts(const Conf *conf, char **accounts, const Wait *wait, GE
         if (!read_directory(conf, directory, memcacheds, where, looked, error))
             return NULL;
     }
+    if (!all_known(looked) && !find_ids(&sites, directory, memcacheds, looked, wait, error))
+        return NULL;
     visited = sites_visit(&sites, wait, error);
     if (visited == NULL)
         return NULL;

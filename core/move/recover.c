@@ -1,10 +1,12 @@
 /* recover.c - finishes or undoes what a mover that ended left in its window. The LDAP master and
  * the fence rows say which: home is the destination, forward; `fenced` or `proven`, back;
  * `committing`, forward only, unless a person says that the request is dead (doc/platform.md 9.6).
+ * Of an account that the directory has no more only the record is left to be closed (vanished.c).
  */
 #include "core/base/log.h"
 #include "core/move/left_behind.h"
 #include "core/move/rollback.h"
+#include "core/move/vanished.h"
 #include <string.h>
 
 typedef enum Way { WAY_FORWARD, WAY_IN_DOUBT, WAY_BACK, WAY_REFUSED } Way;
@@ -464,7 +466,9 @@ static void run_one(Operation *op, const RecoverRequest *request, Fence *known, 
         fence_free(known);
         return;
     }
-    if (known->rescue)
+    if (vanished(op, known))
+        vanished_recover(op, request, known, result, place + 1, total);
+    else if (known->rescue)
         rescue_recover(op, request, known, result, place + 1, total);
     else
         recover_one(op, request, known, result, place + 1, total);
