@@ -200,7 +200,7 @@ static bool delete_in_memory(Operation *op, const Claim *claim, Store *store,
         SoapOutcome outcome;
         Probe probe;
 
-        if ((i > 0 && !failpoint("delete:again", &problem)) ||
+        if (!failpoint(i > 0 ? "delete:again" : "delete:ask", &problem) ||
             !is_not_home(op, store, claim->account_id, &problem)) {
             /* Of a live mailbox, which it is by the directory, nobody takes the use. */
             if (lock_opened && error_code(problem) != ZX_ERROR_CHANGED)

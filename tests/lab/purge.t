@@ -201,13 +201,14 @@ def killed():
 
 def home_again():
     """The directory changes its mind between the proofs and the deletion, in memory and behind mailboxd's back."""
-    for name, prepare in (("mind", lambda: None), ("mind2", lambda: restart(one))):
+    for name, prepare, point in (("mind", lambda: None, "purge:intent"), ("mind2", lambda: restart(one), "purge:intent"),
+                                 ("mind3", lambda: None, "delete:ask")):
         account, old = moved(name)
         prepare()
         execute(one, "UPDATE zxmove.moved SET committed = committed - INTERVAL 16 MINUTE WHERE mailbox_id = %s", old)
         go_on = os.path.join(lab.dir, f"{name}.go")
         running = lab.zxmove_start("doPurgeMailboxes", scene.addresses[account], "ignore_retention", "true",
-                                   env={"ZX_FAIL_FILE": go_on}, fail="purge:intent=wait")
+                                   env={"ZX_FAIL_FILE": go_on}, fail=f"{point}=wait")
         wait_for(lambda: os.path.exists(f"{go_on}.reached"), 30, "the purge to have proved everything")
         set_home(account, one)
         with open(go_on, "w", encoding="ascii"):

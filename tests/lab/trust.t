@@ -102,10 +102,21 @@ try:
         says(result, "with: trust", "and names the command")
     is_([written(path) for path in own.values()], [None, None], "nothing was written by other verbs")
 
+    def agents():
+        """Which agents can be had where everything is believed but what `own` says of host keys."""
+        settings(known_hosts=own["known_hosts"])
+        services = json.loads(lab.zxmove("--json", "getServices").stdout)["response"]["services"]
+        settings(**own)
+        return {s["service"].partition(" ")[0]: s["could_start"] for s in services if s["service"].endswith(" agent")}
+
+    is_(agents(), {one.name: False, two.name: False}, "a host whose key nobody stored is not logged in to")
+    is_(written(own["known_hosts"]), None, "and none was stored")
+
     # Fingerprints that were compared.
     items, _ = trust(77, two.name, "fingerprints", f"{key}, AA:BB:CC")
     is_(states(items), ["new", "stored", "new"], "fingerprints: the one that is named, and no other")
     is_(stat.S_IMODE(os.stat(own["known_hosts"]).st_mode), 0o600, "known_hosts is private")
+    is_(agents(), {one.name: False, two.name: True}, "and that host alone is logged in to")
     items, _ = trust(0, two.name, "fingerprints", ca_print)
     is_(states(items), ["stored", "known", "known"], "a signer serves for all that it signed")
     is_(stat.S_IMODE(os.stat(own["ca_file"]).st_mode), 0o644, "the CA file is for everybody")
