@@ -45,6 +45,7 @@ typedef struct Conf {
         char *user;
         Secret *password;
         char *ca_file;
+        unsigned timeout_s; /* one answer of mailboxd */
     } admin;
     struct {
         char *user;

@@ -55,6 +55,7 @@ const ConfItem conf_items[] = {
     { "admin.user",               CONF_TEXT,    "zimbra", NULL,  NULL,    "a global admin, for admin SOAP", IN_CONF(admin.user) },
     { "admin.password",           CONF_SECRET,  NULL,    NULL,   NULL,    "or the environment: ZXMOVE_ADMIN_PASSWORD", IN_CONF(admin.password) },
     { "admin.ca_file",            CONF_PATH,    NULL,    NULL,   NULL,    "who signed the stores' certificates; default: as ldap.ca_file", IN_CONF(admin.ca_file) },
+    { "admin.timeout",            CONF_SECONDS, NULL,    "1s",   "10m",   "one answer of mailboxd; default: as net_timeout", IN_CONF(admin.timeout_s) },
 
     { "mariadb.user",             CONF_TEXT,    "zimbra", NULL,  NULL,    "who zxmove is in the stores' MariaDB", IN_CONF(mariadb.user) },
     { "mariadb.password",         CONF_SECRET,  NULL,    NULL,   NULL,    "or the environment: ZXMOVE_MARIADB_PASSWORD; default: each store's localconfig", IN_CONF(mariadb.password) },

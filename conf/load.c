@@ -528,6 +528,8 @@ static void set_computed(Conf *conf)
         conf->ldap.ca_file = default_ca_file(conf);
     if (conf->admin.ca_file == NULL)
         conf->admin.ca_file = g_strdup(conf->ldap.ca_file);
+    if (conf->admin.timeout_s == 0)
+        conf->admin.timeout_s = conf->net_timeout_s;
     if (conf->ssh.agent_file == NULL) {
         g_autofree char *program = g_file_read_link("/proc/self/exe", NULL);
         g_autofree char *directory = g_path_get_dirname(program != NULL ? program : ".");

@@ -32,7 +32,7 @@ static Home home_by_master(Move *move, GError **error)
 static SoapOutcome send_request(Move *move, GError **error)
 {
     const char *const pairs[] = { "zimbraMailHost", move->target->name, NULL };
-    Wait wait = wait_within(&move->claim.wait, (int64_t)move->op->conf->net_timeout_s * 1000);
+    Wait wait = wait_within(&move->claim.wait, (int64_t)move->op->conf->admin.timeout_s * 1000);
 
     return admin_modify(move->source->soap, move->account->id, pairs, &wait, error);
 }

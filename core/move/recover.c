@@ -206,7 +206,7 @@ static void assume_the_worst(Move *move)
      * be on its way. */
     if (!fence->locked && !start_pending && fence->state == FENCE_FENCED)
         move->status_doubt_until = now - fence->age_ms * 1000 + STATUS_GRACE_US +
-                                   (int64_t)move->op->conf->net_timeout_s * G_USEC_PER_SEC;
+                                   (int64_t)move->op->conf->admin.timeout_s * G_USEC_PER_SEC;
 }
 
 static Way way_of(const Move *move, bool force)

@@ -82,7 +82,7 @@ static bool open_soap(Store *store, GError **error)
         .ca_file = store->conf->admin.ca_file,
         .user = store->conf->admin.user,
         .password = store->conf->admin.password,
-        .timeout_s = store->conf->net_timeout_s,
+        .timeout_s = store->conf->admin.timeout_s,
     };
 
     if (store->soap != NULL)

@@ -16,7 +16,7 @@ from zxlab.moves import (account_status, exits, fence_row, findings_none, home, 
                          says, short_timeouts, side_by_side)
 from zxlab.tap import done, is_, ok, wait_for  # noqa: E402
 
-TIMEOUT = 2
+TIMEOUT = 3  # of mailboxd alone, which is the one that is silent
 LATE = 2 * TIMEOUT * 1000  # ms
 
 # At the destination after the commit: request, how many go through before, modes. The status is its only ModifyAccount.
@@ -191,7 +191,7 @@ def forced_back(scene):
 lab = Lab.create("doubt", mode=os.environ.get("MODE", "asan"))
 try:
     one, two = lab.stores[:2]
-    short_timeouts(lab, timeout=TIMEOUT)
+    short_timeouts(lab, admin=TIMEOUT)
     side_by_side(lab, [given_up_in_doubt], lanes=1)
     cases = [commit_late, moved_on, commit_late_while_refused, partial(killed_in_doubt, False), partial(killed_in_doubt, True),
              commit_refused, forced_back, partial(source_after, "fault"), partial(source_after, "silence")]

@@ -11,6 +11,8 @@ import queue
 import threading
 import uuid
 
+import yaml
+
 from . import truth
 from .check import check_move, check_purged, check_unmoved
 from .seed import seed_mailbox
@@ -151,11 +153,18 @@ def side_by_side(lab, cases, lanes=2, **scene_options):
         raise errors[0]
 
 
-def short_timeouts(lab, lease=None, timeout=2):
-    """So that silence is soon noticed: an abandoned `start` may lock for as long as the server waits for the write
-    lock, and undo and recovery wait for that."""
-    with open(lab.conf_path, "a", encoding="utf-8") as file:
-        file.write(f"net_timeout: {timeout}s\n" + (f"lease: {lease}s\n" if lease else ""))
+def short_timeouts(lab, lease=None, timeout=None, admin=None):
+    """So that silence is soon noticed, of any server (`timeout`) or only of mailboxd (`admin`): an abandoned `start` may
+    lock for as long as the server waits for the write lock, and undo and recovery wait for that."""
+    with open(lab.conf_path, encoding="utf-8") as file:
+        conf = yaml.safe_load(file)
+    for key, seconds in (("net_timeout", timeout), ("lease", lease)):
+        if seconds:
+            conf[key] = f"{seconds}s"
+    if admin:
+        conf["admin"]["timeout"] = f"{admin}s"
+    with open(lab.conf_path, "w", encoding="utf-8") as file:
+        yaml.safe_dump(conf, file, sort_keys=False)
     for store in lab.stores:
         store.configure(localconfig={"zimbra_mailbox_lock_timeout": 1}, mailboxd={"lock_timeout_ms": 1000})
 
