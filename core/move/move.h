@@ -203,6 +203,7 @@ typedef struct Move {
     uint64_t blob_bytes, blob_count;
 
     Coming coming[COMING]; /* to the destination's disks, in the first round */
+    int64_t coming_told; /* monotonic us: when other operations last were; 0: they know of nothing */
     bool blobs_proved;  /* by the last delta, of the snapshot now open */
     bool orphans_asked; /* by the last delta: the answer is still to be read from target->data */
     /* How far the window got, for undo. */

@@ -3,11 +3,13 @@
  * system is added up (hazard 59).
  *
  * What the other mailboxes in flight have not written yet counts like what is written: those of
- * this operation exactly, blobs of other operations by what their rows show. A mailbox that fits
- * only without them waits until they have written it, or need it no more: only then is it known. */
+ * this operation exactly, those of others by what they say in zxmove.coming on the destination, while
+ * their claims live. Who is let in says so there before the next one is: operations are let in one
+ * after the other, under a lock of that database. A mailbox that fits only without the others waits
+ * until they have written it, or need it no more: only then is it known. */
+#include "core/base/failpoint.h"
 #include "core/base/log.h"
 #include "core/move/move.h"
-#include "core/ops/board.h"
 #include <string.h>
 
 /* What a row of mail_item and those that hang on it take in InnoDB with their indexes: 2,530 bytes
@@ -15,6 +17,8 @@
 #define BYTES_PER_ITEM 4096
 
 #define LOOK_MS 1000
+#define TELL_US G_USEC_PER_SEC /* how often others are told how much is written */
+#define LOCK    "zxmove.space"
 
 typedef struct Disk {
     const char *what;
@@ -33,12 +37,20 @@ static bool index_bytes(Peer *peer, unsigned volume, uint32_t mailbox, uint64_t 
     return files != NULL;
 }
 
+/* What an older copy there has is linked, or used as it lies. */
 static bool blobs_need(Move *move, Disk *disk, GError **error)
 {
     BlobsJob job = copy_blobs_job(move, false);
-    uint64_t blobs;
+    OlderCopy copy = { .group = move->old_group,
+                       .mailbox = move->old_mailbox,
+                       .volumes = move->target->volumes };
+    uint64_t blobs, there = 0;
 
-    return blobs_missing(&job, &blobs, &disk->need, error);
+    if (!blobs_missing(&job, &blobs, &disk->need, error) ||
+        (copy.mailbox != 0 && !blobs_in_older_copy(&job, &copy, &blobs, &there, error)))
+        return false;
+    disk->need -= MIN(there, disk->need);
+    return true;
 }
 
 bool space_of_index(const SpaceMailbox *source, const SpaceMailbox *target, uint64_t *bytes,
@@ -124,22 +136,21 @@ static GArray *coming_of_others(const Move *move)
     return found;
 }
 
-/* The same of blobs of other operations. Where they put them their rows do not say: where most do,
- * on the current volume. */
-static bool coming_of_operations(const Move *move, uint64_t *bytes, GError **error)
+/* Adds the same of other operations. */
+static bool coming_of_operations(const Move *move, GArray *found, GError **error)
 {
-    const Store *store = move->target;
-    g_autoptr(Rows) rows = NULL;
+    g_autoptr(Rows) rows = db_query(
+        move->target->control, error,
+        "SELECT c.device, c.bytes FROM zxmove.coming c JOIN zxmove.claim k"
+        " ON k.account_id = c.account_id AND k.operation = c.operation"
+        " WHERE c.operation <> ? AND k.expires > UTC_TIMESTAMP(3)",
+        DB_ARGS(db_text(move->op->uuid)));
 
-    *bytes = 0;
-    if (move->blob_volume->id != store->current.message)
-        return true;
-    rows = db_query(store->control, error,
-                    "SELECT progress FROM zxmove.operation WHERE uuid <> ? AND ended IS NULL"
-                    " AND state = 'running' AND heartbeat > UTC_TIMESTAMP(3) - INTERVAL 5 SECOND",
-                    DB_ARGS(db_text(move->op->uuid)));
-    for (unsigned i = 0; rows != NULL && i < rows_count(rows); i++)
-        *bytes += board_coming(rows_text(rows, i, 0));
+    for (unsigned i = 0; rows != NULL && i < rows_count(rows); i++) {
+        Coming coming = { .device = rows_u64(rows, i, 0), .bytes = rows_u64(rows, i, 1) };
+
+        g_array_append_val(found, coming);
+    }
     return rows != NULL;
 }
 
@@ -192,7 +203,7 @@ static Fit fits(const Move *move, const Disk disks[COMING], int i, GError **erro
     return FITS_NOT;
 }
 
-/* With the mutex. First what others will write, then what is free: what they write in between
+/* With mutex and lock. First what others will write, then what is free: what they write in between
  * counts twice, and not never. */
 static Fit judge(Move *move, Disk disks[COMING], GError **error)
 {
@@ -201,8 +212,7 @@ static Fit judge(Move *move, Disk disks[COMING], GError **error)
 
     for (int i = 0; i < COMING; i++)
         disks[i].others = 0;
-    if (!coming_of_operations(move, &disks[COMING_BLOBS].others, error) ||
-        !look_at_disks(move, disks, error))
+    if (!coming_of_operations(move, others, error) || !look_at_disks(move, disks, error))
         return FITS_NOT;
     add_others(disks, others);
     for (int i = 0; i < COMING && worst != FITS_NOT; i++)
@@ -210,18 +220,70 @@ static Fit judge(Move *move, Disk disks[COMING], GError **error)
     return worst;
 }
 
-/* Lets it in, or says why not: one mailbox after the other. */
+/* Other operations are told what is still to come, one row a file system. */
+static bool tell(Move *move, GError **error)
+{
+    for (int i = 0; i < COMING; i++) {
+        const uint64_t device = move->coming[i].device;
+        uint64_t bytes = 0;
+
+        for (int k = 0; k < COMING; k++)
+            bytes += move->coming[k].device == device ? still_coming(&move->coming[k]) : 0;
+        if (!db_exec(move->target->control, NULL, error,
+                     "REPLACE INTO zxmove.coming (account_id, operation, device, bytes)"
+                     " VALUES (?, ?, ?, ?)",
+                     DB_ARGS(db_text(move->account->id), db_text(move->op->uuid), db_u64(device),
+                             db_u64(bytes))))
+            return false;
+    }
+    move->coming_told = g_get_monotonic_time();
+    return true;
+}
+
+/* Whoever is not told only waits for longer. */
+static void tell_if_possible(Move *move)
+{
+    GError *problem = NULL;
+
+    if (move->coming_told == 0 || tell(move, &problem))
+        return;
+    log_debug("%s", problem->message);
+    g_error_free(problem);
+}
+
+/* With the mutex: lets it in, or says why not. */
+static Fit enter_locked(Move *move, Disk disks[COMING], GError **error)
+{
+    Fit fit = judge(move, disks, error);
+
+    if (fit != FITS)
+        return fit;
+    for (int i = 0; i < COMING; i++)
+        move->coming[i] = (Coming){ .device = disks[i].space.device, .bytes = disks[i].need };
+    if (!tell(move, error))
+        return FITS_NOT;
+    g_ptr_array_add(move->op->common->coming, move);
+    return FITS;
+}
+
+/* One mailbox after the other, whoever moves it. */
 static Fit enter(Move *move, Disk disks[COMING], GError **error)
 {
+    Db *db = move->target->control;
     Common *common = move->op->common;
-    Fit fit;
+    g_autoptr(Rows) got = NULL;
+    Fit fit = FITS_NOT;
 
     g_mutex_lock(&common->space_mutex);
-    fit = judge(move, disks, error);
-    for (int i = 0; i < COMING && fit == FITS; i++)
-        move->coming[i] = (Coming){ .device = disks[i].space.device, .bytes = disks[i].need };
-    if (fit == FITS)
-        g_ptr_array_add(common->coming, move);
+    got = db_query_one(db, error, "SELECT GET_LOCK('" LOCK "', ?)",
+                       DB_ARGS(db_u64(MAX(move->op->conf->net_timeout_s / 2, 1))));
+    if (got != NULL && rows_u64(got, 0, 0) != 1)
+        fail(error, ZX_ERROR_BUSY, "%s: others are asking for space for too long",
+             move->target->name);
+    else if (got != NULL)
+        fit = enter_locked(move, disks, error);
+    if (got != NULL)
+        rows_free(db_query(db, NULL, "SELECT RELEASE_LOCK('" LOCK "')", DB_NONE));
     g_mutex_unlock(&common->space_mutex);
     return fit;
 }
@@ -251,24 +313,38 @@ bool space_check(Move *move, GError **error)
     }
     if (said && fit == FITS)
         move_state(move, "copy", NULL);
-    return fit == FITS;
+    return fit == FITS && failpoint("space:fits", error);
 }
 
 void space_written(Move *move, int kind, uint64_t bytes)
 {
     __atomic_store_n(&move->coming[kind].written, bytes, __ATOMIC_RELAXED);
+    if (g_get_monotonic_time() - move->coming_told > TELL_US)
+        tell_if_possible(move);
 }
 
 void space_arrived(Move *move, int kind)
 {
-    space_written(move, kind, move->coming[kind].bytes);
+    __atomic_store_n(&move->coming[kind].written, move->coming[kind].bytes, __ATOMIC_RELAXED);
+    tell_if_possible(move);
 }
 
 void space_forget(Move *move)
 {
     Common *common = move->op->common;
+    GError *problem = NULL;
 
     g_mutex_lock(&common->space_mutex);
     g_ptr_array_remove(common->coming, move);
     g_mutex_unlock(&common->space_mutex);
+    if (move->coming_told == 0)
+        return;
+    move->coming_told = 0;
+    /* Without its claim it counts for nobody. */
+    if (!db_exec(move->target->control, NULL, &problem,
+                 "DELETE FROM zxmove.coming WHERE account_id = ?",
+                 DB_ARGS(db_text(move->account->id)))) {
+        log_debug("%s", problem->message);
+        g_error_free(problem);
+    }
 }

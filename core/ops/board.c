@@ -214,23 +214,6 @@ BoardSum board_sum(const char *text)
     return sum;
 }
 
-uint64_t board_coming(const char *text)
-{
-    json_t *object = text != NULL ? json_loads(text, 0, NULL) : NULL, *item;
-    uint64_t coming = 0;
-    size_t i;
-
-    json_array_foreach(json_object_get(object, "aloft"), i, item)
-    {
-        uint64_t expected = number(item, "expected_bytes"), done = number(item, "done_bytes");
-
-        if (g_strcmp0(text_of(item, "part"), "blobs") == 0 && expected > done)
-            coming += expected - done;
-    }
-    json_decref(object);
-    return coming;
-}
-
 /* True the first time, and whenever @what is another than it was. */
 static bool is_news(GHashTable *told, const char *about, const char *what)
 {

@@ -26,10 +26,6 @@ typedef struct BoardSum {
 /* NULL or what is no board: all zero. */
 BoardSum board_sum(const char *text);
 
-/* Of a board's text: bytes of blobs that its mailboxes in flight are still to copy, as far as they
- * know. */
-uint64_t board_coming(const char *text);
-
 /* Tells @sink what is in flight by @text. @told (of char * to char *, empty at first) remembers what need
  * not be told again: how much there is, and the state of each mailbox. */
 void board_tell(const char *text, const char *operation, GHashTable *told, EventSink *sink,

@@ -3,6 +3,11 @@
 #include "core/ops/schema.h"
 
 /* clang-format off */
+#define COMING                                                                                        \
+    "CREATE TABLE IF NOT EXISTS zxmove.coming ("                                                      \
+    " account_id CHAR(36) NOT NULL, operation CHAR(36) NOT NULL, device BIGINT UNSIGNED NOT NULL,"    \
+    " bytes BIGINT UNSIGNED NOT NULL, PRIMARY KEY (account_id, device)) ENGINE=InnoDB"
+
 static const char *const statements[] = {
     "CREATE DATABASE IF NOT EXISTS zxmove DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin",
 
@@ -94,6 +99,10 @@ static const char *const statements[] = {
     " address VARCHAR(255) NOT NULL, operation CHAR(36) NOT NULL, since DATETIME(3) NOT NULL,"
     " PRIMARY KEY (account_id, store)) ENGINE=InnoDB",
 
+    /* What a mailbox in flight is still to write to each file system of this store; counts while the claim of
+     * the operation lives. */
+    COMING,
+
     /* Rows that go in after the commit, under the reserved id (doc/platform.md 5.6). */
     "CREATE TABLE IF NOT EXISTS zxmove.late_scheduled_task ("
     " mailbox_id INT UNSIGNED NOT NULL, class_name VARCHAR(255) CHARACTER SET utf8 COLLATE utf8_bin NOT NULL,"
@@ -105,11 +114,11 @@ static const char *const statements[] = {
     " PRIMARY KEY (mailbox_id, item_id, date)) ENGINE=InnoDB",
 
     /* Two that create at the same time both succeed; IGNORE would warn, and a warning is an error. */
-    "INSERT INTO zxmove.schema_version (version) VALUES (4) ON DUPLICATE KEY UPDATE version = version",
+    "INSERT INTO zxmove.schema_version (version) VALUES (5) ON DUPLICATE KEY UPDATE version = version",
     NULL,
 };
 
-/* From versions 2 and 3. Each may run twice, and beside a program of theirs, which does without. */
+/* From versions 2, 3 and 4. Each may run twice, and beside a program of theirs, which does without. */
 static const char *const upgrade[] = {
     "ALTER TABLE zxmove.operation MODIFY COLUMN state"
     " ENUM('queued','running','paused','throttled','held','done','partial','failed','stopped','removed','interrupted') NOT NULL,"
@@ -117,7 +126,8 @@ static const char *const upgrade[] = {
     " ADD COLUMN IF NOT EXISTS process VARCHAR(80), ADD COLUMN IF NOT EXISTS notes MEDIUMTEXT",
     "UPDATE zxmove.operation SET complete = TRUE, wanted = 'go' WHERE wanted = 'complete'",
     "ALTER TABLE zxmove.claim ADD COLUMN IF NOT EXISTS process VARCHAR(80)",
-    "UPDATE zxmove.schema_version SET version = 4",
+    COMING,
+    "UPDATE zxmove.schema_version SET version = 5",
     NULL,
 };
 /* clang-format on */

@@ -5,7 +5,7 @@
 
 #include "core/net/db.h"
 
-#define SCHEMA_VERSION 4
+#define SCHEMA_VERSION 5
 #define UPGRADED_FROM  2 /* and what is in between */
 
 /* Creates what is missing, and brings up to date what versions from UPGRADED_FROM on made; REFUSED if the

@@ -9,10 +9,11 @@ import sys
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from zxlab.check import check_unmoved  # noqa: E402
+from zxlab.held import Held  # noqa: E402
 from zxlab.lab import Lab  # noqa: E402
 from zxlab.moves import Scene, exits, findings_none, led_back, moved_clean, says  # noqa: E402
 from zxlab.process import Process  # noqa: E402
-from zxlab.tap import diag, done, is_, ok, wait_for  # noqa: E402
+from zxlab.tap import comes, diag, done, is_, ok, wait_for  # noqa: E402
 
 
 def cut_off_in_mid_copy():
@@ -132,6 +133,53 @@ def lanes_on_one_disk():
     two.sshd_start()
 
 
+def four_megabytes(name):
+    """A mailbox of that; its account."""
+    account = scene.mailbox(name, one, messages=1, rich=False)
+    lab.deliver(scene.address(name), one, n=16, size=262144)
+    return account
+
+
+def operations_on_one_disk():
+    """The same of two operations: one that was let in a moment ago, and has written nothing yet."""
+    first, second = four_megabytes("first"), four_megabytes("second")
+    small_disk(two, "size=7m")
+    words = ("compress", "false")
+    held = Held(scene, first, two, "space:fits", words=words, stages="data")
+    held.wait()
+    known = set(os.listdir(os.path.join(lab.dir, "state", "log")))
+    waiting = scene.start_move(second, two, *words, stages="data")
+
+    def waits():
+        logs = set(os.listdir(os.path.join(lab.dir, "state", "log"))) - known
+        return any("others in flight will still write" in
+                   open(os.path.join(lab.dir, "state", "log", log), encoding="utf-8").read() for log in logs)
+    ok(comes(lambda: waits() or waiting.poll() is not None, 60) and waits(), "two operations, a disk for one: one waits")
+    exits(held.go(), 0, "  the other is copied")
+    out, err = waiting.communicate(timeout=600)
+    is_(waiting.returncode, 1, "  and the one that waited does not fit any more") or diag(out + err)
+    says(subprocess.CompletedProcess([], 1, out, err), "must remain (min_free)", "  and says so")
+    with two.db() as connection, connection.cursor() as cursor:
+        cursor.execute("SELECT COUNT(*) FROM zxmove.coming")
+        is_(cursor.fetchone()[0], 0, "  nobody has anything to come")
+    two.sshd_kill()
+    two.sshd_start()
+
+
+def linked_on_a_small_disk():
+    """What an older copy there has needs no room a second time."""
+    account = four_megabytes("again")
+    small_disk(two, "size=7m")
+    exits(scene.move(account, two, "compress", "false"), 0, "there")
+    exits(scene.move(account, one, "compress", "false"), 0, "and back")
+    result = lab.zxmove("--json", *scene.words(account, two, "compress", "false", stages="data"))
+    exits(result, 0, "there again, beside the older copy, on a disk with room for one")
+    box = json.loads(result.stdout.splitlines()[-1])["response"]["mailboxes"][0]
+    ok(box.get("blobs_copied", 0) < 16, "  most of it is linked") or diag(str(box))
+    two.sshd_kill()
+    two.sshd_start()
+
+
 def with_conf(change, name, status, words):
     """A move with a changed configuration."""
     with open(lab.conf_path, encoding="utf-8") as file:
@@ -169,6 +217,8 @@ try:
     if os.geteuid() == 0 and subprocess.run(["unshare", "-m", "true"], check=False).returncode == 0:
         full_disk()
         lanes_on_one_disk()
+        operations_on_one_disk()
+        linked_on_a_small_disk()
     else:
         diag("a full disk needs a small file system, and that root: left out")
 finally:

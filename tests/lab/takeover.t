@@ -169,12 +169,13 @@ def older_records():
                      " ENUM('queued','running','paused','held','done','partial','failed','stopped','removed','interrupted')"
                      " NOT NULL")
         query(store, "ALTER TABLE zxmove.claim DROP COLUMN process")
+        query(store, "DROP TABLE zxmove.coming")
         query(store, "UPDATE zxmove.schema_version SET version = 2")
     known = query(two, "SELECT COUNT(*) FROM zxmove.operation")[0][0]
     result = lab.zxmove("getAllOperations")
     says(result, "brings it up to date", "records of an older version: who only looks is told what helps")
     moved_clean(scene.move(account, two), before, account, one, two, "a move makes them new")
-    is_([query(store, "SELECT COUNT(*) FROM zxmove.schema_version WHERE version = 4")[0][0] for store in (one, two)], [1, 1],
+    is_([query(store, "SELECT COUNT(*) FROM zxmove.schema_version WHERE version = 5")[0][0] for store in (one, two)], [1, 1],
         "  on both stores")
     is_(query(two, "SELECT COUNT(*) FROM zxmove.operation")[0][0], known + 1, "  and all are there")
     exits(lab.zxmove("getAllOperations"), 0, "  and can be looked at")

@@ -225,26 +225,6 @@ static void wholes(void **state G_GNUC_UNUSED)
     assert_int_equal(notes->len, 2);
 }
 
-/* Blobs alone: how much of the rest goes to a disk its events do not tell. */
-static void coming(void **state G_GNUC_UNUSED)
-{
-    Board *board = board_new();
-    g_autofree char *text = NULL;
-    uint64_t seen = 0;
-
-    board_take(board, &(Event){ .type = EVENT_PROGRESS, .account = "a@x", .text = "blobs",
-                                .done_bytes = 30, .expected_bytes = 100 });
-    board_take(board, &(Event){ .type = EVENT_PROGRESS, .account = "b@x", .text = "blobs",
-                                .done_bytes = 5, .expected_bytes = 5 });
-    board_take(board, &(Event){ .type = EVENT_PROGRESS, .account = "c@x", .text = "mail_item",
-                                .done_bytes = 0, .expected_bytes = 1000 });
-    text = board_text(board, &seen);
-    assert_int_equal(board_coming(text), 70);
-    assert_int_equal(board_coming(NULL), 0);
-    assert_int_equal(board_coming("no such text"), 0);
-    board_free(board);
-}
-
 static void left(void **state G_GNUC_UNUSED)
 {
     const struct {
@@ -273,7 +253,6 @@ int main(void)
         cmocka_unit_test(limits),
         cmocka_unit_test(results),
         cmocka_unit_test(wholes),
-        cmocka_unit_test(coming),
         cmocka_unit_test(left),
     };
 
