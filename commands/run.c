@@ -148,8 +148,8 @@ const char *args_compat(Session *session, const Command *command)
     return session->conf->compat_defaults;
 }
 
-/* What only looks has no row that it could be found by later, and no report: to wait for it in silence is
- * not what was asked for. */
+/* What only looks has no row that it could be found by later, and no report: to wait for it in
+ * silence is not what was asked for. */
 static bool check_async(const Session *session, const Command *command, const void *request,
                         GError **error)
 {
@@ -159,7 +159,8 @@ static bool check_async(const Session *session, const Command *command, const vo
     return !session->switches->async || !looks ||
            fail(error, ZX_ERROR_USAGE,
                 "--async: %s only looks here, and answers who waits for it\n"
-                "leave --async away; to go on meanwhile, let your shell wait: zxmove %s >FILE 2>&1 &",
+                "leave --async away; to go on meanwhile, let your shell wait: zxmove %s"
+                " >FILE 2>&1 &",
                 command->name, session->line);
 }
 

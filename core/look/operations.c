@@ -14,7 +14,7 @@ typedef struct Question {
     unsigned which;
     GMutex *mutex;       /* of windows: stores are asked at the same time */
     GHashTable *windows; /* uuid -> set of account ids: unfinished ones, on any store */
-    const char *named;   /* uuids, with commas between: these, and nothing else; NULL: by pattern and which */
+    const char *named;   /* uuids, with commas between: only these; NULL: by pattern and which */
 } Question;
 
 /* What the question selects, as columns of the table `o`. */
@@ -143,8 +143,8 @@ static Rows *read_operations(const Site *site, const Question *question, GError 
                         DB_ARGS(db_text(question->named)));
     if (question->which & OPERATIONS_UNFINISHED)
         return db_query(db, error,
-                        COLUMNS " WHERE o.uuid LIKE ? AND (o.ended IS NULL OR o.uuid IN"
-                        " (SELECT operation FROM zxmove.fence WHERE state NOT IN ('done', 'undone')))"
+                        COLUMNS " WHERE o.uuid LIKE ? AND (o.ended IS NULL OR o.uuid IN (SELECT"
+                        " operation FROM zxmove.fence WHERE state NOT IN ('done', 'undone')))"
                         " ORDER BY o.started DESC",
                         DB_ARGS(db_text(question->pattern)));
     return db_query(db, error,

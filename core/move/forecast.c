@@ -325,8 +325,8 @@ static void estimate_windows(Operation *op, const Sample *sample)
     }
 }
 
-/* Of a store that cannot be asked, *store is NULL, and the mailbox remains planned without a forecast.
- * @gone: those that were tried. False: it refuses our login, as it would a move's. */
+/* Of a store that cannot be asked, *store is NULL, and the mailbox remains planned without a
+ * forecast. @gone: those that were tried. False: it refuses our login, as it would a move's. */
 static bool store_or_risk(Operation *op, GHashTable *gone, const char *name, Store **store,
                           GError **error)
 {

@@ -235,8 +235,8 @@ static void set_stray(const Search *search, const Rows *left)
         }
 }
 
-/* A dry run delivers nothing: what others say was left behind here is taken for the stray copy it will
- * be (left_behind_deliver_all). */
+/* A dry run delivers nothing: what others say was left behind here is taken for the stray copy it
+ * will be (left_behind_deliver_all). */
 static bool look_at_left_behind(const Search *search, GError **error)
 {
     g_autoptr(GList) stores = g_hash_table_get_values(search->op->stores);

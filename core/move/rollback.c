@@ -61,7 +61,8 @@ static bool read_departures(Store *store, const char *account_id, const char *op
 }
 
 /* The way back from a home that was gone is no move, and leaves no departure: says so. */
-static bool was_rescued(Operation *op, const char *account_id, const char *operation, GError **error)
+static bool was_rescued(Operation *op, const char *account_id, const char *operation,
+                        GError **error)
 {
     g_autofree char *pattern = operation != NULL ? g_strdup_printf("%s%%", operation) : NULL;
 
