@@ -77,6 +77,13 @@ RowsMap copy_rows_map(const Move *move)
     };
 }
 
+/* Between two pieces of copying. Whoever was held up says again what it does. */
+static void rest(Move *move)
+{
+    if (move->window_began == 0 && move_gate(move))
+        move_state(move, "copy", NULL);
+}
+
 static void on_blobs(void *data, const BlobsCount *count)
 {
     Move *move = data;
@@ -85,8 +92,7 @@ static void on_blobs(void *data, const BlobsCount *count)
 
     operation_pace(move->op);
     space_written(move, COMING_BLOBS, count->copied_bytes);
-    if (move->window_began == 0 && move_gate(move))
-        move_state(move, "copy", NULL);
+    rest(move);
     operation_emit(move->op, &(Event){ .type = EVENT_PROGRESS,
                                        .account = move->account->address,
                                        .text = "blobs",
@@ -103,6 +109,7 @@ static void on_rows(void *data, const char *table, const RowsCount *count)
 {
     Move *move = data;
 
+    turn_stand_aside(move);
     operation_emit(move->op, &(Event){ .type = EVENT_PROGRESS,
                                        .account = move->account->address,
                                        .text = table,
@@ -121,12 +128,15 @@ static bool copy_blobs(Move *move, BlobsCount *blobs, GError **error)
     return copied;
 }
 
+/* Limits hold it back before the snapshot, never in it: while it is open the source keeps the history of
+ * every mailbox. */
 static bool copy_rows(Move *move, RowsCount *rows, GError **error)
 {
     RowsMap map = copy_rows_map(move);
     int64_t since = g_get_monotonic_time();
     bool copied;
 
+    rest(move);
     if (!db_begin(move->source->data, true, error))
         return false;
     copied = rows_sync(move->catalogue, move->source->data, move->target->data, &map, false,
@@ -151,6 +161,7 @@ bool copy_one_round(Move *move, uint64_t *changed, GError **error)
     if (!copy_rows(move, &rows, error))
         return false;
     space_arrived(move, COMING_ROWS);
+    rest(move);
     if (!index_sync(&index_job, move->op->conf->index_settle_ms, &stable, &move->wait, &index,
                     error))
         return false;
@@ -176,6 +187,7 @@ bool copy_look_ahead(Move *move, GError **error)
 
     g_clear_pointer(&move->ahead, ahead_free);
     move->ahead_holds = false;
+    rest(move);
     if (!db_begin(move->source->data, true, error))
         return false;
     move->ahead = ahead_read(move->catalogue, &job, &map, &move->wait, error);

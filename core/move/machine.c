@@ -77,7 +77,10 @@ static void on_held_up(void *data, const char *state, const char *cause)
 
 bool move_gate(Move *move)
 {
-    return operation_gate(move->op, &move->wait, on_held_up, move);
+    const bool was_held = operation_gate(move->op, &move->wait, on_held_up, move);
+
+    turn_stand_aside(move);
+    return was_held;
 }
 
 static bool step_run(Move *move, const Step *step, GError **error)
@@ -177,53 +180,12 @@ static bool find_source_mailbox(Move *move, GError **error)
                             &move->source_group, &move->source_index_volume, error);
 }
 
-/* A copy that waited longer than this for its window is brought up to date first. */
-#define STALE_US (2 * G_USEC_PER_SEC)
-
-/* One window of an operation at a time: they share the destination, and each is as short as it can be. */
-static bool window_enter(Move *move, GError **error)
-{
-    Common *common = move->op->common;
-    int64_t since = g_get_monotonic_time();
-    uint64_t changed;
-    bool stopped = false;
-
-    g_mutex_lock(&common->mutex);
-    while (common->window_taken && !stopped) {
-        g_cond_wait_until(&common->window_free, &common->mutex,
-                          g_get_monotonic_time() + WAIT_SLICE_MS * 1000);
-        g_mutex_unlock(&common->mutex);
-        wait_tick(&move->wait);
-        stopped = wait_stopped(&move->wait);
-        g_mutex_lock(&common->mutex);
-    }
-    move->window_ours = !stopped;
-    common->window_taken = common->window_taken || move->window_ours;
-    g_mutex_unlock(&common->mutex);
-    if (stopped)
-        return wait_check(&move->wait, "waiting for the window", error);
-    return g_get_monotonic_time() - since < STALE_US || move->source_mailbox == 0 ||
-           (copy_one_round(move, &changed, error) && copy_look_ahead(move, error));
-}
-
-static void window_leave(Move *move)
-{
-    Common *common = move->op->common;
-
-    if (!move->window_ours)
-        return;
-    g_mutex_lock(&common->mutex);
-    move->window_ours = common->window_taken = false;
-    g_cond_signal(&common->window_free);
-    g_mutex_unlock(&common->mutex);
-}
-
 static bool step_in_turn(Move *move, const Step *step, GError **error)
 {
-    if ((step->flags & WINDOW) && !move->window_ours && !window_enter(move, error))
+    if ((step->flags & WINDOW) && !move->window_ours && !turn_take(move, error))
         return false;
     if (move->window_ended != 0)
-        window_leave(move);
+        turn_leave(move);
     return step_run(move, step, error);
 }
 
@@ -397,7 +359,7 @@ void move_run(Move *move)
         }
         move->result->source_mailbox = move->source_mailbox;
         over = walk(move, i == tries);
-        window_leave(move);
+        turn_leave(move);
         if (over)
             break;
         move_state(move, "waiting", "the window did not get through, another one follows");
@@ -428,6 +390,7 @@ Move *move_new(Operation *op, Account *account, Store *source, Store *target, Ma
 
     move->op = op;
     move->wait = claim_wait(&move->claim, op->wait);
+    move->working_since = g_get_monotonic_time();
     move->account = account;
     move->source = source;
     move->target = target;

@@ -16,6 +16,7 @@
  *   settle    other stores, routes, the moved-away record                  settle.c
  *   verify    an old copy against the mailbox in use                      verify.c, versus.c, marks.c
  *   undo      the way back before the commit                               undo.c
+ *   turn      one window at a time, and who copies stands aside             turn.c
  *   machine   the table of steps that walks through all this               machine.c
  */
 #ifndef ZX_MOVE_MOVE_H
@@ -39,8 +40,9 @@
 /* What all lanes of an operation share and change. */
 typedef struct Common {
     GMutex mutex;         /* of what follows, and of the notes in the report */
-    GCond window_free;
+    GCond window_changed;
     bool window_taken;    /* one window at a time: the destination is the same for all */
+    const ConfStore *window_stores[2]; /* where a user is out now; NULL: nobody is */
     unsigned ended;       /* mailboxes, for journal_mailbox */
     bool begun;           /* one was */
     GHashTable *sessions; /* store (lowercase) -> Ssh, for the next lane to share */
@@ -215,6 +217,7 @@ typedef struct Move {
     bool let_in; /* the status is not the maintenance we set any more */
     int64_t window_began, window_ended;
     int64_t committed_at; /* monotonic us */
+    int64_t working_since; /* monotonic us: how long it may stand aside (turn.c) */
 } Move;
 
 /* batch.c */
@@ -287,7 +290,7 @@ Move *move_new(Operation *op, Account *account, Store *source, Store *target,
 void move_free(Move *move);
 /* Tells what is done with the mailbox now, and with @cause why. */
 void move_state(Move *move, const char *state, const char *cause);
-/* operation_gate, between two items of this mailbox. */
+/* operation_gate and turn_stand_aside, between two items of this mailbox. */
 bool move_gate(Move *move);
 /* Times a part of the window under the step now running. */
 void move_timed(Move *move, const char *name, int64_t since);
@@ -304,6 +307,17 @@ bool slots_wait(Move *move, GError **error) MUST_USE;
 void slots_release(Move *move);
 /* After the connection to @store was opened anew: its place there went with the old one. */
 void slots_again(Move *move, Store *store);
+
+/* turn.c */
+/* Waits for the window of @move; a copy that has waited for long is brought up to date. */
+bool turn_take(Move *move, GError **error) MUST_USE;
+/* From here on a user is out. */
+void turn_begin(Move *move);
+/* Whatever became of it; nothing without a turn. */
+void turn_leave(Move *move);
+/* Between two pieces of copying: while another mailbox of these stores is in its window, and bounded, however
+ * many follow each other. A stop ends it. */
+void turn_stand_aside(Move *move);
 
 /* insist.c */
 typedef bool MovePart(Move *move, GError **error);

@@ -76,7 +76,7 @@ static Common *common_new(const Wait *wait)
     Common *common = g_new0(Common, 1);
 
     g_mutex_init(&common->mutex);
-    g_cond_init(&common->window_free);
+    g_cond_init(&common->window_changed);
     g_mutex_init(&common->space_mutex);
     common->coming = g_ptr_array_new();
     common->sessions =
@@ -98,7 +98,7 @@ static void common_free(Common *common)
     tally_clear(&common->tally);
     throttle_clear(&common->throttle);
     g_mutex_clear(&common->mutex);
-    g_cond_clear(&common->window_free);
+    g_cond_clear(&common->window_changed);
     g_mutex_clear(&common->space_mutex);
     g_ptr_array_unref(common->coming);
     g_free(common);

@@ -176,6 +176,7 @@ bool fence_apply(Move *move, GError **error)
     if (!look_again(move, error) || !warm(move, error) || !record(move, error) ||
         !failpoint("fence:recorded", error) || !claim_check(&move->claim, error))
         return false;
+    turn_begin(move);
     since = move->window_began = g_get_monotonic_time();
     if (!set_maintenance(move, error))
         return false;

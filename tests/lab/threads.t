@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 """Several mailboxes in flight: ten through four lanes while mail arrives, one of them broken; threads changed
-while it runs; lanes that cannot open; stop; max_in_flight over two operations; hold."""
+while it runs; lanes that cannot open; stop; a window while another copies; max_in_flight over two operations; hold."""
 
 import glob
 import json
@@ -188,6 +188,28 @@ def stopped(scene):
                       else check_move(lab, before, account, one, two), f"{scene.addresses[account]}: the checker")
 
 
+def aside(scene):
+    """While a user is out, who copies stands aside, and not for ever: however long it takes, the copy gets done."""
+    accounts = [scene.mailbox(f"w{number}", one, messages=20, rich=False) for number in range(2)]
+    before = scene.snapshot(*accounts)
+    held = Held(scene, accounts, two, "prove:lock", nth="1", stages="data,account")
+    held.wait()
+    operation = newest()
+    with two.db() as connection, connection.cursor() as cursor:
+        cursor.execute("LOCK TABLES zxmove.step WRITE")  # the second one cannot begin its first step
+        order(operation, limits='{"threads": 2}')
+        wait_for(lambda: claimed(two, accounts[1]), 60, "the second to begin")
+        began = time.monotonic()
+        wait_for(lambda: time.monotonic() - began > 0.6, 10, "it not to be a small one any more")
+        cursor.execute("UNLOCK TABLES")
+    wait_for(lambda: steps(operation, "clear", done=True) == 2, 60, "the second to have copied while the first is out")
+    is_([fence_row(one, account) for account in accounts], ["fenced", None], "one is out, the other copied meanwhile")
+    moved_clean(held.go(), before, accounts[0], one, two, "one out while another copies")
+    findings_none(check_move(lab, before, accounts[1], one, two), "the other one: the checker")
+    with open(os.path.join(lab.dir, "state", "log", f"{operation}.log"), encoding="utf-8") as log:
+        ok("stood aside for a user who is out" in log.read(), "who copied stood aside")
+
+
 def places(scene):
     """max_in_flight: a second operation waits for the first, and goes on when that has died."""
     accounts = [scene.mailbox(f"p{number}", one, messages=2, rich=False) for number in range(3)]
@@ -309,7 +331,7 @@ try:
     one, two = lab.stores[:2]
     user_of_its_own(lab)
     only = sys.argv[1:]
-    for case in (four_lanes, changed_meanwhile, cannot_open, stopped, kept_up_to_date, at_their_time, refusals, places):
+    for case in (four_lanes, changed_meanwhile, cannot_open, stopped, aside, kept_up_to_date, at_their_time, refusals, places):
         if not only or case.__name__ in only:
             began = time.time()
             case(Scene(lab, strangers=False))
