@@ -109,7 +109,9 @@ static void on_rows(void *data, const char *table, const RowsCount *count)
 {
     Move *move = data;
 
-    turn_stand_aside(move);
+    /* The window might be waiting for its locks. */
+    if (!db_in_transaction(move->target->data))
+        turn_stand_aside(move);
     operation_emit(move->op, &(Event){ .type = EVENT_PROGRESS,
                                        .account = move->account->address,
                                        .text = table,

@@ -67,12 +67,12 @@ void turn_leave(Move *move)
     g_mutex_unlock(&common->mutex);
 }
 
-/* With the mutex. A user is out on one of its stores. */
+/* With the mutex. Another mailbox's user is out on one of its stores. */
 static bool in_the_way(const Move *move)
 {
     const ConfStore *const *out = move->op->common->window_stores;
 
-    for (int i = 0; i < 2; i++)
+    for (int i = 0; i < 2 && !move->window_ours; i++)
         if (out[i] != NULL && (out[i] == move->source->where || out[i] == move->target->where))
             return true;
     return false;

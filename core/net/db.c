@@ -269,6 +269,11 @@ bool db_contended(const Db *db)
     return db != NULL && db->contended;
 }
 
+bool db_in_transaction(const Db *db)
+{
+    return (db->mysql.server_status & SERVER_STATUS_IN_TRANS) != 0;
+}
+
 /* Statements of which each is a transaction of its own. */
 typedef struct Repeat {
     int64_t until; /* monotonic us */
@@ -281,7 +286,7 @@ static Repeat repeat_begin(const Db *db)
     return (Repeat){ .until =
                          g_get_monotonic_time() + (int64_t)db->timeout_s * G_USEC_PER_SEC * 3 / 4,
                      .pause_ms = 10,
-                     .may = (db->mysql.server_status & SERVER_STATUS_IN_TRANS) == 0 };
+                     .may = !db_in_transaction(db) };
 }
 
 /* After a failure: whether to send it again. One that waits for locks till its patience ends is

@@ -107,6 +107,8 @@ void db_rollback(Db *db); /* best effort, for error paths */
 /* The last statement failed for locks that others held: of two connections in one piece of work,
  * whose was it? */
 bool db_contended(const Db *db);
+/* Whether a transaction is open, by its last answer. */
+bool db_in_transaction(const Db *db);
 
 bool db_ping(Db *db, GError **error) MUST_USE;
 /* Bytes a statement may have there (max_allowed_packet). */
