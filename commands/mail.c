@@ -28,17 +28,16 @@ static void append_problems(GString *out, const Report *report)
         g_autofree char *next = report_next(report, mailbox);
 
         not_reached += mailbox->outcome == OUTCOME_NOT_REACHED;
-        if (!mailbox_is_bad(mailbox) && !mailbox->unfinished &&
-            mailbox->outcome != OUTCOME_SKIPPED)
+        if (!mailbox_is_bad(mailbox) && !mailbox->unfinished && mailbox->outcome != OUTCOME_SKIPPED)
             continue;
         if (!any)
             g_string_append(out, "\nNot done:\n");
         any = true;
         g_string_append_printf(out, "  %s  %s: %s\n", mailbox->address,
                                mailbox_outcome(mailbox->outcome),
-                               mailbox->reason != NULL  ? mailbox->reason
-                               : mailbox->unfinished    ? "something is left to do, see below"
-                                                        : "no reason was given");
+                               mailbox->reason != NULL ? mailbox->reason
+                               : mailbox->unfinished   ? "something is left to do, see below"
+                                                       : "no reason was given");
         if (next != NULL)
             g_string_append_printf(out, "      next: %s\n", next);
     }
@@ -170,6 +169,43 @@ static void keep_report(Session *session, Report *report, const ReportText *text
     g_clear_pointer(&report->report_path, g_free);
 }
 
+/* Of one that could not be sent. */
+static void keep_post(Session *session, const Post *post, const GError *why)
+{
+    const unsigned again_s = session->conf->smtp.retry_for_s;
+    g_autofree char *again = units_format_time((double)again_s * 1000);
+    g_autoptr(GError) not_kept = NULL;
+
+    if (again_s == 0)
+        session_note(session, "the notification could not be sent: %s", why->message);
+    else if (post_later(session->conf, post, &not_kept))
+        session_note(session, "the notification could not be sent, and is tried again for %s: %s",
+                     again, why->message);
+    else
+        session_note(session, "the notification could not be sent: %s; nor kept: %s", why->message,
+                     not_kept->message);
+}
+
+void mail_not_begun(Session *session, const char *operation, const char *command,
+                    const ReportText *text, const GError *why)
+{
+    g_autofree char *subject = g_strdup_printf("[zxmove] FAILED not begun: %s%s%s", text->selection,
+                                               text->destination != NULL ? " -> " : "",
+                                               text->destination != NULL ? text->destination : "");
+    g_autofree char *body =
+        g_strdup_printf("command    %s\n"
+                        "result     it could not begin, no mailbox was touched\n"
+                        "why        %s\n",
+                        command, why->message);
+    const Post post = {
+        .to = text->notifications, .operation = operation, .subject = subject, .body = body
+    };
+    g_autoptr(GError) problem = NULL;
+
+    if (!post_send(session->core, &post, &problem))
+        keep_post(session, &post, problem);
+}
+
 /* What cannot be sent now is tried again when the operation is long over; the report says so first,
  * for whoever tries corrects it. */
 static void keep_and_send(Session *session, Core *core, Report *report, const ReportText *text)
@@ -182,9 +218,7 @@ static void keep_and_send(Session *session, Core *core, Report *report, const Re
                         .subject = subject,
                         .body = body,
                         .table = csv };
-    const unsigned again_s = session->conf->smtp.retry_for_s;
-    g_autofree char *again = units_format_time((double)again_s * 1000);
-    g_autoptr(GError) error = NULL, not_kept = NULL;
+    g_autoptr(GError) error = NULL;
     bool sent = post_send(core, &post, &error);
 
     if (!sent) {
@@ -192,16 +226,8 @@ static void keep_and_send(Session *session, Core *core, Report *report, const Re
         report->mail_problem = g_strdup(error->message);
     }
     keep_report(session, report, text);
-    if (sent)
-        return;
-    if (again_s == 0)
-        session_note(session, "the notification could not be sent: %s", error->message);
-    else if (post_later(session->conf, &post, &not_kept))
-        session_note(session, "the notification could not be sent, and is tried again for %s: %s",
-                     again, error->message);
-    else
-        session_note(session, "the notification could not be sent: %s; nor kept: %s",
-                     error->message, not_kept->message);
+    if (!sent)
+        keep_post(session, &post, error);
 }
 
 static void set_problem(const Report *report, const ReportText *text, Result *result)

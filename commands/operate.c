@@ -12,18 +12,32 @@ static Report *guarded(Session *session, const Operating *way, void *request, co
     return way->go(session, request, begin, error);
 }
 
+/* Whether somebody has to be told that it could not begin: who pressed Ctrl-C knows. */
+static bool waits_for_word(const Session *session, const Operating *way, const void *request,
+                           const ReportText *text)
+{
+    return text->notifications != NULL && !way->looks(request) && !wait_stopped(&session->wait);
+}
+
 static bool operate(Session *session, const Operating *way, void *request, const Begin *begin,
                     Result *result, GError **error)
 {
     g_autoptr(Report) report = NULL;
     g_autofree char *selection = NULL;
     ReportText text = { 0 };
+    GError *problem = NULL;
     bool done;
 
     way->text(request, &text);
     selection = text.selection;
-    report = way->looks(request) ? way->go(session, request, begin, error)
-                                 : guarded(session, way, request, begin, text.notifications, error);
+    report = way->looks(request)
+                 ? way->go(session, request, begin, &problem)
+                 : guarded(session, way, request, begin, text.notifications, &problem);
+    if (problem != NULL) {
+        if (waits_for_word(session, way, request, &text))
+            mail_not_begun(session, begin->operation, begin->command, &text, problem);
+        g_propagate_error(error, problem);
+    }
     done = report != NULL && (way->after == NULL || way->after(session, request, report, error));
     if (done) {
         if (report->notifications != NULL) /* setOperation */

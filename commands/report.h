@@ -82,6 +82,9 @@ bool plan_save(const Report *report, const char *path, GError **error) MUST_USE;
 /* The notification: its subject, and the text that carries the CSV. */
 char *mail_subject(const Report *report, const ReportText *text);
 char *mail_body(const Report *report, const ReportText *text);
+/* To text->notifications: @why the operation could not begin. One that cannot be sent is kept. */
+void mail_not_begun(Session *session, const char *operation, const char *command,
+                    const ReportText *text, const GError *why);
 
 /* Mails, keeps and tells: what every operation does when core has answered. A mail that cannot be
  * sent and a report that cannot be kept are told and are no failure of the operation. */

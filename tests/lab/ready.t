@@ -53,6 +53,11 @@ try:
 
     refused = "cannot log in as zimbra"
     not_begun(77, refused, "a move with a wrong password", *move(ann, ben), env=WRONG)
+    address = f"night@{scene.domain}"
+    not_begun(77, refused, "one of the night", *move(ann, ben), "notifications", address, env=WRONG)
+    mails = [text for text in lab.mails() if "FAILED not begun" in text]
+    is_(len(mails), 1, "who is to be told of its end is told") or diag("\n".join(mails))
+    ok(address in mails[0] and "doMailboxMove" in mails[0] and refused in mails[0], "what, and why") or diag(mails[0])
     not_begun(77, refused, "its plan", "plan", two.name, "accounts", f"{scene.addresses[ann]},{scene.addresses[ben]}",
               env=WRONG)
     not_begun(77, refused, "a way back with it", "doRollback", "accounts", scene.addresses[old], env=WRONG)
