@@ -46,6 +46,11 @@ ZxError error_code(const GError *error)
     return error->domain == ZX_ERROR ? (ZxError)error->code : ZX_ERROR_FAILED;
 }
 
+void error_free_any(GError *error)
+{
+    g_clear_error(&error);
+}
+
 bool fail(GError **error, ZxError code, const char *fmt, ...)
 {
     va_list args;

@@ -74,6 +74,8 @@ bool error_named(const char *name, ZxError *code);
 int error_exit_status(ZxError code);
 /* The code of @error; FAILED for an error that is not ours. */
 ZxError error_code(const GError *error);
+/* g_error_free, of tables that have NULL where there is none. */
+void error_free_any(GError *error);
 
 /* Sets @error and returns false, so that a failed check is one line. */
 bool fail(GError **error, ZxError code, const char *fmt, ...) G_GNUC_PRINTF(3, 4);

@@ -503,11 +503,6 @@ Store *operation_reach(Operation *op, const char *name, GError **error)
     return NULL;
 }
 
-static void why_free(GError *why)
-{
-    g_clear_error(&why);
-}
-
 bool operation_login(Operation *op, Store *store, GError **error)
 {
     GError *why = NULL;
@@ -515,7 +510,7 @@ bool operation_login(Operation *op, Store *store, GError **error)
 
     if (op->logins == NULL)
         op->logins =
-            g_hash_table_new_full(g_str_hash, g_str_equal, g_free, (GDestroyNotify)why_free);
+            g_hash_table_new_full(g_str_hash, g_str_equal, g_free, (GDestroyNotify)error_free_any);
     if (g_hash_table_lookup_extended(op->logins, store->name, NULL, &known))
         why = known;
     else if (soap_warm(store->soap, op->wait, &why))

@@ -10,11 +10,6 @@ static bool answers(Operation *op, const char *name, GError **error)
     return store != NULL && store_revive(store, error) && operation_login(op, store, error);
 }
 
-static void why_free(GError *why)
-{
-    g_clear_error(&why);
-}
-
 /* NULL: nothing. @asked: store -> what it was, or NULL. */
 static const GError *hindrance_of(Operation *op, GHashTable *asked, const char *name)
 {
@@ -68,7 +63,7 @@ static void drop_decided(const Operation *op, GArray *places)
 static bool stores_answer(Operation *op, const GArray *places, GError **error)
 {
     g_autoptr(GHashTable) asked =
-        g_hash_table_new_full(g_str_hash, g_str_equal, g_free, (GDestroyNotify)why_free);
+        g_hash_table_new_full(g_str_hash, g_str_equal, g_free, (GDestroyNotify)error_free_any);
     const GError *first = NULL;
     guint good = 0;
 
