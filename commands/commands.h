@@ -133,6 +133,7 @@ typedef struct Session {
     gint operates;          /* the verb at hand is one that does */
     gint begun;             /* an operation has begun */
     gint watching;          /* one of another process: Ctrl-C is not for it */
+    char *watched;          /* the last such one whose end was told here; whoever asks takes it */
     bool background;        /* an operation goes on in a process of its own */
     const char *begin_as;   /* the uuid of the operation that this process is; NULL: it gets one */
     /* Starts the line at hand in a process of its own, as this operation. @result is left empty once the

@@ -202,8 +202,11 @@ bool operation_watch(Session *session, const OperationLook *operation, Result *r
     g_atomic_int_set(&session->watching, 1);
     looked = core_watch(session->core, operation, session_event, session, &session->wait, &problem);
     g_atomic_int_set(&session->watching, 0);
-    if (looked != NULL)
+    if (looked != NULL) {
+        g_free(session->watched);
+        session->watched = g_strdup(operation->operation);
         return tell_end(session, g_ptr_array_index(looked->items, 0), result, error);
+    }
     if (wait_stopped(&session->wait))
         return tell_detached(operation, result);
     g_propagate_error(error, g_steal_pointer(&problem));

@@ -83,6 +83,7 @@ void session_clear(Session *session)
     conf_free(session->conf);
     g_slist_free_full(g_steal_pointer(&session->old_confs), (GDestroyNotify)conf_free);
     g_free(session->line);
+    g_clear_pointer(&session->watched, g_free);
     session->core = NULL;
     session->conf = NULL;
     session->line = NULL;

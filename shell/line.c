@@ -384,8 +384,8 @@ int line_run(Shell *shell)
     command = prompt.command;
     sigaction(SIGINT, &ignore, &before); /* a command at work has its own (stop.c) */
     while (!shell->session.leave) {
-        g_autofree char *shown = NULL;
-        int length = 0, status;
+        g_autofree char *watched = NULL;
+        int length = 0;
         const char *line;
 
         if (command->len == 0)
@@ -408,10 +408,9 @@ int line_run(Shell *shell)
             continue;
         }
         remember(&prompt, shell, command->str);
-        status = shell_line(shell, command->str, NULL);
-        shown = progress_take_shown(shell->progress);
-        if (status != error_exit_status(ZX_ERROR_INTERRUPTED)) /* it was watched to its end */
-            tell_ended(shell, shown);
+        shell_line(shell, command->str, NULL);
+        watched = g_steal_pointer(&shell->session.watched);
+        tell_ended(shell, watched);
         begin_command(&prompt);
     }
     left = background_left();

@@ -29,7 +29,6 @@ struct Progress {
     bool ending, dirty;
     GQueue said; /* of Said */
     Flight flight;
-    char *shown_last; /* the operation of the command before; NULL: it had none */
     bool quiet, json, detailed;
     bool terminal, colour;
     int64_t shown; /* when the lines were drawn or written last */
@@ -59,7 +58,6 @@ Progress *progress_new(void)
 void progress_free(Progress *progress)
 {
     flight_clear(&progress->flight);
-    g_free(progress->shown_last);
     screen_close(&progress->screen);
     g_mutex_clear(&progress->mutex);
     g_cond_clear(&progress->wake);
@@ -228,14 +226,7 @@ void progress_end(Progress *progress)
 
         screen_erase(&progress->screen, look.columns);
     }
-    g_free(progress->shown_last);
-    progress->shown_last = g_steal_pointer(&progress->flight.operation);
     flight_clear(&progress->flight);
-}
-
-char *progress_take_shown(Progress *progress)
-{
-    return g_steal_pointer(&progress->shown_last);
 }
 
 /* A sentence for stderr; @on_event: with --progress --json it is one of the events, on stdout. */

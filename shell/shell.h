@@ -76,8 +76,6 @@ void progress_free(Progress *progress);
 /* Before each command: what its switches ask for. */
 void progress_begin(Progress *progress, const Switches *switches);
 void progress_end(Progress *progress);
-/* The operation whose progress the last command showed, once; NULL: none. g_free. */
-char *progress_take_shown(Progress *progress);
 void progress_sink(Progress *progress, const Event *event);
 void progress_note(Progress *progress, const char *text);
 /* A stop was asked for; @again: and once more, so say what it waits for. */

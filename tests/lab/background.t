@@ -252,7 +252,9 @@ try:
         moved_clean(result, before, ids[name], one, two, f"resumed: {name}")
 
     # Who began it in the shell is told of its end, unless it was watched.
-    with Window(lab.dir, f"{lab.program} --config {lab.conf_path}; echo ended $?") as window:
+    # The first one waits until its monitor is on its way.
+    fail = f"ZX_FAIL=copy:applied=wait ZX_FAIL_FILE={gate('watched')}"
+    with Window(lab.dir, f"env {fail} {lab.program} --config {lab.conf_path}; echo ended $?") as window:
         def told(uuid):
             """A line about its end is on the screen; each Enter may bring it."""
             window.keys("Enter")
@@ -270,6 +272,7 @@ try:
             window.keys(f"doMailboxMove {one.name} accounts {scene.address('hal')} stages data", "Enter")
             seen.append(re.findall(r"doStopOperation (\w+)", window.shows(begun, "the prompt again"))[-1])
             window.keys(words.format(seen[-1]), "Enter")
+            opened("watched")
             comes(seen[-1], "done", f"{words.split()[0]}: it ends")
         wait_for(lambda: told(seen[1]), 60, "the shell to tell of the end")
         ok(True, "the shell tells of the end")
