@@ -295,14 +295,19 @@ def at_their_time(scene):
         process = scene.start_move(account, two, "start_after", stamp(now + seconds), "complete_after",
                                    stamp(now + 2 * seconds), "resync_interval", "20h", stages="data,account")
         rounds = time.strftime("next round at %Y-%m-%d %H:%M", time.localtime(now + 19 * 3600))
-        while process.poll() is None:
+
+        def over():
+            """The process has ended; what it waited for meanwhile, and when it began, is kept."""
+            nonlocal begun
             operation, state, cause = row()
             if operation != last:
                 waits["for its start"] |= "begins at" in str(cause)
                 waits["for its completion"] |= state == "held"
                 waits["for no round before"] |= state == "held" and str(cause).rpartition("; ")[2] > rounds
                 begun = begun or (time.time() if steps(operation, "reserve") else None)
-            time.sleep(0.1)
+            return process.poll() is not None
+
+        wait_for(over, 2 * seconds + 60, "it to end", every=0.1)
         moved_clean(finished(process), before, account, one, two, "by itself")
         ended = time.time()
         ok((begun or ended) >= now + seconds and ended >= now + 2 * seconds, "neither was before its time") \
